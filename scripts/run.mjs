@@ -1,0 +1,244 @@
+// The two commands of the repository, on a machine that has Node and npm and nothing else:
+//   npm start -- --epochs 1     install, build, then train the example on MNIST
+//   npm test                    install, build, then every check; the last line counts them
+// `node scripts/run.mjs turbo ...` runs turbo as the other scripts need it: pinned, and without telemetry.
+
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addCounts, one, vitestCounts } from './counts.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
+const cli = join(root, 'packages', 'cli', 'dist', 'bin.js');
+const scratch = mkdtempSync(join(tmpdir(), 'tutti-run-'));
+const vitestReport = join(scratch, 'vitest.json');
+
+const env = {
+  ...process.env,
+  // turbo starts each package's script through pnpm, which it looks for on the PATH.
+  PATH: `${join(root, 'node_modules', '.bin')}${delimiter}${process.env.PATH ?? ''}`,
+  TURBO_TELEMETRY_DISABLED: '1',
+  TURBO_NO_UPDATE_NOTIFIER: '1',
+  DO_NOT_TRACK: '1',
+};
+
+const turbo = (task) => [
+  bin('turbo'),
+  'run',
+  task,
+  '--output-logs=errors-only',
+  '--continue=dependencies-successful',
+];
+
+/**
+ * What can be run, in order. To add a check, add an entry.
+ *   in        the commands that include the step
+ *   run       the command line
+ *   upToDate  when true, there is nothing to do
+ *   done      what to do after success
+ *   needs     steps that must have passed; otherwise this one is skipped
+ *   counts    (exit code, output) => {passed, failed, skipped}; without it the step itself counts as one
+ *             (`closingLineCounts` of counts.mjs is for a suite that prints its own `N passed, N failed`)
+ *   uncounted a step that is preparation: it counts only when it fails
+ */
+const steps = [
+  {
+    name: 'install',
+    in: ['start', 'test'],
+    uncounted: true,
+    run: () => {
+      const pinned = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager;
+      return ['npx', '--yes', pinned, 'install', '--frozen-lockfile', '--prefer-offline'];
+    },
+    upToDate: () => existsSync(installStamp) && readFileSync(installStamp, 'utf8') === installHash(),
+    done: () => writeFileSync(installStamp, installHash()),
+  },
+  { name: 'build', in: ['test'], needs: ['install'], run: () => turbo('build') },
+  {
+    name: 'build',
+    in: ['start'],
+    needs: ['install'],
+    run: () => [...turbo('build'), '--filter=@tutti/cli...'],
+  },
+  { name: 'typecheck', in: ['test'], needs: ['build'], run: () => turbo('typecheck') },
+  {
+    name: 'lint',
+    in: ['test'],
+    needs: ['install'],
+    run: () => [bin('biome'), 'check', '--error-on-warnings', '.'],
+  },
+  {
+    name: 'imports',
+    in: ['test'],
+    needs: ['install'],
+    run: () => [process.execPath, join(root, 'scripts', 'check-imports.mjs')],
+  },
+  { name: 'packages', in: ['test'], needs: ['build'], run: () => turbo('check') },
+  {
+    name: 'unit tests',
+    in: ['test'],
+    needs: ['build'],
+    run: () => [
+      bin('vitest'),
+      'run',
+      '--reporter=dot',
+      '--reporter=json',
+      `--outputFile.json=${vitestReport}`,
+    ],
+    counts: (code) => vitestCounts(code, vitestReport),
+  },
+];
+
+// ---------------------------------------------------------------------------------------------------
+// Installing only when something that an install reads has changed
+
+const installStamp = join(root, 'node_modules', '.tutti-install');
+
+function installHash() {
+  const manifests = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'benchmarks/package.json'];
+  for (const group of ['packages', 'apps']) {
+    if (!existsSync(join(root, group))) continue;
+    for (const name of readdirSync(join(root, group)).sort()) manifests.push(`${group}/${name}/package.json`);
+  }
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch}`);
+  for (const path of manifests) {
+    if (existsSync(join(root, path))) hash.update(`\n${path}\n`).update(readFileSync(join(root, path)));
+  }
+  return hash.digest('hex');
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Child processes and signals
+
+let child;
+let interruptedBy;
+
+function interrupt(signal, childHasIt) {
+  const repeated = interruptedBy === signal;
+  interruptedBy = signal;
+  if (!childHasIt && !repeated) child?.kill(signal);
+  if (child === undefined) finish(exitCodeOf(null, signal));
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  // A terminal sends Ctrl-C to the whole process group, so the child has it already; npm then sends this
+  // process a second one. Passing either on would look to the child like an impatient second Ctrl-C.
+  process.on(signal, () => interrupt(signal, signal === 'SIGINT' && process.stdin.isTTY));
+}
+
+// A signal sent to npm alone ends at the shell that npm starts scripts in: the shell dies of it and tells
+// no one. Losing that parent is the only sign of it, and means the same as Ctrl-C.
+if (process.env.npm_lifecycle_event !== undefined && process.platform !== 'win32') {
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && interrupt('SIGINT', false), 250).unref();
+}
+
+function exitCodeOf(code, signal) {
+  const numbers = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9, SIGSEGV: 11, SIGABRT: 6 };
+  const by = interruptedBy ?? signal;
+  return by ? 128 + (numbers[by] ?? 1) : (code ?? 1);
+}
+
+/** Runs one command. `quiet` keeps its output for the caller instead of showing it. */
+function execute([command, ...args], { quiet }) {
+  return new Promise((resolve) => {
+    const started = Date.now();
+    let output = '';
+    child = spawn(command, args, {
+      cwd: root,
+      env,
+      stdio: quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit',
+      shell: process.platform === 'win32' && command !== process.execPath,
+    });
+    child.stdout?.on('data', (chunk) => {
+      output += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      output += chunk;
+    });
+    const ended = (code, signal) => {
+      child = undefined;
+      resolve({ code: exitCodeOf(code, signal), output, seconds: (Date.now() - started) / 1000 });
+    };
+    child.once('error', (error) => {
+      output += `${error.message}\n`;
+      ended(1, null);
+    });
+    child.once('close', ended);
+  });
+}
+
+function finish(code) {
+  rmSync(scratch, { recursive: true, force: true });
+  process.exit(code);
+}
+
+function report(name, result, seconds) {
+  console.log(`${name.padEnd(12)} ${result}${seconds === undefined ? '' : `  ${seconds.toFixed(1)} s`}`);
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The commands
+
+/** Runs the steps of a command; returns the totals. */
+async function runSteps(command) {
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const passed = new Set();
+  for (const step of steps.filter((candidate) => candidate.in.includes(command))) {
+    const missing = (step.needs ?? []).find((name) => !passed.has(name));
+    if (missing !== undefined) {
+      report(step.name, `skipped, because ${missing} did not pass`);
+      addCounts(total, one('skipped'));
+      continue;
+    }
+    if (step.upToDate?.()) {
+      passed.add(step.name);
+      continue;
+    }
+    const { code, output, seconds } = await execute(step.run(), { quiet: true });
+    if (interruptedBy !== undefined) finish(code);
+    const counts = step.counts?.(code, output) ?? one(code === 0 ? 'passed' : 'failed');
+    const ok = code === 0 && counts.failed === 0;
+    if (ok) {
+      passed.add(step.name);
+      step.done?.();
+    } else {
+      process.stdout.write(output.endsWith('\n') ? output : `${output}\n`);
+    }
+    const detail = step.counts
+      ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)`
+      : '';
+    report(step.name, `${ok ? 'ok' : `failed, exit code ${code}`}${detail}`, seconds);
+    if (!step.uncounted || !ok) addCounts(total, counts);
+  }
+  return total;
+}
+
+async function start(flags) {
+  const prepared = await runSteps('start');
+  if (prepared.failed > 0) finish(1);
+  const { code } = await execute([process.execPath, cli, 'train', 'mnist', ...flags], { quiet: false });
+  finish(code);
+}
+
+async function test() {
+  const total = await runSteps('test');
+  console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+  finish(total.failed > 0 ? 1 : 0);
+}
+
+const [command, ...rest] = process.argv.slice(2);
+const flags = rest[0] === '--' ? rest.slice(1) : rest;
+if (command === 'start') await start(flags);
+else if (command === 'test') await test();
+else if (command === 'turbo') finish((await execute([bin('turbo'), ...flags], { quiet: false })).code);
+else {
+  console.error(
+    'usage: node scripts/run.mjs start [flags of `tutti train mnist`] | test | turbo [arguments]',
+  );
+  finish(2);
+}
