@@ -1,0 +1,113 @@
+import { context } from '../tensor/context.ts';
+import { applyNode } from '../tensor/apply.ts';
+import { GraphNode, nextNodeId } from '../tensor/node.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import type { CustomRule, Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
+import { pullBack } from './backward.ts';
+import { nextBarrier, releaseKept } from './pass.ts';
+import { mapTree } from '../tensor/tree.ts';
+
+/**
+ * A node that a piece of graph starts from: older than the piece, or a leaf. A leaf that is as new as the piece is a
+ * literal of the function, or what a trace put in a variable's place when the function read it.
+ */
+const isSource = (node: GraphNode, since: number): boolean =>
+  node.id < since || node.leaf !== undefined || node.inputs.length === 0;
+
+/** Visits the nodes made since `since` that `output` was computed from, operands first, with a stack of its own. */
+function visitPiece(output: GraphNode, since: number, visit: (node: GraphNode) => void, source: (node: GraphNode) => void): void {
+  const seen = new Set<GraphNode>();
+  const stack: { node: GraphNode; next: number }[] = [];
+  const enter = (node: GraphNode): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    if (isSource(node, since)) source(node);
+    else stack.push({ node, next: 0 });
+  };
+  enter(output);
+  for (let top = stack.at(-1); top; top = stack.at(-1)) {
+    const input = top.node.inputs[top.next++];
+    if (input) {
+      enter(input);
+      continue;
+    }
+    stack.pop();
+    visit(top.node);
+  }
+}
+
+/** The tracked sources of a piece of graph: what its gradient is asked for. */
+function trackedSources(output: GraphNode, since: number): GraphNode[] {
+  const sources: GraphNode[] = [];
+  visitPiece(output, since, () => {}, (node) => {
+    if (node.tracked) sources.push(node);
+  });
+  return sources;
+}
+
+/**
+ * A second copy of a piece of graph, that is not merged with the first: between it and its sources stand barriers, which
+ * also wait for `gradient`. Parameters have none: nothing large is computed from them alone, and their memory is theirs.
+ */
+function copyPiece(output: GraphNode, since: number, gradient: GraphNode): { copy: GraphNode; standIns: Map<GraphNode, GraphNode> } {
+  const standIns = new Map<GraphNode, GraphNode>();
+  const make = <P extends Primitive>(op: P, inputs: readonly GraphNode[], attributes: PrimitiveAttributes[P], like: GraphNode): GraphNode =>
+    new GraphNode(op, inputs, attributes, like.device, { tracked: like.tracked, constant: like.constant });
+  visitPiece(
+    output,
+    since,
+    (node) => {
+      const inputs = node.inputs.map((input) => standIns.get(input)!);
+      standIns.set(node, make(node.op, inputs, node.attributes, node));
+    },
+    (node) => {
+      const direct = node.leaf !== undefined || node.id >= since;
+      standIns.set(node, direct ? node : make('barrier', [node, gradient], { id: nextBarrier() }, node));
+    },
+  );
+  return { copy: standIns.get(output)!, standIns };
+}
+
+/** The rule for operands (output, its tracked sources). */
+const recompute =
+  (since: number): CustomRule =>
+  (gradient, operands) => {
+    const [output, ...sources] = (operands as readonly Tensor[]).map((operand) => operand.node) as [GraphNode, ...GraphNode[]];
+    const seed = gradient as Tensor;
+    const { copy, standIns } = copyPiece(output, since, seed.node);
+    const handle = new Tensor(copy); // keeps the copy alive until the pass ends
+    const wanted = new Set(sources.map((source) => standIns.get(source)!));
+    const differentiable = context.gradEnabled;
+    const pulled = pullBack([handle.node], [seed], (node) => wanted.has(node), differentiable);
+    if (!differentiable) releaseKept([copy], since);
+    return sources.map((source) => pulled.get(standIns.get(source)!));
+  };
+
+function checkpointed(output: Tensor, since: number): Tensor {
+  const { node } = output;
+  if (!node.tracked || isSource(node, since)) return output;
+  const sources = trackedSources(node, since);
+  releaseKept([node], since);
+  const attributes = { rule: recompute(since), arguments: sources.length };
+  return new Tensor(applyNode('custom', [node, ...sources], attributes));
+}
+
+/**
+ * The same function, whose intermediate values are not kept for the backward pass but computed again there: less memory
+ * for about one more forward pass of `fn`.
+ *
+ * `fn` gives a tensor, or arrays and plain objects of tensors; each result recomputes what it needs. Its arguments and the
+ * variables that it uses get their gradients as without it. What is computed again is the recorded graph: `fn` itself is called
+ * once, so random numbers are the same ones and assignments happen once.
+ *
+ * @example
+ * const block = checkpoint((x) => layer2.forward(layer1.forward(x)));
+ */
+export function checkpoint<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
+  return (...args: A): R => {
+    const since = nextNodeId();
+    const result = fn(...args);
+    if (!context.gradEnabled) return result;
+    return mapTree(result, (x) => checkpointed(x, since)) as R;
+  };
+}

@@ -1,0 +1,17 @@
+import './methods.ts';
+
+export { type BackwardOptions, backward } from './backward.ts';
+export { checkpoint } from './checkpoint.ts';
+export { type CustomGradients, customVjp } from './custom.ts';
+export { enableGrad, noGrad } from './mode.ts';
+export {
+  type ArgNums,
+  type GradOptions,
+  type GradientOf,
+  type GradientsAt,
+  type Pull,
+  detach,
+  grad,
+  valueAndGrad,
+  vjp,
+} from './transforms.ts';

@@ -1,0 +1,10 @@
+/** What the author of a backend needs, and all that a backend may import from this project. */
+export * from './backend.ts';
+export * from './capabilities.ts';
+export * from './dtype.ts';
+export * from './errors.ts';
+export * from './expressions.ts';
+export * from './halves.ts';
+export * from './kernel.ts';
+export * from './print.ts';
+export * from './routine.ts';

@@ -1,0 +1,93 @@
+/**
+ * Anchors: the few operations for which a backend may bring a hand-tuned routine instead of a rendered loop.
+ *
+ * Operands are strided views of buffers, so a transpose or a broadcast costs nothing. The result is contiguous.
+ * Buffers of the command are bound in this order: lhs, rhs, out, then the buffers that the epilogue reads.
+ */
+import type { DType, ScalarType } from './dtype.ts';
+import type { BufferParam, Expression, IndexVariable } from './kernel.ts';
+
+/** An operand or the result of an anchor, with element strides for the named dimensions. */
+export interface DotOperand {
+  readonly dtype: DType;
+  readonly offset: number;
+  /** One stride for each batch dimension; 0 where the operand is broadcast. */
+  readonly batch: readonly number[];
+  /** lhs: stride of m. rhs: stride of k. */
+  readonly row: number;
+  /** lhs: stride of k. rhs: stride of n. */
+  readonly column: number;
+}
+
+/** `out[b, m, n] = epilogue(sum_k lhs[b, m, k] * rhs[b, k, n])`; out is contiguous, sums are kept in f32 (or wrap in i32/u32). */
+export interface DotAnchor {
+  readonly kind: 'dot';
+  readonly name: string;
+  readonly batch: readonly number[];
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly lhs: DotOperand;
+  readonly rhs: DotOperand;
+  /** Type of the sums, before the epilogue. */
+  readonly type: ScalarType;
+  readonly buffers: readonly BufferParam[];
+  readonly scalars: readonly ScalarType[];
+  readonly epilogue?: Epilogue;
+}
+
+/** Strides of a convolution operand. lhs: outer = batch, inner = channel. rhs: outer = output channel, inner = input channel. */
+export interface ConvOperand {
+  readonly dtype: DType;
+  readonly offset: number;
+  readonly outer: number;
+  readonly inner: number;
+  readonly spatial: readonly number[];
+}
+
+/**
+ * Cross-correlation with everything that its own two gradients need:
+ *
+ *     out[b, o, y] = epilogue(sum over i, t of  x[b, g(o) * inChannels + i, p] * w[o, i, t])
+ *     where  y * stride + t * kernelDilation - padLow = p * inputDilation   (terms without such a p in range are zero)
+ *
+ * per spatial dimension; `g(o)` is the group of output channel o. Shapes: x (batch, groups * inChannels, ...inSize),
+ * w (groups * outChannels, inChannels, ...kernelSize), out (batch, groups * outChannels, ...outSize), contiguous.
+ * `padLow` may be negative. `outSize` is given, so that padding at the high end needs no name.
+ */
+export interface ConvAnchor {
+  readonly kind: 'conv';
+  readonly name: string;
+  readonly batch: number;
+  readonly groups: number;
+  /** Per group. */
+  readonly inChannels: number;
+  /** Per group. */
+  readonly outChannels: number;
+  readonly inSize: readonly number[];
+  readonly outSize: readonly number[];
+  readonly kernelSize: readonly number[];
+  readonly stride: readonly number[];
+  readonly padLow: readonly number[];
+  readonly inputDilation: readonly number[];
+  readonly kernelDilation: readonly number[];
+  readonly lhs: ConvOperand;
+  readonly rhs: ConvOperand;
+  readonly type: ScalarType;
+  readonly buffers: readonly BufferParam[];
+  readonly scalars: readonly ScalarType[];
+  readonly epilogue?: Epilogue;
+}
+
+export type Anchor = DotAnchor | ConvAnchor;
+
+/**
+ * What happens to each result before it is stored. `space` spans the contiguous result, outermost first (the batch
+ * dimensions, m, n; or batch, channel, spatial dimensions), possibly with neighbouring dimensions merged, so that the
+ * flat index of the element is the row-major index of `space`. `value` may load from buffers 3 and up, read scalars,
+ * and use `{ op: 'accumulator', id: 0 }` for the result itself.
+ */
+export interface Epilogue {
+  readonly space: readonly IndexVariable[];
+  readonly value: Expression;
+}

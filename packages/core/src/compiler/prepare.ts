@@ -1,0 +1,99 @@
+/** Rewrites that need to know the device: anchors without a routine become primitives, long reductions are cut in two. */
+import type { Anchor, Capabilities, Program } from '../backend/index.ts';
+import { sizeOf } from '../tensor/shape.ts';
+import { decomposeConv, decomposeDot, lowerAnchor } from './anchor.ts';
+import { type Op, type OpName, isOp, kindOf, topological } from './op.ts';
+import type { Simplifier } from './simplify.ts';
+import { requiredStores } from './stored.ts';
+
+export interface PrepareOptions {
+  readonly capabilities: Capabilities;
+  readonly fusion: boolean;
+  readonly routine: (anchor: Anchor) => Program | undefined;
+}
+
+/** The rewritten op of every op below `outputs`. */
+export function prepare(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): ReadonlyMap<Op, Op> {
+  const decomposed = rebuild(s, outputs, anchorRewrite(s, outputs, options));
+  const between = outputs.map((op) => decomposed.get(op)!);
+  const split = rebuild(s, between, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
+  return new Map([...decomposed].map(([from, to]) => [from, split.get(to) ?? to]));
+}
+
+type Rewrite = (op: Op, inputs: readonly Op[]) => Op | undefined;
+
+function rebuild(s: Simplifier, outputs: readonly Op[], rewrite: Rewrite): Map<Op, Op> {
+  const done = new Map<Op, Op>();
+  for (const op of topological(outputs)) {
+    const inputs = op.inputs.map((input) => done.get(input)!);
+    const same = inputs.every((input, i) => input === op.inputs[i]);
+    done.set(op, rewrite(op, inputs) ?? (same ? op : s.make(op.op, inputs, op.attributes)));
+  }
+  return done;
+}
+
+function anchorRewrite(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
+  const order = topological(outputs);
+  const stored = requiredStores(order, outputs, options.fusion);
+  const without = new Set<Op>();
+  for (const op of order) {
+    if (kindOf(op) !== 'anchor' || sizeOf(op.shape) === 0) continue;
+    const { kernel } = lowerAnchor(op, undefined, (other) => stored.has(other) || other.op === 'input');
+    if (!options.routine(kernel)) without.add(op);
+  }
+  return (op, inputs) => {
+    if (!without.has(op)) return undefined;
+    if (isOp(op, 'dot')) return decomposeDot(s, inputs[0]!, inputs[1]!);
+    return decomposeConv(s, { ...(op as Op<'conv'>), inputs });
+  };
+}
+
+const splittable: readonly OpName[] = ['reduceSum', 'reduceProd', 'reduceMax', 'reduceMin'];
+
+/**
+ * A long reduction with few results in two steps: first over parts, then over their results. The cut depends on the shape
+ * and on the device's fixed figures only, so the order of summation, and with it the result, is always the same.
+ */
+function splitReduction(s: Simplifier, op: Op, [x]: readonly Op[], capabilities: Capabilities): Op | undefined {
+  if (!splittable.includes(op.op)) return undefined;
+  const reduce = op as Op<'reduceSum'>;
+  const { axes } = reduce.attributes;
+  const { shape } = x!;
+  const points = sizeOf(op.shape);
+  const length = axes.reduce((n, axis) => n * shape[axis]!, 1);
+  if (points >= capabilities.parallelism || length <= capabilities.reduceSplit) return undefined;
+  const enough = (parts: number): boolean => points * parts >= capabilities.parallelism;
+
+  // Some of the outer axes alone may give enough parts.
+  let parts = 1;
+  for (const [i, axis] of axes.entries()) {
+    parts *= shape[axis]!;
+    const rest = axes.slice(i + 1);
+    if (enough(parts) && rest.length > 0 && length / parts >= 64 && parts <= capabilities.reduceSplit) {
+      const first = s.make(reduce.op, [x!], { axes: rest });
+      return s.make(reduce.op, [first], { axes: axes.slice(0, i + 1) });
+    }
+  }
+  return splitAxis(s, reduce, x!, capabilities);
+}
+
+/** Cuts the longest reduced axis into equal parts, if it has a suitable divisor. */
+function splitAxis(s: Simplifier, op: Op<'reduceSum'>, x: Op, capabilities: Capabilities): Op | undefined {
+  const { axes } = op.attributes;
+  const axis = axes.reduce((longest, a) => (x.shape[a]! > x.shape[longest]! ? a : longest), axes[0]!);
+  const extent = x.shape[axis]!;
+  const wanted = Math.max(capabilities.parallelism, Math.ceil(extent / capabilities.reduceSplit));
+  const count = divisorNear(extent, wanted);
+  if (!count) return undefined;
+  const shape = [...x.shape.slice(0, axis), count, extent / count, ...x.shape.slice(axis + 1)];
+  const inner = axes.map((a) => (a >= axis ? a + 1 : a));
+  const first = s.make(op.op, [s.reshape(x, shape)], { axes: inner });
+  const second = s.make(op.op, [first], { axes: [axis] });
+  return s.reshape(second, op.shape);
+}
+
+/** The divisor of `n` closest above `wanted`, up to 16 times of it. */
+function divisorNear(n: number, wanted: number): number | undefined {
+  for (let d = wanted; d <= Math.min(wanted * 16, n / 2); d++) if (n % d === 0) return d;
+  return undefined;
+}

@@ -1,0 +1,249 @@
+/**
+ * Decides what runs together. Every stored value is the root of a group; a root joins the group of a producer, or of a
+ * neighbour that steps through the same domain and reads the same data, when
+ *
+ * - the domains fit (group.ts),
+ * - no path leads out of the group and back into it,
+ * - the joined kernel can be lowered and stays within the device's limits, which is found out by lowering it,
+ * - it does not leave the device idle: one long row is no place for a whole tensor.
+ *
+ * Only dataflow, shapes and costs decide, never the name of an operation.
+ */
+import type { Anchor, Capabilities, Kernel, Program } from '../backend/index.ts';
+import { lowerAnchor } from './anchor.ts';
+import { Group, domainOf } from './group.ts';
+import { FusionRejected, type Lowered, lowerGroup, lowerScatter } from './lower.ts';
+import { type Op, isOp, kindOf, topological } from './op.ts';
+import { requiredStores, sharedStores } from './stored.ts';
+
+export interface ScheduleOptions {
+  readonly capabilities: Capabilities;
+  readonly fusion: boolean;
+  /** The device's routine for an anchor, if it has one. */
+  readonly routine: (anchor: Anchor) => Program | undefined;
+}
+
+/** A group that has been lowered. */
+export interface ScheduledGroup {
+  readonly group: Group;
+  readonly lowered: Lowered<Kernel | Anchor>;
+}
+
+/** Most stores that neighbours may bring together: registers are few. */
+const mostMembers = 12;
+
+export function schedule(outputs: readonly Op[], options: ScheduleOptions): ScheduledGroup[] {
+  const order = topological(outputs);
+  let stored = requiredStores(order, outputs, options.fusion);
+  for (let round = 0; ; round++) {
+    const scheduler = new Scheduler(order, outputs, stored, options);
+    scheduler.groupRoots();
+    const shared = options.fusion && round < 4 ? sharedStores(order, stored, (op) => scheduler.groupOf(op)!.id) : new Set<Op>();
+    const overfull = scheduler.overfull();
+    if (shared.size === 0 && overfull.length === 0) return scheduler.finish();
+    stored = new Set([...stored, ...shared, ...overfull]);
+  }
+}
+
+class Scheduler {
+  readonly #order: readonly Op[];
+  readonly #outputs: ReadonlySet<Op>;
+  readonly #stored: ReadonlySet<Op>;
+  readonly #options: ScheduleOptions;
+  readonly #groups = new Map<number, Group>();
+  readonly #groupOf = new Map<Op, number>();
+  /** Stored values that each root needs. */
+  readonly #reads = new Map<Op, ReadonlySet<Op>>();
+  readonly #readers = new Map<Op, Op[]>();
+
+  constructor(order: readonly Op[], outputs: readonly Op[], stored: ReadonlySet<Op>, options: ScheduleOptions) {
+    this.#order = order;
+    this.#outputs = new Set(outputs);
+    this.#stored = stored;
+    this.#options = options;
+    for (const op of order) if (stored.has(op)) this.#collectReads(op);
+  }
+
+  #collectReads(root: Op): void {
+    const reads = new Set<Op>();
+    const seen = new Set<Op>();
+    const walk = (op: Op): void => {
+      for (const input of op.inputs) {
+        if (seen.has(input)) continue;
+        seen.add(input);
+        if (this.#stored.has(input) || input.op === 'input') reads.add(input);
+        else walk(input);
+      }
+    };
+    walk(root);
+    this.#reads.set(root, reads);
+    for (const read of reads) this.#readers.set(read, [...(this.#readers.get(read) ?? []), root]);
+  }
+
+  groupOf(op: Op): Group | undefined {
+    const id = this.#groupOf.get(op);
+    return id === undefined ? undefined : this.#groups.get(id);
+  }
+
+  #isStored = (op: Op): boolean => this.#stored.has(op) || op.op === 'input';
+
+  #isWritten(op: Op, members: readonly Op[]): boolean {
+    return this.#outputs.has(op) || (this.#readers.get(op) ?? []).some((reader) => !members.includes(reader));
+  }
+
+  groupRoots(): void {
+    for (const op of this.#order) {
+      if (!this.#stored.has(op)) continue;
+      const joined = this.#options.fusion ? this.#join(op) : undefined;
+      const group = joined ?? this.#alone(op);
+      this.#groups.set(group.id, group);
+      this.#groupOf.set(op, group.id);
+    }
+  }
+
+  #alone(op: Op): Group {
+    const kind = kindOf(op) === 'anchor' ? 'anchor' : op.op === 'scatter' ? 'scatter' : 'loop';
+    return new Group(this.#groups.size, kind, domainOf(op), [op], (other) => !this.#isStored(other));
+  }
+
+  #join(op: Op): Group | undefined {
+    if (kindOf(op) === 'anchor' || op.op === 'scatter') return undefined;
+    for (const candidate of this.#candidates(op)) {
+      const joined = this.#tryJoin(candidate, op);
+      if (joined) return joined;
+    }
+    return undefined;
+  }
+
+  /** Groups of producers, latest first, then groups that read the same data. */
+  #candidates(op: Op): Group[] {
+    const reads = [...this.#reads.get(op)!];
+    const found = new Set<Group>();
+    const producers = reads.map((read) => this.groupOf(read)).filter((group) => group !== undefined);
+    for (const group of producers.sort((a, b) => b.id - a.id)) found.add(group);
+    for (const read of reads) {
+      for (const reader of this.#readers.get(read) ?? []) {
+        const group = this.groupOf(reader);
+        if (group?.kind === 'loop') found.add(group);
+      }
+    }
+    return [...found];
+  }
+
+  #tryJoin(group: Group, op: Op): Group | undefined {
+    if (group.kind === 'scatter' || group.members.length >= mostMembers) return undefined;
+    if (group.kind === 'anchor') return this.#tryEpilogue(group, op);
+    const joined = group.with(op);
+    if (!joined || !this.#isAllowed(joined) || this.#wouldCycle(group, op)) return undefined;
+    return this.#lowerLoop(joined) ? joined : undefined;
+  }
+
+  /** Whether a kernel of several phases leaves enough to do in parallel, and is of a form that the device takes. */
+  #isAllowed(group: Group): boolean {
+    const { capabilities } = this.#options;
+    const writes = group.members.filter((op) => this.#isWritten(op, group.members));
+    if (!capabilities.multipleOutputs && writes.length > 1) return false;
+    if (!group.reduced.includes(true)) return true;
+    const simple = group.members.filter((op) => kindOf(op) === 'reduce').length === 1 && !writes.some((op) => group.isFull(op));
+    if (simple) return true;
+    return capabilities.rowPrograms && (group.points >= capabilities.parallelism || group.size <= capabilities.reduceSplit);
+  }
+
+  #wouldCycle(group: Group, op: Op): boolean {
+    const seen = new Set<number>();
+    const reaches = (from: Group): boolean => {
+      if (from.id === group.id) return true;
+      if (seen.has(from.id)) return false;
+      seen.add(from.id);
+      return this.#producersOf(from.members).some(reaches);
+    };
+    return this.#producersOf([op])
+      .filter((producer) => producer.id !== group.id)
+      .some(reaches);
+  }
+
+  #producersOf(members: readonly Op[]): Group[] {
+    const found = new Set<Group>();
+    for (const member of members) {
+      for (const read of this.#reads.get(member)!) {
+        const group = this.groupOf(read);
+        if (group && !members.includes(read)) found.add(group);
+      }
+    }
+    return [...found];
+  }
+
+  #lowerLoop(group: Group): Lowered<Kernel> | undefined {
+    try {
+      const lowered = lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members));
+      return lowered.bindings.length <= this.#options.capabilities.buffersPerKernel ? lowered : undefined;
+    } catch (error) {
+      if (error instanceof FusionRejected) return undefined;
+      throw error;
+    }
+  }
+
+  /** An anchor hands its result to one elementwise root, if no one else wants it and the routine takes the epilogue. */
+  #tryEpilogue(group: Group, op: Op): Group | undefined {
+    const [anchor] = group.members as [Op];
+    if (group.members.length > 1 || kindOf(op) === 'reduce' || this.#wouldCycle(group, op)) return undefined;
+    if (this.#outputs.has(anchor) || this.#readers.get(anchor)!.length > 1) return undefined;
+    const joined = new Group(group.id, 'anchor', domainOf(anchor), [anchor, op], group.inlines);
+    try {
+      const lowered = lowerAnchor(anchor, op, this.#isStored);
+      return this.#options.routine(lowered.kernel) ? joined : undefined;
+    } catch (error) {
+      if (error instanceof FusionRejected) return undefined;
+      throw error;
+    }
+  }
+
+  /** Values to store because a kernel, even alone, would bind more buffers than the device allows. */
+  overfull(): Op[] {
+    const limit = this.#options.capabilities.buffersPerKernel;
+    const split: Op[] = [];
+    for (const group of this.#groups.values()) {
+      if (group.kind !== 'loop' || group.members.length > 1 || this.#lowerLoop(group)) continue;
+      const [root] = group.members as [Op];
+      // The operand that needs the most buffers, without being nearly all of the kernel again.
+      const count = (op: Op): number => this.#inlinedReads(op).size;
+      const inlined = topological([root]).filter((op) => op !== root && kindOf(op) === 'elementwise' && !this.#isStored(op));
+      const fitting = inlined.filter((op) => count(op) > 1 && count(op) < limit);
+      fitting.sort((a, b) => count(b) - count(a));
+      if (fitting[0]) split.push(fitting[0]);
+    }
+    return split;
+  }
+
+  #inlinedReads(op: Op): Set<Op> {
+    const reads = new Set<Op>();
+    const walk = (at: Op): void => {
+      for (const input of at.inputs) {
+        if (this.#isStored(input)) reads.add(input);
+        else walk(input);
+      }
+    };
+    walk(op);
+    return reads;
+  }
+
+  finish(): ScheduledGroup[] {
+    const sorted: Group[] = [];
+    const done = new Set<number>();
+    const visit = (group: Group): void => {
+      if (done.has(group.id)) return;
+      done.add(group.id);
+      for (const producer of this.#producersOf(group.members)) visit(producer);
+      sorted.push(group);
+    };
+    for (const group of this.#groups.values()) visit(group);
+    return sorted.map((group) => ({ group, lowered: this.#lower(group) }));
+  }
+
+  #lower(group: Group): Lowered<Kernel | Anchor> {
+    const [first, second] = group.members as [Op, Op?];
+    if (group.kind === 'anchor') return lowerAnchor(first, second, this.#isStored);
+    if (isOp(first, 'scatter')) return lowerScatter(first, this.#isStored);
+    return lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members));
+  }
+}

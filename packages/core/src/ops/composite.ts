@@ -1,0 +1,75 @@
+/** How operations are composed: who owns the tensors in between, and how a composition brings its own gradient rule. */
+import { context } from '../tensor/context.ts';
+import { apply } from '../tensor/apply.ts';
+import { Tensor } from '../tensor/tensor.ts';
+
+/** True inside a composition. The outermost one owns everything that is made in it. */
+let building = false;
+
+/**
+ * Runs `build` and gives its tensors to the caller. The handles in between are given up at once: left to the garbage
+ * collector they would hold the memory of whatever they were computed from. A result that was not made by `build`
+ * (an operand handed through) comes back as a handle of its own, so that disposing of it leaves the operand alone.
+ */
+function collect<T extends Tensor | undefined>(build: () => readonly T[]): T[] {
+  if (building) return [...build()];
+  const outer = context.scope;
+  const made = new Set<Tensor>();
+  context.scope = made;
+  building = true;
+  let results: T[] = [];
+  try {
+    results = build().map((result) => {
+      if (result === undefined || made.delete(result)) return result;
+      const handle = new Tensor(result.node);
+      made.delete(handle);
+      return handle as T;
+    });
+  } finally {
+    building = false;
+    context.scope = outer;
+    for (const tensor of made) tensor.dispose();
+  }
+  for (const result of results) if (result) outer?.add(result);
+  return results;
+}
+
+/** An operation with one result, composed of others. The tensors in between are disposed of. */
+export function composite(build: () => Tensor): Tensor {
+  return building ? build() : collect(() => [build()])[0]!;
+}
+
+/** An operation with several results. */
+export function compositeList(build: () => readonly Tensor[]): Tensor[] {
+  return collect(build);
+}
+
+/** Runs `fn` with no gradients recorded. */
+export function untracked<T>(fn: () => T): T {
+  const outer = context.gradEnabled;
+  context.gradEnabled = false;
+  try {
+    return fn();
+  } finally {
+    context.gradEnabled = outer;
+  }
+}
+
+/** The gradient of each argument from the gradient of the result; undefined where there is none. */
+export type Rule = (gradient: Tensor, result: Tensor, ...args: Tensor[]) => readonly (Tensor | undefined)[];
+
+/**
+ * A composition whose gradient is `rule`, for where the chain rule over its parts would give 0 * Inf or lose digits. The
+ * rule gets handles of its own for the result and the arguments: a caller's `dispose()` cannot reach a backward pass. It is
+ * differentiable itself when it is composed of these. `value` and all arguments are float32.
+ */
+export function withGradient(args: readonly Tensor[], value: () => Tensor, rule: Rule): Tensor {
+  if (!context.gradEnabled || !args.some((arg) => arg.node.tracked)) return value();
+  const result: Tensor = apply('custom', [untracked(value), ...args], {
+    rule: (gradient, operands): readonly unknown[] =>
+      rule(gradient as Tensor, new Tensor(node), ...(operands.slice(1) as Tensor[])),
+    arguments: args.length,
+  });
+  const node = result.node;
+  return result;
+}

@@ -1,0 +1,209 @@
+/** Computing and reading values. */
+import {
+  type DType,
+  DeviceError,
+  ShapeError,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+} from '../backend/index.ts';
+import { fromHost } from '../tensor/apply.ts';
+import { context } from '../tensor/context.ts';
+import type { Device } from '../tensor/device.ts';
+import type { GraphNode, HostArray } from '../tensor/node.ts';
+import { type Shape, formatShape } from '../tensor/shape.ts';
+import { Tensor } from '../tensor/tensor.ts';
+import { bytesOf, executorOf } from './executor.ts';
+import { device as openDevice } from './registry.ts';
+
+/** Elements as they are read: 16-bit floats as float32, bool as 0 and 1. */
+export type DataArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
+
+/** Nested arrays of numbers or booleans, as deep as the tensor has axes; a bare value for a scalar. */
+export type NestedValues = number | boolean | NestedValues[];
+
+/**
+ * Computes the values of tensors, in one plan for each device, so that they need not be computed again. Resolves when the
+ * work is submitted; errors of the device reach whoever reads a value.
+ */
+export async function realize(...tensors: Tensor[]): Promise<void> {
+  context.trace?.refuse('realize');
+  await realizeNodes(tensors.map((tensor) => tensor.node));
+}
+
+/** @internal */
+export async function realizeNodes(nodes: readonly GraphNode[]): Promise<void> {
+  for (const node of nodes) if (!node.computed) await node.device.open();
+  for (const [device, group] of byDevice(nodes)) {
+    const run = executorOf(device.backend).prepare(group);
+    if (!run) continue;
+    try {
+      await run.ready;
+    } catch (error) {
+      run.abandon();
+      throw error;
+    }
+    run.submit().catch(() => {}); // a failed device fails every later read with the same reason
+  }
+}
+
+function realizeNodesSync(nodes: readonly GraphNode[]): void {
+  for (const [device, group] of byDevice(nodes)) {
+    const run = executorOf(device.backend).prepare(group);
+    if (!run) continue;
+    if (run.ready) {
+      run.abandon();
+      throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
+        op: 'dataSync',
+        received: device.id,
+        fix: 'use await tensor.data()',
+      });
+    }
+    run.submit().catch(() => {});
+  }
+}
+
+function byDevice(nodes: readonly GraphNode[]): Map<Device, GraphNode[]> {
+  const groups = new Map<Device, GraphNode[]>();
+  for (const node of nodes) {
+    if (node.computed) continue;
+    const key = [...groups.keys()].find((device) => device.same(node.device)) ?? node.device;
+    groups.set(key, [...(groups.get(key) ?? []), node]);
+  }
+  return groups;
+}
+
+/** The host's copy of a node's elements, in the dtype's own form. */
+async function readNode(node: GraphNode): Promise<HostArray> {
+  node.retain();
+  try {
+    await realizeNodes([node]);
+    if (node.host) return node.host.slice();
+    const { backend } = node.device;
+    const { checks } = executorOf(backend);
+    const buffer = node.storage!;
+    if (node.verdict) await checks.settle();
+    const error = node.verdict?.error;
+    if (error) throw error;
+    return fromBytes(await backend.read(buffer, 0, bytesOf(node)), node.dtype);
+  } finally {
+    node.release();
+  }
+}
+
+function readNodeSync(node: GraphNode): HostArray {
+  if (node.host) return node.host.slice();
+  const { backend } = node.device;
+  if (!backend.readSync) {
+    throw new DeviceError(`dataSync: device ${node.device} cannot wait for a result`, {
+      op: 'dataSync',
+      received: node.device.id,
+      fix: 'use await tensor.data()',
+    });
+  }
+  realizeNodesSync([node]);
+  if (node.verdict) executorOf(backend).checks.settleSync();
+  if (node.verdict?.error) throw node.verdict.error;
+  return fromBytes(backend.readSync(node.storage!, 0, bytesOf(node)), node.dtype);
+}
+
+const hostArrays: Readonly<Record<DType, new (buffer: ArrayBuffer) => HostArray>> = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
+
+function fromBytes(bytes: Uint8Array, dtype: DType): HostArray {
+  // Copied where the bytes are part of a larger or shared buffer, so that the array is the reader's own.
+  const whole = bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
+  return new hostArrays[dtype]((whole ? bytes.buffer : new Uint8Array(bytes).buffer) as ArrayBuffer);
+}
+
+function toData(host: HostArray, dtype: DType): DataArray {
+  if (dtype === 'float16') return Float32Array.from(host, fromFloat16Bits);
+  if (dtype === 'bfloat16') return Float32Array.from(host, fromBfloat16Bits);
+  return host as DataArray;
+}
+
+function nest(data: DataArray, shape: Shape, dtype: DType): NestedValues {
+  const element = (value: number): NestedValues => (dtype === 'bool' ? value !== 0 : value);
+  const build = (axis: number, offset: number, step: number): NestedValues => {
+    if (axis === shape.length) return element(data[offset]!);
+    const inner = step / shape[axis]!;
+    return Array.from({ length: shape[axis]! }, (_, i) => build(axis + 1, offset + i * inner, inner));
+  };
+  return build(0, 0, data.length);
+}
+
+function single(tensor: Tensor): void {
+  if (tensor.size === 1) return;
+  throw new ShapeError(`item: a tensor of shape ${formatShape(tensor.shape)} has ${tensor.size} elements`, {
+    op: 'item',
+    received: tensor.shape,
+    fix: 'item() is for tensors of one element; use data() or array()',
+  });
+}
+
+declare module '../tensor/tensor.ts' {
+  interface Tensor {
+    /**
+     * The elements in row-major order, once they are computed: float32 for floats, int32, uint32, uint8; bool as 0 and 1.
+     *
+     * @throws IndexError when an index that the value was computed with turned out to be out of range.
+     */
+    data(): Promise<DataArray>;
+    /** As `data`, and blocks. @throws DeviceError where the device cannot wait (WebGPU, WebGL, the browser's main thread). */
+    dataSync(): DataArray;
+    /** The value of a tensor of one element; of a bool 0 or 1. @throws ShapeError */
+    item(): Promise<number>;
+    /** The elements as nested arrays. */
+    array(): Promise<NestedValues>;
+    /** Computes the value without reading it, and returns this tensor. */
+    realize(): Promise<this>;
+    /** The same value on another device, as a new tensor without history. */
+    to(target: Device | string): Promise<Tensor>;
+  }
+}
+
+Tensor.prototype.data = async function data(this: Tensor) {
+  context.trace?.refuse('data()');
+  return toData(await readNode(this.node), this.dtype);
+};
+
+Tensor.prototype.dataSync = function dataSync(this: Tensor) {
+  context.trace?.refuse('dataSync()');
+  return toData(readNodeSync(this.node), this.dtype);
+};
+
+Tensor.prototype.item = async function item(this: Tensor) {
+  single(this);
+  return (await this.data())[0]!;
+};
+
+Tensor.prototype.array = async function array(this: Tensor) {
+  const { shape, dtype } = this;
+  return nest(await this.data(), shape, dtype);
+};
+
+Tensor.prototype.realize = async function realizeThis<T extends Tensor>(this: T) {
+  await realize(this);
+  return this;
+};
+
+Tensor.prototype.to = async function to(this: Tensor, target: Device | string) {
+  context.trace?.refuse('to()');
+  const { node } = this;
+  const device = typeof target === 'string' ? await openDevice(target) : target;
+  await device.open();
+  return fromHost(await readNode(node), node.shape, node.dtype, device);
+};
+
+/** Waits until everything submitted to a device has run. @throws what the device failed with. */
+export async function synchronize(device: Device): Promise<void> {
+  const backend = await device.open();
+  await backend.submit([]).done;
+}
+

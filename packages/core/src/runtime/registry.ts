@@ -1,0 +1,210 @@
+/** Backends that are known, devices that are open, and which device new tensors go to. */
+import {
+  type BackendFactory,
+  BackendUnavailableError,
+  type DeviceInfo,
+  DeviceError,
+  type ProbeResult,
+} from '../backend/index.ts';
+import { defaultDevice, replaceDefaultDevice } from '../tensor/context.ts';
+import { Device, type OpenedDevice } from '../tensor/device.ts';
+import { environmentVariable, settings } from './settings.ts';
+
+/** A device that is there, or a backend that is not, with the reason and the remedy. */
+export type DeviceEntry =
+  | { readonly id: string; readonly backend: string; readonly available: true; readonly info: DeviceInfo }
+  | { readonly id: string; readonly backend: string; readonly available: false; readonly reason: string; readonly fix: string };
+
+/** What the automatic choice took, and why not the others that it would have preferred. */
+export interface DeviceSelection {
+  readonly taken: string;
+  readonly description: string;
+  /** `TUTTI_DEVICE` or `priority`. */
+  readonly because: string;
+  readonly passedOver: readonly { readonly backend: string; readonly reason: string; readonly fix: string }[];
+}
+
+const factories = new Map<string, BackendFactory>();
+const probes = new Map<string, Promise<ProbeResult>>();
+const opened = new Map<string, Promise<Device>>();
+const live = new Map<string, Device>();
+let lastSelection: DeviceSelection | undefined;
+
+/** Makes a backend known. Registering the name again replaces it for devices opened later. */
+export function registerBackend(factory: BackendFactory): void {
+  factories.set(factory.name, factory);
+  probes.delete(factory.name);
+  try {
+    defaultDevice();
+  } catch {
+    replaceDefaultDevice(new Device({ choose: chooseDevice }));
+  }
+}
+
+/** Forgets a backend, and what is open of it; for tests. Its devices are disposed. */
+export async function unregisterBackend(name: string): Promise<void> {
+  factories.delete(name);
+  probes.delete(name);
+  for (const [id, device] of opened) {
+    if (id.split(':')[0] !== name) continue;
+    opened.delete(id);
+    live.delete(id);
+    (await device).backend.dispose();
+  }
+}
+
+/** A factory for a package that may not be installed: it is loaded when it is first asked for. */
+export function lazyBackend(options: {
+  readonly name: string;
+  readonly priority: number;
+  readonly load: () => Promise<BackendFactory>;
+  /** Why loading fails, and what to do about it. */
+  readonly missing: { readonly reason: string; readonly fix: string };
+}): BackendFactory {
+  let loading: Promise<BackendFactory> | undefined;
+  const load = (): Promise<BackendFactory> => (loading ??= options.load());
+  return {
+    name: options.name,
+    priority: options.priority,
+    async probe() {
+      let factory: BackendFactory;
+      try {
+        factory = await load();
+      } catch {
+        loading = undefined;
+        return { available: false, ...options.missing };
+      }
+      return factory.probe();
+    },
+    open: async (index) => (await load()).open(index),
+  };
+}
+
+const byPriority = (): BackendFactory[] => [...factories.values()].sort((a, b) => b.priority - a.priority);
+
+/** A probe that fails by throwing is an answer too: the backend is not available. */
+function probe(factory: BackendFactory): Promise<ProbeResult> {
+  let result = probes.get(factory.name);
+  if (!result) {
+    result = factory.probe().catch((error: unknown) => ({
+      available: false,
+      reason: `probing it failed: ${error instanceof Error ? error.message : String(error)}`,
+      fix: 'see the message; reinstall the backend if it persists',
+    }));
+    probes.set(factory.name, result);
+  }
+  return result;
+}
+
+const deviceId = (backend: string, index: number): string => (index === 0 ? backend : `${backend}:${index}`);
+
+/** All devices of all known backends, best first, and for a backend without one the reason. */
+export async function devices(): Promise<DeviceEntry[]> {
+  const entries = byPriority().map(async (factory): Promise<DeviceEntry[]> => {
+    const backend = factory.name;
+    const result = await probe(factory);
+    if (!result.available) return [{ id: backend, backend, ...result }];
+    return result.devices.map((info, index) => ({ id: deviceId(backend, index), backend, available: true, info }));
+  });
+  return (await Promise.all(entries)).flat();
+}
+
+function parseId(id: string): { readonly factory: BackendFactory; readonly index: number } {
+  const match = /^([a-z][a-z0-9-]*)(?::(\d+))?$/.exec(id);
+  const factory = match && factories.get(match[1]!);
+  if (factory) return { factory, index: Number(match[2] ?? 0) };
+  const known = [...factories.keys()];
+  throw new BackendUnavailableError(`there is no backend called "${match?.[1] ?? id}"`, {
+    received: id,
+    fix: known.length > 0 ? `known backends: ${known.join(', ')}` : "import from 'tutti', which registers the installed backends",
+  });
+}
+
+/**
+ * Opens a device: `cpu`, `cuda:1`, or `auto` for the best there is.
+ *
+ * @throws BackendUnavailableError with the reason and the remedy when it is not there. There is no fallback.
+ */
+export async function device(id: string): Promise<Device> {
+  if (id === 'auto') {
+    const chosen = await chooseDevice();
+    return device(chosen.id);
+  }
+  const { factory, index } = parseId(id);
+  const canonical = deviceId(factory.name, index);
+  let result = opened.get(canonical);
+  if (!result) {
+    result = open(factory, index, canonical);
+    opened.set(canonical, result);
+    result.catch(() => opened.delete(canonical));
+  }
+  return result;
+}
+
+async function open(factory: BackendFactory, index: number, id: string): Promise<Device> {
+  const result = await probe(factory);
+  if (!result.available) {
+    throw new BackendUnavailableError(`device ${id} is not available: ${result.reason}`, { received: id, fix: result.fix });
+  }
+  if (index >= result.devices.length) {
+    throw new BackendUnavailableError(`there is no device ${id}: ${factory.name} has ${result.devices.length}`, {
+      received: id,
+      fix: `use ${result.devices.map((_, i) => deviceId(factory.name, i)).join(', ')}`,
+    });
+  }
+  const made = new Device({ id, backend: await factory.open(index), factory });
+  live.set(id, made);
+  return made;
+}
+
+/** The device that `TUTTI_DEVICE` names, or the available one of the highest priority. */
+async function chooseDevice(): Promise<OpenedDevice> {
+  const asked = environmentVariable('TUTTI_DEVICE');
+  if (asked && asked !== 'auto') return select(asked, 'TUTTI_DEVICE', []);
+  const passedOver: DeviceSelection['passedOver'][number][] = [];
+  for (const factory of byPriority()) {
+    const result = await probe(factory);
+    if (result.available) return select(factory.name, 'priority', passedOver);
+    passedOver.push({ backend: factory.name, reason: result.reason, fix: result.fix });
+  }
+  const reasons = passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; ');
+  throw new BackendUnavailableError(`no device is available (${reasons || 'no backend is registered'})`, {
+    fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",
+  });
+}
+
+async function select(id: string, because: string, passedOver: DeviceSelection['passedOver']): Promise<OpenedDevice> {
+  const taken = await device(id);
+  const { factory } = parseId(id);
+  const { description } = taken.backend.info;
+  lastSelection = { taken: taken.id, description, because, passedOver };
+  if (settings().debug >= 1) {
+    const others = passedOver.map((other) => `\n  not ${other.backend}: ${other.reason}`).join('');
+    settings().log(`device ${taken.id} (${description}), by ${because}${others}`);
+  }
+  return { id: taken.id, backend: taken.backend, factory };
+}
+
+/** Devices that have been opened. */
+export const openDevices = (): readonly Device[] => [...live.values()];
+
+/** What the last automatic choice took and why; undefined before there was one. */
+export const deviceSelection = (): DeviceSelection | undefined => lastSelection;
+
+/**
+ * Sets the device that new tensors go to, and opens it. `auto` chooses again.
+ *
+ * @throws BackendUnavailableError
+ */
+export async function setDefaultDevice(target: string | Device): Promise<Device> {
+  const chosen = typeof target === 'string' ? await device(target) : target;
+  if (!(chosen instanceof Device)) {
+    throw new DeviceError('setDefaultDevice: neither a device nor the id of one', {
+      received: target,
+      fix: "write setDefaultDevice('cpu')",
+    });
+  }
+  await chosen.open();
+  replaceDefaultDevice(chosen);
+  return chosen;
+}

@@ -1,0 +1,63 @@
+import { ArgumentError, DeviceError, type DType, dtypeInfo } from '../backend/index.ts';
+import type { Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
+import { context, defaultDevice } from './context.ts';
+import type { Device } from './device.ts';
+import { GraphNode, type HostArray, type NodeFlags } from './node.ts';
+import { type Shape, sizeOf } from './shape.ts';
+import { Tensor } from './tensor.ts';
+
+function flagsFor(op: Primitive, inputs: readonly GraphNode[]): NodeFlags {
+  if (!context.gradEnabled || op === 'detach') return { tracked: false, constant: true };
+  return { tracked: op === 'alias' || inputs.some((input) => input.tracked), constant: false };
+}
+
+/** Adds a node to the graph. All operands must be on one device. @throws DeviceError */
+export function applyNode<P extends Primitive>(
+  op: P,
+  inputs: readonly GraphNode[],
+  attributes: PrimitiveAttributes[P],
+  device: Device = inputs[0]?.device ?? defaultDevice(),
+): GraphNode<P> {
+  for (const input of inputs) {
+    if (input.device.same(device)) continue;
+    throw new DeviceError(`${op}: operands on different devices, ${device} and ${input.device}`, {
+      op,
+      received: inputs.map((i) => i.device.id),
+      fix: `move one of them first: x.to('${device}')`,
+    });
+  }
+  return new GraphNode(op, inputs, attributes, device, flagsFor(op, inputs));
+}
+
+/** A tensor for one primitive applied to tensors that already agree in shape and dtype. */
+export function apply<P extends Primitive>(
+  op: P,
+  inputs: readonly Tensor[],
+  attributes: PrimitiveAttributes[P],
+  device?: Device,
+): Tensor {
+  for (const input of inputs) {
+    if (input instanceof Tensor) continue;
+    throw new ArgumentError(`${op}: expected a tensor, received ${String(input)}`, {
+      op,
+      received: input,
+      fix: 'make one with tensor(value)',
+    });
+  }
+  return new Tensor(applyNode(op, inputs.map((input) => input.node), attributes, device));
+}
+
+/** A tensor whose elements are in a host array of the dtype's own element type. The array now belongs to the tensor. */
+export function fromHost(host: HostArray, shape: Shape, dtype: DType, device: Device = defaultDevice()): Tensor {
+  if (host.length !== sizeOf(shape) || host.BYTES_PER_ELEMENT !== dtypeInfo[dtype].bytes) {
+    throw new ArgumentError(`fromHost: ${host.length} elements of ${host.BYTES_PER_ELEMENT} bytes do not fill ${dtype} [${shape.join(', ')}]`);
+  }
+  const node = new GraphNode('data', [], { shape, dtype }, device, { tracked: false, constant: false });
+  node.host = host;
+  return new Tensor(node);
+}
+
+/** A scalar constant, part of the graph's structure. */
+export function constant(value: number, dtype: DType, device: Device = defaultDevice()): Tensor {
+  return apply('const', [], { value, dtype }, device);
+}

@@ -1,0 +1,46 @@
+/** What the code being run right now is inside of: `noGrad`, a trace, a scope. One set for each JavaScript realm. */
+import { DeviceError } from '../backend/index.ts';
+import type { Device } from './device.ts';
+import type { GraphNode } from './node.ts';
+import type { Tensor, Variable } from './tensor.ts';
+
+/** What a trace wants to know while a function runs under it. */
+export interface TraceObserver {
+  /** The node that stands for a variable inside the trace. */
+  read(variable: Variable): GraphNode;
+  assign(variable: Variable, value: GraphNode): void;
+  /** A `.grad` is about to be set: the trace puts the old one back when it ends. */
+  setGrad(tensor: Tensor): void;
+  /** A value is asked for, which a trace does not have. Throws TraceError. */
+  refuse(what: string): never;
+}
+
+export interface Context {
+  gradEnabled: boolean;
+  trace: TraceObserver | undefined;
+  /** The tensors made in the innermost `scope`, or undefined outside of any. */
+  scope: Set<Tensor> | undefined;
+  /** Variables whose new value has not been computed: the next run computes them too, so that no chain of updates grows. */
+  readonly pending: Set<Variable>;
+}
+
+export const context: Context = {
+  gradEnabled: true,
+  trace: undefined,
+  scope: undefined,
+  pending: new Set(),
+};
+
+let current: Device | undefined;
+
+/** The device that new tensors go to. */
+export function defaultDevice(): Device {
+  if (current) return current;
+  throw new DeviceError('there is no default device', {
+    fix: "import from 'tutti', which registers the installed backends, or call registerBackend(...) first",
+  });
+}
+
+export function replaceDefaultDevice(device: Device | undefined): void {
+  current = device;
+}

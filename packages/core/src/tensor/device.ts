@@ -1,0 +1,79 @@
+import { type Backend, type BackendFactory, type DeviceBuffer, DeviceError, type DeviceMemory } from '../backend/index.ts';
+
+/**
+ * A place where tensors live. The automatic device is opened by the first thing that has to run there; all others are
+ * open from the start.
+ */
+export class Device {
+  #backend: Backend | undefined;
+  #id: string;
+  #opening: Promise<Backend> | undefined;
+  readonly #choose: (() => Promise<OpenedDevice>) | undefined;
+
+  constructor(source: OpenedDevice | { readonly choose: () => Promise<OpenedDevice> }) {
+    if ('choose' in source) {
+      this.#id = 'auto';
+      this.#choose = source.choose;
+    } else {
+      this.#id = source.id;
+      this.#backend = source.backend;
+    }
+  }
+
+  /** `cpu`, `cuda:1`; `auto` until the automatic choice has been made. */
+  get id(): string {
+    return this.#id;
+  }
+
+  get isOpen(): boolean {
+    return this.#backend !== undefined;
+  }
+
+  /** @throws DeviceError while the automatic choice has not been made. */
+  get backend(): Backend {
+    if (this.#backend) return this.#backend;
+    throw new DeviceError('the default device has not been opened yet', {
+      received: this.#id,
+      fix: "await setDefaultDevice('auto') (or a device id) once, before the first synchronous read",
+    });
+  }
+
+  async open(): Promise<Backend> {
+    if (this.#backend) return this.#backend;
+    this.#opening ??= this.#choose!().then(
+      (chosen) => {
+        this.#id = chosen.id;
+        this.#backend = chosen.backend;
+        return chosen.backend;
+      },
+      (error: unknown) => {
+        this.#opening = undefined;
+        throw error;
+      },
+    );
+    return this.#opening;
+  }
+
+  /** Same device: one object, or two handles of one opened backend. */
+  same(other: Device): boolean {
+    return this === other || (this.#backend !== undefined && this.#backend === other.#backend);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    this.#backend?.free(buffer);
+  }
+
+  memory(): DeviceMemory {
+    return this.#backend?.memory() ?? { bytes: 0, buffers: 0, reserved: 0, allocations: 0 };
+  }
+
+  toString(): string {
+    return this.#id;
+  }
+}
+
+export interface OpenedDevice {
+  readonly id: string;
+  readonly backend: Backend;
+  readonly factory: BackendFactory;
+}

@@ -1,0 +1,3 @@
+/** Tools for the tests of this package and of backends. */
+export * from './interpret.ts';
+export * from './interpreter-backend.ts';
