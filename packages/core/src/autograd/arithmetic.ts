@@ -18,9 +18,11 @@ export const eq = (a: Tensor, b: Tensor): Tensor => apply('eq', [a, b], {});
 export const lt = (a: Tensor, b: Tensor): Tensor => apply('lt', [a, b], {});
 export const le = (a: Tensor, b: Tensor): Tensor => apply('le', [a, b], {});
 export const and = (a: Tensor, b: Tensor): Tensor => apply('and', [a, b], {});
-export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor => apply('where', [condition, a, b], {});
+export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
+  apply('where', [condition, a, b], {});
 
-export const cast = (x: Tensor, dtype: DType): Tensor => (x.dtype === dtype ? x : apply('cast', [x], { dtype }));
+export const cast = (x: Tensor, dtype: DType): Tensor =>
+  x.dtype === dtype ? x : apply('cast', [x], { dtype });
 
 export const reshape = (x: Tensor, shape: Shape): Tensor =>
   sameShape(x.shape, shape) ? x : apply('reshape', [x], { shape });
@@ -28,12 +30,14 @@ export const expand = (x: Tensor, shape: Shape): Tensor =>
   sameShape(x.shape, shape) ? x : apply('expand', [x], { shape });
 export const permute = (x: Tensor, axes: readonly number[]): Tensor => apply('permute', [x], { axes });
 export const flip = (x: Tensor, axes: readonly number[]): Tensor => apply('flip', [x], { axes });
-export const slice = (x: Tensor, attributes: PrimitiveAttributes['slice']): Tensor => apply('slice', [x], attributes);
+export const slice = (x: Tensor, attributes: PrimitiveAttributes['slice']): Tensor =>
+  apply('slice', [x], attributes);
 
 export const reduceSum = (x: Tensor, axes: readonly number[]): Tensor =>
   axes.length === 0 ? x : apply('reduceSum', [x], { axes });
 
-export const gather = (x: Tensor, index: Tensor, axis: number): Tensor => apply('gather', [x, index], { axis });
+export const gather = (x: Tensor, index: Tensor, axis: number): Tensor =>
+  apply('gather', [x, index], { axis });
 export const scatter = (
   mode: PrimitiveAttributes['scatter']['mode'],
   base: Tensor,
@@ -46,7 +50,13 @@ export const scatter = (
 export function fill(value: number, like: Tensor, dtype: DType = 'float32'): Tensor {
   const { shape } = like;
   const scalar = constant(value, dtype, like.device);
-  return expand(reshape(scalar, shape.map(() => 1)), shape);
+  return expand(
+    reshape(
+      scalar,
+      shape.map(() => 1),
+    ),
+    shape,
+  );
 }
 
 export const scale = (x: Tensor, factor: number): Tensor => mul(x, fill(factor, x));

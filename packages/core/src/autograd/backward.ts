@@ -14,7 +14,7 @@ type Wanted = (node: GraphNode) => boolean;
  * The nodes between `outputs` and the wanted ones through which a gradient passes, operands first. The walk does not go
  * below a wanted node. It keeps its own stack: graphs are deeper than the call stack.
  */
-function nodesBetween(outputs: readonly GraphNode[], wanted: Wanted): Set<GraphNode> {
+export function nodesBetween(outputs: readonly GraphNode[], wanted: Wanted): Set<GraphNode> {
   const reached = new Set<GraphNode>();
   const seen = new Set<GraphNode>();
   const stack: { node: GraphNode; next: number; reaches: boolean }[] = [];
@@ -45,7 +45,12 @@ function nodesBetween(outputs: readonly GraphNode[], wanted: Wanted): Set<GraphN
 }
 
 /** Applies the rule of one node and adds what it gives to the operands' gradients. */
-function stepBack(node: GraphNode, handle: (node: GraphNode) => Tensor, gradients: Map<GraphNode, Tensor>, reached: ReadonlySet<GraphNode>): void {
+function stepBack(
+  node: GraphNode,
+  handle: (node: GraphNode) => Tensor,
+  gradients: Map<GraphNode, Tensor>,
+  reached: ReadonlySet<GraphNode>,
+): void {
   const { inputs, attributes } = node;
   const rule = vjpRules[node.op] as unknown as VjpRule<'add'>;
   const results = rule({
@@ -59,7 +64,9 @@ function stepBack(node: GraphNode, handle: (node: GraphNode) => Tensor, gradient
     const result = results[position];
     if (!result || !reached.has(input)) continue;
     if (!sameShape(result.shape, input.shape) || result.dtype !== 'float32') {
-      throw new InternalError(`gradient of ${node.op}: ${result.dtype} ${formatShape(result.shape)} for an operand of shape ${formatShape(input.shape)}`);
+      throw new InternalError(
+        `gradient of ${node.op}: ${result.dtype} ${formatShape(result.shape)} for an operand of shape ${formatShape(input.shape)}`,
+      );
     }
     const other = gradients.get(input);
     gradients.set(input, other ? add(other, result) : result);
@@ -164,7 +171,12 @@ export function backward(output: Tensor, gradient?: Tensor, options: BackwardOpt
   const { createGraph = false, retainGraph = createGraph } = options;
   checkOutput(output);
   const seed = checkSeed('backward', output, gradient);
-  const pulled = pullBack([output.node], [seed], (node) => node.tracked && node.leaf !== undefined, createGraph);
+  const pulled = pullBack(
+    [output.node],
+    [seed],
+    (node) => node.tracked && node.leaf !== undefined,
+    createGraph,
+  );
   if (seed !== gradient) seed.dispose();
   if (pulled.size === 0) {
     throw new GradientError(`backward: no gradient flows from ${String(output)} to a leaf`, {

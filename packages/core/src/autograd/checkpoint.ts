@@ -1,11 +1,11 @@
-import { context } from '../tensor/context.ts';
+import type { CustomRule, Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
 import { applyNode } from '../tensor/apply.ts';
+import { context } from '../tensor/context.ts';
 import { GraphNode, nextNodeId } from '../tensor/node.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import type { CustomRule, Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
-import { pullBack } from './backward.ts';
+import { mapTree, treeTensors } from '../tensor/tree.ts';
+import { nodesBetween, pullBack } from './backward.ts';
 import { nextBarrier, releaseKept } from './pass.ts';
-import { mapTree } from '../tensor/tree.ts';
 
 /**
  * A node that a piece of graph starts from: older than the piece, or a leaf. A leaf that is as new as the piece is a
@@ -14,8 +14,20 @@ import { mapTree } from '../tensor/tree.ts';
 const isSource = (node: GraphNode, since: number): boolean =>
   node.id < since || node.leaf !== undefined || node.inputs.length === 0;
 
+/** The part of the graph that one call of a function made. */
+interface Piece {
+  readonly since: number;
+  /** Nodes of the arguments. */
+  readonly args: ReadonlySet<GraphNode>;
+}
+
 /** Visits the nodes made since `since` that `output` was computed from, operands first, with a stack of its own. */
-function visitPiece(output: GraphNode, since: number, visit: (node: GraphNode) => void, source: (node: GraphNode) => void): void {
+function visitPiece(
+  output: GraphNode,
+  since: number,
+  visit: (node: GraphNode) => void,
+  source: (node: GraphNode) => void,
+): void {
   const seen = new Set<GraphNode>();
   const stack: { node: GraphNode; next: number }[] = [];
   const enter = (node: GraphNode): void => {
@@ -36,22 +48,28 @@ function visitPiece(output: GraphNode, since: number, visit: (node: GraphNode) =
   }
 }
 
-/** The tracked sources of a piece of graph: what its gradient is asked for. */
-function trackedSources(output: GraphNode, since: number): GraphNode[] {
-  const sources: GraphNode[] = [];
-  visitPiece(output, since, () => {}, (node) => {
-    if (node.tracked) sources.push(node);
-  });
-  return sources;
-}
+/** The sources of a piece of graph that a gradient of `output` flows to. */
+const gradientSources = (output: GraphNode, since: number): GraphNode[] => {
+  const wanted = (node: GraphNode): boolean => node.tracked && isSource(node, since);
+  return [...nodesBetween([output], wanted)].filter(wanted);
+};
 
 /**
- * A second copy of a piece of graph, that is not merged with the first: between it and its sources stand barriers, which
- * also wait for `gradient`. Parameters have none: nothing large is computed from them alone, and their memory is theirs.
+ * A second copy of a piece of graph, that is not merged with the first: between it and its sources stand barriers, which also
+ * wait for `gradient`. Parameters have none: nothing large is computed from them alone, and their memory is theirs.
  */
-function copyPiece(output: GraphNode, since: number, gradient: GraphNode): { copy: GraphNode; standIns: Map<GraphNode, GraphNode> } {
+function copyPiece(
+  { since, args }: Piece,
+  output: GraphNode,
+  gradient: GraphNode,
+): { copy: GraphNode; standIns: Map<GraphNode, GraphNode> } {
   const standIns = new Map<GraphNode, GraphNode>();
-  const make = <P extends Primitive>(op: P, inputs: readonly GraphNode[], attributes: PrimitiveAttributes[P], like: GraphNode): GraphNode =>
+  const make = <P extends Primitive>(
+    op: P,
+    inputs: readonly GraphNode[],
+    attributes: PrimitiveAttributes[P],
+    like: GraphNode,
+  ): GraphNode =>
     new GraphNode(op, inputs, attributes, like.device, { tracked: like.tracked, constant: like.constant });
   visitPiece(
     output,
@@ -61,35 +79,39 @@ function copyPiece(output: GraphNode, since: number, gradient: GraphNode): { cop
       standIns.set(node, make(node.op, inputs, node.attributes, node));
     },
     (node) => {
-      const direct = node.leaf !== undefined || node.id >= since;
+      const direct = node.id >= since || (node.leaf !== undefined && !args.has(node));
       standIns.set(node, direct ? node : make('barrier', [node, gradient], { id: nextBarrier() }, node));
     },
   );
   return { copy: standIns.get(output)!, standIns };
 }
 
-/** The rule for operands (output, its tracked sources). */
+/** The rule for operands (output, its sources). */
 const recompute =
-  (since: number): CustomRule =>
+  (piece: Piece): CustomRule =>
   (gradient, operands) => {
-    const [output, ...sources] = (operands as readonly Tensor[]).map((operand) => operand.node) as [GraphNode, ...GraphNode[]];
+    const [output, ...sources] = (operands as readonly Tensor[]).map((operand) => operand.node) as [
+      GraphNode,
+      ...GraphNode[],
+    ];
     const seed = gradient as Tensor;
-    const { copy, standIns } = copyPiece(output, since, seed.node);
+    const { copy, standIns } = copyPiece(piece, output, seed.node);
     const handle = new Tensor(copy); // keeps the copy alive until the pass ends
     const wanted = new Set(sources.map((source) => standIns.get(source)!));
     const differentiable = context.gradEnabled;
     const pulled = pullBack([handle.node], [seed], (node) => wanted.has(node), differentiable);
-    if (!differentiable) releaseKept([copy], since);
+    if (!differentiable) releaseKept([copy], piece.since);
     return sources.map((source) => pulled.get(standIns.get(source)!));
   };
 
-function checkpointed(output: Tensor, since: number): Tensor {
+function checkpointed(output: Tensor, piece: Piece): Tensor {
   const { node } = output;
-  if (!node.tracked || isSource(node, since)) return output;
-  const sources = trackedSources(node, since);
-  releaseKept([node], since);
-  const attributes = { rule: recompute(since), arguments: sources.length };
-  return new Tensor(applyNode('custom', [node, ...sources], attributes));
+  if (!node.tracked || isSource(node, piece.since)) return output;
+  const sources = gradientSources(node, piece.since);
+  releaseKept([node], piece.since);
+  return new Tensor(
+    applyNode('custom', [node, ...sources], { rule: recompute(piece), arguments: sources.length }),
+  );
 }
 
 /**
@@ -105,9 +127,9 @@ function checkpointed(output: Tensor, since: number): Tensor {
  */
 export function checkpoint<A extends readonly unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
   return (...args: A): R => {
-    const since = nextNodeId();
+    const piece: Piece = { since: nextNodeId(), args: new Set(treeTensors(args).map((x) => x.node)) };
     const result = fn(...args);
     if (!context.gradEnabled) return result;
-    return mapTree(result, (x) => checkpointed(x, since)) as R;
+    return mapTree(result, (x) => checkpointed(x, piece)) as R;
   };
 }

@@ -5,23 +5,30 @@ import { context } from '../tensor/context.ts';
 import { nextNodeId } from '../tensor/node.ts';
 import { sameShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { mapTree, type Tree, treeTensors } from '../tensor/tree.ts';
 import { releaseKept, runUserCode } from './pass.ts';
-import { type Tree, mapTree, treeTensors } from '../tensor/tree.ts';
 
 /** The gradient for each argument, in order, undefined for none; the tensor itself where there is one argument. */
 export type CustomGradients = Tensor | undefined | readonly (Tensor | undefined)[];
 
-function checkGradients(returned: CustomGradients, args: readonly (Tensor | undefined)[]): readonly (Tensor | undefined)[] {
+function checkGradients(
+  returned: CustomGradients,
+  args: readonly (Tensor | undefined)[],
+): readonly (Tensor | undefined)[] {
   const gradients = returned === undefined || returned instanceof Tensor ? [returned] : returned;
   for (const [position, gradient] of gradients.entries()) {
     const arg = args[position];
     if (gradient === undefined) continue;
-    if (gradient instanceof Tensor && arg && sameShape(gradient.shape, arg.shape) && isFloat(gradient.dtype)) continue;
-    throw new GradientError(`customVjp: the gradient for argument ${position} is ${String(gradient)}, the argument is ${String(arg)}`, {
-      op: 'customVjp',
-      received: gradient,
-      fix: 'give a float tensor of the shape of the argument for each argument, and undefined for those that are not float tensors',
-    });
+    if (gradient instanceof Tensor && arg && sameShape(gradient.shape, arg.shape) && isFloat(gradient.dtype))
+      continue;
+    throw new GradientError(
+      `customVjp: the gradient for argument ${position} is ${String(gradient)}, the argument is ${String(arg)}`,
+      {
+        op: 'customVjp',
+        received: gradient,
+        fix: 'give a float tensor of the shape of the argument for each argument, and undefined for those that are not float tensors',
+      },
+    );
   }
   return gradients;
 }
@@ -81,7 +88,11 @@ function ruleOf(backward: CustomBackward, args: readonly unknown[], saved: Tree)
       const tensors = operands.map((operand) => new Tensor((operand as Tensor).node));
       let next = 1;
       const given = isTensor.map((is) => (is ? tensors[next++] : undefined));
-      const found = mapTree(form, (x) => x, (leaf) => (leaf instanceof Slot ? tensors[1 + count + leaf.position] : leaf));
+      const found = mapTree(
+        form,
+        (x) => x,
+        (leaf) => (leaf instanceof Slot ? tensors[1 + count + leaf.position] : leaf),
+      );
       const gradients = checkGradients(backward(found, new Tensor((gradient as Tensor).node)), given);
       return gradients.filter((_, position) => isTensor[position]);
     });

@@ -6,12 +6,12 @@ export { type CustomGradients, customVjp } from './custom.ts';
 export { enableGrad, noGrad } from './mode.ts';
 export {
   type ArgNums,
-  type GradOptions,
+  detach,
   type GradientOf,
   type GradientsAt,
-  type Pull,
-  detach,
+  type GradOptions,
   grad,
+  type Pull,
   valueAndGrad,
   vjp,
 } from './transforms.ts';

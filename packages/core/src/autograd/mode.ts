@@ -31,16 +31,17 @@ export function withGradients<T>(enabled: boolean, fn: () => T): T {
     leave(region);
     throw error;
   }
-  if (isPromise(result)) return result.then(
-    (value) => {
-      leave(region);
-      return value;
-    },
-    (error: unknown) => {
-      leave(region);
-      throw error;
-    },
-  ) as T;
+  if (isPromise(result))
+    return result.then(
+      (value) => {
+        leave(region);
+        return value;
+      },
+      (error: unknown) => {
+        leave(region);
+        throw error;
+      },
+    ) as T;
   leave(region);
   return result;
 }

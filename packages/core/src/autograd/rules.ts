@@ -4,7 +4,7 @@ import type { Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
 import type { GraphNode } from '../tensor/node.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { cast } from './arithmetic.ts';
-import { type VjpRule, type VjpRules, none } from './rule.ts';
+import { none, type VjpRule, type VjpRules } from './rule.ts';
 import { anchorRules } from './rules/anchors.ts';
 import { elementwiseRules } from './rules/elementwise.ts';
 import { indexingRules } from './rules/indexing.ts';
@@ -32,7 +32,8 @@ export const vjpRules: VjpRules<Primitive> = {
 };
 
 /** False for a node that no gradient passes. */
-export const isDifferentiable = (node: GraphNode): boolean => isFloat(node.dtype) && vjpRules[node.op] !== none;
+export const isDifferentiable = (node: GraphNode): boolean =>
+  isFloat(node.dtype) && vjpRules[node.op] !== none;
 
 /** True when a gradient of `node` can give one to its operand at `position`. */
 export function passesGradient(node: GraphNode, position: number): boolean {

@@ -3,11 +3,11 @@ import { apply } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import { type GraphNode, nextNodeId } from '../tensor/node.ts';
 import { Tensor } from '../tensor/tensor.ts';
+import { mapTree, type Tree, treeTensors } from '../tensor/tree.ts';
 import { fill } from './arithmetic.ts';
 import { checkSeed, pullBack } from './backward.ts';
 import { enableGrad } from './mode.ts';
 import { releaseKept } from './pass.ts';
-import { type Tree, mapTree, treeTensors } from '../tensor/tree.ts';
 
 /** What a gradient with respect to T looks like: the same tree with a tensor for each tensor, and undefined for other leaves. */
 export type GradientOf<T> = T extends Tensor
@@ -61,7 +61,13 @@ function watch(op: string, tree: Tree, strict: boolean): Tree {
   });
 }
 
-function record(op: string, fn: (...args: never[]) => unknown, args: readonly unknown[], positions: readonly number[], strict: boolean): Recording {
+function record(
+  op: string,
+  fn: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  positions: readonly number[],
+  strict: boolean,
+): Recording {
   return enableGrad(() => {
     const since = nextNodeId();
     const watched = new Map(positions.map((position) => [position, watch(op, args[position], strict)]));
@@ -98,7 +104,11 @@ function hasOtherSources(outputs: readonly GraphNode[], aliases: ReadonlySet<Gra
 }
 
 /** The pulled gradients in the form of the watched argument; zeros where nothing arrived. */
-const gradientTree = (watched: Tree, aliases: ReadonlySet<GraphNode>, pulled: ReadonlyMap<GraphNode, Tensor>): Tree =>
+const gradientTree = (
+  watched: Tree,
+  aliases: ReadonlySet<GraphNode>,
+  pulled: ReadonlyMap<GraphNode, Tensor>,
+): Tree =>
   mapTree(
     watched,
     (x) => (aliases.has(x.node) ? (pulled.get(x.node) ?? fill(0, x, x.dtype)) : undefined),
@@ -117,7 +127,13 @@ function checkScalar(op: string, value: unknown): Tensor {
 function checkPositions(op: string, argnums: ArgNums, args: readonly unknown[]): readonly number[] {
   const positions = typeof argnums === 'number' ? [argnums] : argnums;
   for (const position of positions) {
-    if (Number.isInteger(position) && position >= 0 && position < args.length && treeTensors(args[position]).length > 0) continue;
+    if (
+      Number.isInteger(position) &&
+      position >= 0 &&
+      position < args.length &&
+      treeTensors(args[position]).length > 0
+    )
+      continue;
     throw new GradientError(`${op}: argument ${position} of ${args.length} holds no tensor`, {
       op,
       received: argnums,
@@ -129,7 +145,13 @@ function checkPositions(op: string, argnums: ArgNums, args: readonly unknown[]):
 
 type AnyFunction = (...args: never[]) => unknown;
 
-function evaluate(op: string, fn: AnyFunction, argnums: ArgNums, options: GradOptions, args: readonly unknown[]) {
+function evaluate(
+  op: string,
+  fn: AnyFunction,
+  argnums: ArgNums,
+  options: GradOptions,
+  args: readonly unknown[],
+) {
   const positions = checkPositions(op, argnums, args);
   const { result, watched, aliases, since } = record(op, fn, args, positions, true);
   const [returned, aux] = (options.hasAux ? result : [result]) as readonly unknown[];
@@ -139,9 +161,10 @@ function evaluate(op: string, fn: AnyFunction, argnums: ArgNums, options: GradOp
   const pulled = pullBack([value.node], [seed], (node) => aliases.has(node), lasting);
   const trees = watched.map((tree) => gradientTree(tree, aliases, pulled));
   const gradient = typeof argnums === 'number' ? trees[0] : trees;
-  if (lasting) return { value, aux, gradient };
-  releaseKept([value.node], since);
-  return { value: detached(value), aux: detached(aux), gradient };
+  if (!lasting) releaseKept([value.node], since);
+  /** What else the function returned, in the form in which it leaves the transform. */
+  const leave = (tree: Tree): Tree => (lasting ? tree : detached(tree));
+  return { gradient, value: () => leave(value), aux: () => leave(aux) };
 }
 
 /**
@@ -165,7 +188,7 @@ export function valueAndGrad<A extends readonly unknown[], Aux, const N extends 
 export function valueAndGrad(fn: AnyFunction, argnums: ArgNums = 0, options: GradOptions = {}): AnyFunction {
   return (...args: unknown[]) => {
     const { value, aux, gradient } = evaluate('valueAndGrad', fn, argnums, options, args);
-    return [options.hasAux ? [value, aux] : value, gradient];
+    return [options.hasAux ? [value(), aux()] : value(), gradient];
   };
 }
 
@@ -198,12 +221,21 @@ export function grad<A extends readonly unknown[], Aux, const N extends ArgNums 
 export function grad(fn: AnyFunction, argnums: ArgNums = 0, options: GradOptions = {}): AnyFunction {
   return (...args: unknown[]) => {
     const { aux, gradient } = evaluate('grad', fn, argnums, options, args);
-    return options.hasAux ? [gradient, aux] : gradient;
+    return options.hasAux ? [gradient, aux()] : gradient;
   };
 }
 
+/** A handle that is in no scope. */
+function ownHandle(x: Tensor): Tensor {
+  const own = new Tensor(x.node);
+  context.scope?.delete(own);
+  return own;
+}
+
 /** Pulls a gradient of a result back to the arguments. It may be called more than once. */
-export type Pull<A extends readonly unknown[], R> = (gradient?: GradientOf<R>) => { -readonly [K in keyof A]: GradientOf<A[K]> };
+export type Pull<A extends readonly unknown[], R> = (gradient?: GradientOf<R>) => {
+  -readonly [K in keyof A]: GradientOf<A[K]>;
+};
 
 /**
  * The value of fn(...args), and the function that takes a gradient g with respect to it to gᵀ · d fn / d args.
@@ -217,21 +249,39 @@ export type Pull<A extends readonly unknown[], R> = (gradient?: GradientOf<R>) =
  * const [y, pull] = vjp((a, b) => a.matmul(b), a, b);
  * const [da, db] = pull(onesLike(y));
  */
-export function vjp<A extends readonly unknown[], R>(fn: (...args: A) => R, ...args: A): [value: R, pull: Pull<A, R>] {
-  const recording = record('vjp', fn, args, args.map((_, position) => position), false);
-  const { watched, aliases } = recording;
-  const shared = context.gradEnabled && hasOtherSources(treeTensors(recording.result).map((x) => x.node), aliases);
+export function vjp<A extends readonly unknown[], R>(
+  fn: (...args: A) => R,
+  ...args: A
+): [value: R, pull: Pull<A, R>] {
+  const recording = record(
+    'vjp',
+    fn,
+    args,
+    args.map((_, position) => position),
+    false,
+  );
+  const { aliases } = recording;
+  const shared =
+    context.gradEnabled &&
+    hasOtherSources(
+      treeTensors(recording.result).map((x) => x.node),
+      aliases,
+    );
   const value = shared ? recording.result : detached(recording.result);
   // Handles of its own: those of the user may be disposed before the pull is called.
-  const result = mapTree(recording.result, (x) => {
-    const own = new Tensor(x.node);
-    context.scope?.delete(own);
-    return own;
-  });
+  const result = mapTree(recording.result, ownHandle);
+  const watched = recording.watched.map((tree) =>
+    mapTree(tree, (x) => (aliases.has(x.node) ? ownHandle(x) : undefined)),
+  );
   const pull = (gradient?: unknown): unknown => {
     const { outputs, seeds } = pairs(result, gradient);
     const lasting = context.gradEnabled && (shared || seeds.some((seed) => seed.node.tracked));
-    const pulled = pullBack(outputs.map((x) => x.node), seeds, (node) => aliases.has(node), lasting);
+    const pulled = pullBack(
+      outputs.map((x) => x.node),
+      seeds,
+      (node) => aliases.has(node),
+      lasting,
+    );
     return watched.map((tree) => gradientTree(tree, aliases, pulled));
   };
   return [value as R, pull as Pull<A, R>];

@@ -108,7 +108,10 @@ export interface Backend {
   routine(anchor: Anchor): Program | undefined;
   /** Runs commands in order, in one submission. All programs are ready. Never blocks on the device. */
   submit(commands: readonly Command[]): Fence;
-  /** Runs commands one by one and gives the milliseconds of each. Present where `capabilities.timing`. */
+  /**
+   * Runs commands one by one and gives the milliseconds of each. Submits before it returns, as `submit` does. Present where
+   * `capabilities.timing`.
+   */
   time?(commands: readonly Command[]): Promise<readonly number[]>;
   memory(): DeviceMemory;
   /** Waits for nothing; releases everything, worker threads included. Later calls throw DisposedError. */

@@ -35,7 +35,8 @@ export class IndexBuilder extends ExpressionBuilder {
   }
 
   /** The expression of a linear form; terms in the order in which their atoms were first seen, so equal forms are one object. */
-  #build(form: Linear): Expression {
+  #build(unordered: Linear): Expression {
+    const form = this.#recombine(unordered);
     const terms = [...form.terms].filter(([, factor]) => factor !== 0);
     for (const [atom] of terms) if (!this.#order.has(atom)) this.#order.set(atom, this.#order.size);
     terms.sort(([a], [b]) => this.#order.get(a)! - this.#order.get(b)!);
@@ -45,9 +46,31 @@ export class IndexBuilder extends ExpressionBuilder {
       sum = sum ? this.alu('add', 'i32', sum, term) : term;
     }
     if (!sum) return this.int(form.constant);
+    if (form.constant === 0 && terms.length === 1 && terms[0]![1] === 1) return sum; // an atom is its own form
     if (form.constant !== 0) sum = this.alu('add', 'i32', sum, this.int(form.constant));
     if (!this.#linear.has(sum)) this.#linear.set(sum, { constant: form.constant, terms: new Map(terms) });
     return sum;
+  }
+
+  /** f*d * (x // d) + f * (x % d) is f * x: what a reshape takes apart and another puts together again. */
+  #recombine(form: Linear): Linear {
+    for (const [atom, factor] of form.terms) {
+      if (atom.op !== 'alu' || atom.alu !== 'rem' || factor === 0) continue;
+      const [x, divisor] = atom.args as [Expression, Expression];
+      if (divisor.op !== 'const') continue;
+      const quotient = this.divideIndex(x, divisor.value);
+      const whole = this.#form(quotient);
+      if (whole.constant !== 0 || whole.terms.size !== 1) continue;
+      const [[part, scale]] = [...whole.terms] as [[Expression, number]];
+      if (form.terms.get(part) !== factor * divisor.value * scale) continue;
+      const rest = new Map(form.terms);
+      rest.delete(atom);
+      rest.delete(part);
+      const base = this.#form(x);
+      for (const [term, f] of base.terms) rest.set(term, (rest.get(term) ?? 0) + f * factor);
+      return this.#recombine({ constant: form.constant + base.constant * factor, terms: rest });
+    }
+    return form;
   }
 
   addIndex(a: Expression, b: Expression): Expression {

@@ -112,8 +112,8 @@ export class ValueLowering {
     return this.inline(op, indices, guard);
   }
 
-  load(op: Op, indices: readonly Expression[], guard?: Expression): Expression {
-    const index = this.builder.flatten(indices, stridesOf(op.shape));
+  load(op: Op, indices: readonly Expression[], guard?: Expression, shape: readonly number[] = op.shape): Expression {
+    const index = this.builder.flatten(indices, stridesOf(shape));
     return this.builder.load(scalarTypeOf(op.dtype), this.#bind(op), index, guard);
   }
 
@@ -131,6 +131,11 @@ export class ValueLowering {
     if (op.op === 'barrier') return this.value(op.inputs[0]!, indices, guard);
     if (isOp(op, 'randomBits')) return this.#randomBits(op, indices, guard);
     if (isOp(op, 'gather')) return this.#gather(op, indices, guard);
+    if (op.op === 'reshape') {
+      // The same memory: no need to take the index apart and put it together again.
+      const [x] = op.inputs as [Op];
+      if (this.#isStored(x) && !this.members.has(x)) return this.load(x, indices, guard, op.shape);
+    }
     const source = sourceOf(b, op, indices);
     if (source) return this.#move(op, source.indices, source.guard, guard);
     if (kindOf(op) !== 'elementwise') throw new InternalError(`${op.op} cannot be computed in place`);
@@ -223,8 +228,16 @@ export class DomainIndices {
 
 const isReduce = (op: Op): boolean => kindOf(op) === 'reduce';
 
-/** One kernel for all members of a group. `isWritten` says which members need a buffer. Throws FusionRejected. */
-export function lowerGroup(group: Group, isStored: (op: Op) => boolean, isWritten: (op: Op) => boolean): Lowered<Kernel> {
+/**
+ * One kernel for all members of a group. `isWritten` says which members need a buffer. A `draft` shows whether the group
+ * can be lowered and what it binds; its dimensions are not merged. Throws FusionRejected.
+ */
+export function lowerGroup(
+  group: Group,
+  isStored: (op: Op) => boolean,
+  isWritten: (op: Op) => boolean,
+  draft = false,
+): Lowered<Kernel> {
   const writes = group.members.filter(isWritten);
   const lowering = new ValueLowering((op) => isStored(op), writes);
   const phases: Phase[] = [];
@@ -244,7 +257,8 @@ export function lowerGroup(group: Group, isStored: (op: Op) => boolean, isWritte
     lowering.clear();
   }
   phases.push(...lowerMaps(lowering, group, space, ids, writes));
-  return finish(lowering, group, space, phases, writes);
+  const lowered = wrap(lowering, group.name(), space, phases, writes);
+  return draft ? lowered : { ...lowered, kernel: mergeDimensions(lowering.builder, lowered.kernel) };
 }
 
 function declareMembers(lowering: ValueLowering, group: Group, at: DomainIndices, ids: ReadonlyMap<Op, number>): void {
@@ -356,11 +370,6 @@ export function lowerScatter(op: Op<'scatter'>, isStored: (op: Op) => boolean): 
     ],
   };
   return wrap(lowering, `scatter_${mode}`, space, [copy, put], [op]);
-}
-
-function finish(lowering: ValueLowering, group: Group, space: readonly IndexVariable[], phases: readonly Phase[], writes: readonly Op[]): Lowered<Kernel> {
-  const lowered = wrap(lowering, group.name(), space, phases, writes);
-  return { ...lowered, kernel: mergeDimensions(lowering.builder, lowered.kernel) };
 }
 
 function wrap(lowering: ValueLowering, name: string, space: readonly IndexVariable[], phases: readonly Phase[], writes: readonly Op[]): Lowered<Kernel> {

@@ -188,7 +188,10 @@ function assignTemporaries(groups: readonly ScheduledGroup[], slots: Map<Op, Slo
 
 /** The plan as text: one line a step, with its kernel. */
 export function printPlan(plan: Plan, level: number): string {
-  const slot = ({ kind, index }: Slot): string => `${kind}${index}`;
+  const slot = ({ kind, index }: Slot): string => {
+    const inPlace = kind === 'output' ? plan.outputs[index]!.inPlace : undefined;
+    return inPlace === undefined ? `${kind}${index}` : `output${index}=input${inPlace}`;
+  };
   const lines: string[] = [];
   for (const [i, step] of plan.steps.entries()) {
     if (step.kind === 'copy') {

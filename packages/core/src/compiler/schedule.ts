@@ -14,7 +14,7 @@ import { lowerAnchor } from './anchor.ts';
 import { Group, domainOf } from './group.ts';
 import { FusionRejected, type Lowered, lowerGroup, lowerScatter } from './lower.ts';
 import { type Op, isOp, kindOf, topological } from './op.ts';
-import { requiredStores, sharedStores } from './stored.ts';
+import { inlineCosts, requiredStores, sharedStores } from './stored.ts';
 
 export interface ScheduleOptions {
   readonly capabilities: Capabilities;
@@ -28,6 +28,9 @@ export interface ScheduledGroup {
   readonly group: Group;
   readonly lowered: Lowered<Kernel | Anchor>;
 }
+
+/** A stored value dearer than this is loaded by a reduction over it, rather than computed in its loop again. */
+const rowRecomputeLimit = 6;
 
 /** Most stores that neighbours may bring together: registers are few. */
 const mostMembers = 12;
@@ -52,6 +55,7 @@ class Scheduler {
   readonly #options: ScheduleOptions;
   readonly #groups = new Map<number, Group>();
   readonly #groupOf = new Map<Op, number>();
+  readonly #costs: ReadonlyMap<Op, number>;
   /** Stored values that each root needs. */
   readonly #reads = new Map<Op, ReadonlySet<Op>>();
   readonly #readers = new Map<Op, Op[]>();
@@ -61,6 +65,7 @@ class Scheduler {
     this.#outputs = new Set(outputs);
     this.#stored = stored;
     this.#options = options;
+    this.#costs = inlineCosts(order, stored);
     for (const op of order) if (stored.has(op)) this.#collectReads(op);
   }
 
@@ -146,7 +151,15 @@ class Scheduler {
     if (!group.reduced.includes(true)) return true;
     const simple = group.members.filter((op) => kindOf(op) === 'reduce').length === 1 && !writes.some((op) => group.isFull(op));
     if (simple) return true;
+    if (this.#recomputes(group, writes)) return false;
     return capabilities.rowPrograms && (group.points >= capabilities.parallelism || group.size <= capabilities.reduceSplit);
+  }
+
+  /** Whether a reduction would compute again, element by element, what another phase stores: dear values are better loaded. */
+  #recomputes(group: Group, writes: readonly Op[]): boolean {
+    const dear = writes.filter((op) => group.isFull(op) && this.#costs.get(op)! > rowRecomputeLimit);
+    const reduces = group.members.filter((op) => kindOf(op) === 'reduce');
+    return reduces.some((reduce) => dear.some((op) => this.#reads.get(reduce)!.has(op)));
   }
 
   #wouldCycle(group: Group, op: Op): boolean {
@@ -175,7 +188,7 @@ class Scheduler {
 
   #lowerLoop(group: Group): Lowered<Kernel> | undefined {
     try {
-      const lowered = lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members));
+      const lowered = lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members), true);
       return lowered.bindings.length <= this.#options.capabilities.buffersPerKernel ? lowered : undefined;
     } catch (error) {
       if (error instanceof FusionRejected) return undefined;

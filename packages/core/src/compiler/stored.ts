@@ -74,13 +74,19 @@ export function operandView(operand: Op, shape: readonly number[], isStored: (op
   return { base: lowering.bindings[0]!, offset: origin.value, strides: strides as number[] };
 }
 
-/** Values computed in place in several groups, dear enough to be stored after all. Users come first in `reversed`. */
-export function sharedStores(order: readonly Op[], stored: ReadonlySet<Op>, groupsOf: (root: Op) => number): Set<Op> {
+/** Cost of computing one element of each value from what is stored. */
+export function inlineCosts(order: readonly Op[], stored: ReadonlySet<Op>): ReadonlyMap<Op, number> {
   const cost = new Map<Op, number>();
   for (const op of order) {
     const inputs = op.inputs.reduce((sum, input) => sum + (stored.has(input) || kindOf(input) === 'leaf' ? 0 : cost.get(input)!), 0);
     cost.set(op, inputs + weightOf(op));
   }
+  return cost;
+}
+
+/** Values computed in place in several groups, dear enough to be stored after all. Users come first in `reversed`. */
+export function sharedStores(order: readonly Op[], stored: ReadonlySet<Op>, groupsOf: (root: Op) => number): Set<Op> {
+  const cost = inlineCosts(order, stored);
   const groups = new Map<Op, Set<number>>();
   const added = new Set<Op>();
   const reach = (op: Op): Set<number> => {

@@ -54,7 +54,11 @@ export function relu(x: Tensor): Tensor {
 
 function requireNumber(op: string, name: string, value: number): void {
   if (typeof value === 'number' && Number.isFinite(value)) return;
-  throw new ArgumentError(`${op}: ${name} is ${describe(value)}`, { op, received: value, fix: `${name} is a finite number` });
+  throw new ArgumentError(`${op}: ${name} is ${describe(value)}`, {
+    op,
+    received: value,
+    fix: `${name} is a finite number`,
+  });
 }
 
 /** `x > 0 ? x : slope * x`. Integers give float32. @throws ArgumentError */
@@ -95,7 +99,11 @@ function gated(x: Tensor, curve: (x: Tensor) => Tensor): Tensor {
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
   const approximate = options.approximate ?? 'none';
   if (approximate !== 'none' && approximate !== 'tanh') {
-    throw new ArgumentError(`gelu: approximate is ${describe(approximate)}`, { op: 'gelu', received: approximate, fix: "use 'none' or 'tanh'" });
+    throw new ArgumentError(`gelu: approximate is ${describe(approximate)}`, {
+      op: 'gelu',
+      received: approximate,
+      fix: "use 'none' or 'tanh'",
+    });
   }
   const exact = (value: Tensor): Tensor => apply('erf', [mul(value, Math.SQRT1_2)], {});
   const byTanh = (value: Tensor): Tensor => {

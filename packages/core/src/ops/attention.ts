@@ -1,5 +1,5 @@
 /** Dropout, embedding and attention. */
-import { ArgumentError, DTypeError, type DType, isFloat, ShapeError } from '../backend/index.ts';
+import { ArgumentError, type DType, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import { broadcastShapes, formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -49,7 +49,11 @@ export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tenso
 export function embedding(weight: Tensor, index: Tensor): Tensor {
   checkTensor('embedding', weight, 'the weight');
   if (weight.rank !== 2) {
-    throw new ShapeError(`embedding: weight of shape ${formatShape(weight.shape)}`, { op: 'embedding', received: weight.shape, fix: 'the weight is (V, D)' });
+    throw new ShapeError(`embedding: weight of shape ${formatShape(weight.shape)}`, {
+      op: 'embedding',
+      received: weight.shape,
+      fix: 'the weight is (V, D)',
+    });
   }
   return takeAs('embedding', weight, index, 0);
 }
@@ -68,7 +72,10 @@ function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptio
   for (const [name, x] of Object.entries({ query: q, key: k, value: v })) checkTensor(op, x, `the ${name}`);
   const { mask, scale } = options;
   const shapes = [q, k, v].map((x) => x.shape);
-  const fits = shapes.every((shape) => shape.length >= 2) && q.shape.at(-1) === k.shape.at(-1) && k.shape.at(-2) === v.shape.at(-2);
+  const fits =
+    shapes.every((shape) => shape.length >= 2) &&
+    q.shape.at(-1) === k.shape.at(-1) &&
+    k.shape.at(-2) === v.shape.at(-2);
   if (!fits) {
     throw new ShapeError(`${op}: shapes ${shapes.map(formatShape).join(', ')} do not fit`, {
       op,
@@ -78,15 +85,25 @@ function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptio
   }
   const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
   const scores = [...batch, q.shape.at(-2)!, k.shape.at(-2)!];
-  if (mask !== undefined && !sameShape(broadcastShapes(op, checkTensor(op, mask, 'the mask').shape, scores), scores)) {
-    throw new ShapeError(`${op}: mask of shape ${formatShape(mask.shape)} for scores of shape ${formatShape(scores)}`, {
-      op,
-      received: mask.shape,
-      fix: 'the mask broadcasts to (.., L, S)',
-    });
+  if (
+    mask !== undefined &&
+    !sameShape(broadcastShapes(op, checkTensor(op, mask, 'the mask').shape, scores), scores)
+  ) {
+    throw new ShapeError(
+      `${op}: mask of shape ${formatShape(mask.shape)} for scores of shape ${formatShape(scores)}`,
+      {
+        op,
+        received: mask.shape,
+        fix: 'the mask broadcasts to (.., L, S)',
+      },
+    );
   }
   if (scale !== undefined && !Number.isFinite(scale)) {
-    throw new ArgumentError(`${op}: scale is ${describe(scale)}`, { op, received: scale, fix: 'scale is a finite number' });
+    throw new ArgumentError(`${op}: scale is ${describe(scale)}`, {
+      op,
+      received: scale,
+      fix: 'scale is a finite number',
+    });
   }
   const dtype = commonDType(op, [q, k, v]);
   const maskFits = mask === undefined || mask.dtype === 'bool' || isFloat(mask.dtype);
@@ -104,7 +121,12 @@ function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptio
  *
  * @throws ShapeError, ArgumentError; DTypeError unless q, k and v are floats and the mask is bool or a float.
  */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions = {}): Tensor {
+export function scaledDotProductAttention(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  options: AttentionOptions = {},
+): Tensor {
   const dtype = checkAttention(q, k, v, options);
   const { mask, causal = false, scale = 1 / Math.sqrt(q.shape.at(-1)!) } = options;
   return composite(() => {
@@ -116,7 +138,10 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
       scores = where(seen, scores, Number.NEGATIVE_INFINITY);
     }
     if (mask) {
-      scores = mask.dtype === 'bool' ? where(mask, scores, Number.NEGATIVE_INFINITY) : add(scores, convert(mask, 'float32'));
+      scores =
+        mask.dtype === 'bool'
+          ? where(mask, scores, Number.NEGATIVE_INFINITY)
+          : add(scores, convert(mask, 'float32'));
     }
     return convert(matmul(softmax(scores), value), dtype);
   });

@@ -1,5 +1,5 @@
 /** Indices that are data: checked at once where the data is at hand, otherwise when a result is read. */
-import { DTypeError, IndexError } from '../backend/index.ts';
+import { IndexError } from '../backend/index.ts';
 import { checkData } from '../tensor/check.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { ge, logicalAnd, logicalOr, lt, ne } from './compare.ts';
@@ -10,7 +10,12 @@ import { any } from './reduce.ts';
 /** @throws DTypeError unless the index has an integer dtype. */
 export function requireIndex(op: string, index: Tensor, name = 'the index'): void {
   checkTensor(op, index, name);
-  requireKind(op, index.dtype, ['integer'], `${name} holds positions; cast it first, for example index.cast('int32')`);
+  requireKind(
+    op,
+    index.dtype,
+    ['integer'],
+    `${name} holds positions; cast it first, for example index.cast('int32')`,
+  );
 }
 
 /** What an index may hold. */
@@ -30,7 +35,10 @@ function rangeError({ op, name, extent, except }: IndexRange, found: string, rec
   return new IndexError(`${op}: ${found}`, {
     op,
     received,
-    fix: extent === 0 ? `there is nothing to point at, every ${name} is out of range` : `each ${name} must be from 0 to ${extent - 1}${others}`,
+    fix:
+      extent === 0
+        ? `there is nothing to point at, every ${name} is out of range`
+        : `each ${name} must be from 0 to ${extent - 1}${others}`,
   });
 }
 
@@ -52,7 +60,11 @@ function checkHost(index: Tensor, range: IndexRange): boolean {
   for (let i = 0; i < host.length; i++) {
     const value = host[i]!;
     if ((value >= 0 && value < range.extent) || value === range.except) continue;
-    throw rangeError(range, `${range.name} ${value}${positionOf(i, shape)} is outside the extent ${range.extent}`, value);
+    throw rangeError(
+      range,
+      `${range.name} ${value}${positionOf(i, shape)} is outside the extent ${range.extent}`,
+      value,
+    );
   }
   return true;
 }
@@ -76,6 +88,8 @@ export function checkedIndex(index: Tensor, range: IndexRange, compute: () => Te
       const bad = range.except === undefined ? outside : logicalAnd(outside, ne(position, range.except));
       return any(bad);
     });
-    return checkData(compute(), flag, () => rangeError(range, `${range.name} outside the extent ${range.extent}`, undefined));
+    return checkData(compute(), flag, () =>
+      rangeError(range, `${range.name} outside the extent ${range.extent}`, undefined),
+    );
   });
 }

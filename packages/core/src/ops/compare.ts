@@ -5,7 +5,18 @@ import { broadcastShapes } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import type { BinaryPrimitive } from './primitives.ts';
-import { type Operand, align, checkTensor, commonDType, computeDType, convert, describe, filled, grown, requireKind } from './promote.ts';
+import {
+  align,
+  checkTensor,
+  commonDType,
+  computeDType,
+  convert,
+  describe,
+  filled,
+  grown,
+  type Operand,
+  requireKind,
+} from './promote.ts';
 
 function compare(op: string, primitive: 'lt' | 'le' | 'eq' | 'ne', a: Operand, b: Operand): Tensor {
   const dtype = computeDType(commonDType(op, [a, b]));
@@ -49,7 +60,8 @@ export function truth(x: Tensor): Tensor {
 
 function logical(op: string, primitive: 'and' | 'or' | 'xor', a: Operand, b: Operand): Tensor {
   commonDType(op, [a, b]);
-  const truthOf = (operand: Operand): Operand => (operand instanceof Tensor ? truth(operand) : operand !== 0 && operand !== false);
+  const truthOf = (operand: Operand): Operand =>
+    operand instanceof Tensor ? truth(operand) : operand !== 0 && operand !== false;
   return composite(() => apply(primitive, align(op, [truthOf(a), truthOf(b)], 'bool'), {}));
 }
 
@@ -76,7 +88,12 @@ export function logicalNot(x: Tensor): Tensor {
 
 function bitwise(op: string, primitive: BinaryPrimitive, a: Operand, b: Operand, bool: boolean): Tensor {
   const dtype = commonDType(op, [a, b]);
-  requireKind(op, dtype, bool ? ['bool', 'integer'] : ['integer'], "bits belong to integers; cast first, for example x.cast('int32')");
+  requireKind(
+    op,
+    dtype,
+    bool ? ['bool', 'integer'] : ['integer'],
+    "bits belong to integers; cast first, for example x.cast('int32')",
+  );
   return composite(() => apply(primitive, align(op, [a, b], dtype), {}));
 }
 
@@ -98,7 +115,12 @@ export function bitwiseXor(a: Operand, b: Operand): Tensor {
 /** `~x` of integers or bool. @throws DTypeError for floats */
 export function bitwiseNot(x: Tensor): Tensor {
   checkTensor('bitwiseNot', x);
-  requireKind('bitwiseNot', x.dtype, ['bool', 'integer'], "bits belong to integers; cast first, for example x.cast('int32')");
+  requireKind(
+    'bitwiseNot',
+    x.dtype,
+    ['bool', 'integer'],
+    "bits belong to integers; cast first, for example x.cast('int32')",
+  );
   return apply('not', [x], {});
 }
 
@@ -123,7 +145,11 @@ export function rightShift(a: Operand, b: Operand): Tensor {
  */
 export function where(condition: Tensor | boolean, a: Operand, b: Operand): Tensor {
   if (!(condition instanceof Tensor) && typeof condition !== 'boolean') {
-    throw new ArgumentError(`where: the condition is ${describe(condition)}`, { op: 'where', received: condition, fix: 'pass a bool tensor' });
+    throw new ArgumentError(`where: the condition is ${describe(condition)}`, {
+      op: 'where',
+      received: condition,
+      fix: 'pass a bool tensor',
+    });
   }
   if (condition instanceof Tensor && condition.dtype !== 'bool') {
     throw new DTypeError(`where: the condition has dtype ${condition.dtype}`, {
@@ -137,9 +163,14 @@ export function where(condition: Tensor | boolean, a: Operand, b: Operand): Tens
   const shape = broadcastShapes('where', ...tensors.map((operand) => operand.shape));
   const device = tensors[0]?.device;
   return composite(() => {
-    const select = condition instanceof Tensor ? grown(condition, shape) : filled('where', condition, 'bool', shape, device);
+    const select =
+      condition instanceof Tensor
+        ? grown(condition, shape)
+        : filled('where', condition, 'bool', shape, device);
     const sides = [a, b].map((side) =>
-      side instanceof Tensor ? grown(convert(side, dtype), shape) : filled('where', side, dtype, shape, device),
+      side instanceof Tensor
+        ? grown(convert(side, dtype), shape)
+        : filled('where', side, dtype, shape, device),
     );
     return apply('where', [select, ...sides], {});
   });

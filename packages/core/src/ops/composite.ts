@@ -1,6 +1,7 @@
 /** How operations are composed: who owns the tensors in between, and how a composition brings its own gradient rule. */
-import { context } from '../tensor/context.ts';
+
 import { apply } from '../tensor/apply.ts';
+import { context } from '../tensor/context.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /** True inside a composition. The outermost one owns everything that is made in it. */

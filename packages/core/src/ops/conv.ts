@@ -1,11 +1,11 @@
 /** Convolutions, by PyTorch's conventions: cross-correlation, channels before space. */
-import { ArgumentError, DTypeError, type DType, ShapeError } from '../backend/index.ts';
+import { ArgumentError, type DType, DTypeError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { add } from './elementwise.ts';
-import { type PrimitiveAttributes, convOutSize, paddedExtent } from './primitives.ts';
+import { convOutSize, type PrimitiveAttributes, paddedExtent } from './primitives.ts';
 import { checkTensor, commonDType, convert, describe, shaped } from './promote.ts';
 
 type ConvAttributes = PrimitiveAttributes['conv'];
@@ -34,14 +34,27 @@ export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
 }
 
 /** One integer for each spatial axis. @throws ArgumentError */
-export function perAxis(op: string, name: string, value: Spatial | undefined, fallback: number, axes: number, least: number): number[] {
-  const list = typeof value === 'number' || value === undefined ? new Array<number>(axes).fill(value ?? fallback) : [...value];
+export function perAxis(
+  op: string,
+  name: string,
+  value: Spatial | undefined,
+  fallback: number,
+  axes: number,
+  least: number,
+): number[] {
+  const list =
+    typeof value === 'number' || value === undefined
+      ? new Array<number>(axes).fill(value ?? fallback)
+      : [...value];
   if (list.length === axes && list.every((each) => Number.isInteger(each) && each >= least)) return list;
-  throw new ArgumentError(`${op}: ${name} is ${describe(value)} ${Array.isArray(value) ? formatShape(value) : ''}`.trimEnd(), {
-    op,
-    received: value,
-    fix: `${name} is an integer of at least ${least}, or one for each of the ${axes} spatial axes`,
-  });
+  throw new ArgumentError(
+    `${op}: ${name} is ${describe(value)} ${Array.isArray(value) ? formatShape(value) : ''}`.trimEnd(),
+    {
+      op,
+      received: value,
+      fix: `${name} is an integer of at least ${least}, or one for each of the ${axes} spatial axes`,
+    },
+  );
 }
 
 interface Operands {
@@ -53,35 +66,61 @@ interface Operands {
 }
 
 /** Checks ranks, dtypes and the number of groups. `layout` describes the shapes in messages. */
-function operandsOf(op: string, x: Tensor, weight: Tensor, axes: number, options: ConvOptions | ConvTransposeOptions, layout: string): Operands {
+function operandsOf(
+  op: string,
+  x: Tensor,
+  weight: Tensor,
+  axes: number,
+  options: ConvOptions | ConvTransposeOptions,
+  layout: string,
+): Operands {
   checkTensor(op, x);
   checkTensor(op, weight, 'the weight');
   const { bias, groups = 1 } = options;
   if (bias !== undefined) checkTensor(op, bias, 'the bias');
   if (x.rank !== axes + 2 || weight.rank !== axes + 2) {
-    throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and ${formatShape(weight.shape)}`, { op, received: [x.shape, weight.shape], fix: layout });
+    throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and ${formatShape(weight.shape)}`, {
+      op,
+      received: [x.shape, weight.shape],
+      fix: layout,
+    });
   }
   if (!Number.isInteger(groups) || groups < 1) {
-    throw new ArgumentError(`${op}: groups is ${describe(groups)}`, { op, received: groups, fix: 'groups is an integer of at least 1' });
+    throw new ArgumentError(`${op}: groups is ${describe(groups)}`, {
+      op,
+      received: groups,
+      fix: 'groups is an integer of at least 1',
+    });
   }
   const dtype = commonDType(op, bias ? [x, weight, bias] : [x, weight]);
   if (!['float32', 'float16', 'bfloat16'].includes(dtype)) {
-    throw new DTypeError(`${op}: ${x.dtype} with a weight of ${weight.dtype}`, { op, received: dtype, fix: "convolutions take floats; cast first: x.cast('float32')" });
+    throw new DTypeError(`${op}: ${x.dtype} with a weight of ${weight.dtype}`, {
+      op,
+      received: dtype,
+      fix: "convolutions take floats; cast first: x.cast('float32')",
+    });
   }
   return { x, weight, bias, groups, dtype };
 }
 
 function channelError(op: string, { x, weight, groups }: Operands, fix: string): ShapeError {
-  return new ShapeError(`${op}: channels of ${formatShape(x.shape)} and weight ${formatShape(weight.shape)} do not fit with ${groups} group${groups === 1 ? '' : 's'}`, {
-    op,
-    received: [x.shape, weight.shape, groups],
-    fix,
-  });
+  return new ShapeError(
+    `${op}: channels of ${formatShape(x.shape)} and weight ${formatShape(weight.shape)} do not fit with ${groups} group${groups === 1 ? '' : 's'}`,
+    {
+      op,
+      received: [x.shape, weight.shape, groups],
+      fix,
+    },
+  );
 }
 
 function checkBias(op: string, bias: Tensor | undefined, channels: number): void {
   if (!bias || (bias.rank === 1 && bias.shape[0] === channels)) return;
-  throw new ShapeError(`${op}: bias of shape ${formatShape(bias.shape)} for ${channels} output channels`, { op, received: bias.shape, fix: `the bias has shape [${channels}]` });
+  throw new ShapeError(`${op}: bias of shape ${formatShape(bias.shape)} for ${channels} output channels`, {
+    op,
+    received: bias.shape,
+    fix: `the bias has shape [${channels}]`,
+  });
 }
 
 /** The primitive in float32, with the bias, back in the operands' dtype. */
@@ -92,24 +131,45 @@ function convolve({ x, bias, dtype }: Operands, kernel: Tensor, attributes: Conv
   return convert(add(result, line), dtype);
 }
 
-function paddingOf(op: string, padding: ConvOptions['padding'], stride: number[], span: number[]): { padLow: number[]; padHigh: number[] } {
+function paddingOf(
+  op: string,
+  padding: ConvOptions['padding'],
+  stride: number[],
+  span: number[],
+): { padLow: number[]; padHigh: number[] } {
   if (padding !== 'same') {
-    const sides = padding === 'valid' ? span.map(() => 0) : perAxis(op, 'padding', padding, 0, span.length, 0);
+    const sides =
+      padding === 'valid' ? span.map(() => 0) : perAxis(op, 'padding', padding, 0, span.length, 0);
     return { padLow: sides, padHigh: sides };
   }
   if (stride.some((step) => step !== 1)) {
-    throw new ArgumentError(`${op}: padding 'same' with stride ${formatShape(stride)}`, { op, received: stride, fix: "use stride 1 with 'same', or give the padding in numbers" });
+    throw new ArgumentError(`${op}: padding 'same' with stride ${formatShape(stride)}`, {
+      op,
+      received: stride,
+      fix: "use stride 1 with 'same', or give the padding in numbers",
+    });
   }
   const padLow = span.map((extent) => Math.floor((extent - 1) / 2));
   return { padLow, padHigh: span.map((extent, i) => extent - 1 - padLow[i]!) };
 }
 
-function forward(op: string, x: Tensor, weight: Tensor, axes: number, options: ConvOptions, layout: string): Tensor {
+function forward(
+  op: string,
+  x: Tensor,
+  weight: Tensor,
+  axes: number,
+  options: ConvOptions,
+  layout: string,
+): Tensor {
   const operands = operandsOf(op, x, weight, axes, options, layout);
   const { bias, groups, dtype: _ } = operands;
   const [outChannels, inChannels, ...kernelSize] = weight.shape as [number, number, ...number[]];
   if (x.shape[1] !== inChannels * groups || outChannels % groups !== 0) {
-    throw channelError(op, operands, `x has groups * ${inChannels} channels, and the ${outChannels} output channels are a multiple of groups`);
+    throw channelError(
+      op,
+      operands,
+      `x has groups * ${inChannels} channels, and the ${outChannels} output channels are a multiple of groups`,
+    );
   }
   checkBias(op, bias, outChannels);
   const stride = perAxis(op, 'stride', options.stride, 1, axes, 1);
@@ -118,11 +178,14 @@ function forward(op: string, x: Tensor, weight: Tensor, axes: number, options: C
   const { padLow, padHigh } = paddingOf(op, options.padding, stride, span);
   const room = x.shape.slice(2).map((extent, i) => extent + padLow[i]! + padHigh[i]!);
   if (kernelSize.includes(0) || span.some((extent, i) => extent > room[i]!)) {
-    throw new ShapeError(`${op}: a kernel of ${formatShape(span)} (dilated) does not fit the padded input ${formatShape(room)}`, {
-      op,
-      received: [x.shape, weight.shape],
-      fix: 'use a smaller kernel or dilation (at least 1 element), or more padding',
-    });
+    throw new ShapeError(
+      `${op}: a kernel of ${formatShape(span)} (dilated) does not fit the padded input ${formatShape(room)}`,
+      {
+        op,
+        received: [x.shape, weight.shape],
+        fix: 'use a smaller kernel or dilation (at least 1 element), or more padding',
+      },
+    );
   }
   const attributes = { stride, padLow, padHigh, inputDilation: stride.map(() => 1), kernelDilation, groups };
   return composite(() => convolve(operands, convert(weight, 'float32'), attributes));
@@ -138,12 +201,26 @@ function forward(op: string, x: Tensor, weight: Tensor, axes: number, options: C
  * @throws DTypeError unless the operands promote to a float.
  */
 export function conv2d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
-  return forward('conv2d', x, weight, 2, options, 'x is (N, C, H, W), the weight (O, C / groups, kh, kw); add missing axes with unsqueeze');
+  return forward(
+    'conv2d',
+    x,
+    weight,
+    2,
+    options,
+    'x is (N, C, H, W), the weight (O, C / groups, kh, kw); add missing axes with unsqueeze',
+  );
 }
 
 /** As {@link conv2d} with one spatial axis: (N, C, L) with weight (O, C / groups, k) -> (N, O, L'). @throws ShapeError, ArgumentError, DTypeError */
 export function conv1d(x: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
-  return forward('conv1d', x, weight, 1, options, 'x is (N, C, L), the weight (O, C / groups, k); add missing axes with unsqueeze');
+  return forward(
+    'conv1d',
+    x,
+    weight,
+    1,
+    options,
+    'x is (N, C, L), the weight (O, C / groups, k); add missing axes with unsqueeze',
+  );
 }
 
 /** (C, O / G, ..k) -> (O, C / G, ..k) with the spatial axes reversed: the kernel of the convolution that is the transpose. */
@@ -165,7 +242,14 @@ function transposedKernel(weight: Tensor, groups: number): Tensor {
  */
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const op = 'convTranspose2d';
-  const operands = operandsOf(op, x, weight, 2, options, 'x is (N, C, H, W), the weight (C, O / groups, kh, kw)');
+  const operands = operandsOf(
+    op,
+    x,
+    weight,
+    2,
+    options,
+    'x is (N, C, H, W), the weight (C, O / groups, kh, kw)',
+  );
   const { bias, groups } = operands;
   const [inChannels, perGroup, ...kernelSize] = weight.shape as [number, number, ...number[]];
   if (x.shape[1] !== inChannels || inChannels % groups !== 0) {
@@ -177,19 +261,43 @@ export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspos
   const padding = perAxis(op, 'padding', options.padding, 0, 2, 0);
   const extra = perAxis(op, 'outputPadding', options.outputPadding, 0, 2, 0);
   if (extra.some((amount, i) => amount > 0 && amount >= Math.max(inputDilation[i]!, kernelDilation[i]!))) {
-    throw new ArgumentError(`${op}: outputPadding ${formatShape(extra)}`, { op, received: extra, fix: 'outputPadding is smaller than the stride or the dilation' });
-  }
-  const reach = kernelSize.map((extent, i) => (extent - 1) * kernelDilation[i]! - padding[i]!);
-  const attributes: ConvAttributes = { stride: [1, 1], padLow: reach, padHigh: reach.map((r, i) => r + extra[i]!), inputDilation, kernelDilation, groups };
-  const inSize = x.shape.slice(2);
-  const room = inSize.map((extent, i) => paddedExtent(extent, reach[i]!, attributes.padHigh[i]!, inputDilation[i]! - 1));
-  if (kernelSize.includes(0) || inSize.includes(0) || room.some((extent, i) => extent < (kernelSize[i]! - 1) * kernelDilation[i]! + 1)) {
-    const out = kernelSize.includes(0) ? 'an empty kernel' : formatShape(convOutSize(inSize, kernelSize, attributes));
-    throw new ShapeError(`${op}: ${formatShape(x.shape)} with kernel ${formatShape(kernelSize)} and padding ${formatShape(padding)} gives ${out}`, {
+    throw new ArgumentError(`${op}: outputPadding ${formatShape(extra)}`, {
       op,
-      received: [x.shape, weight.shape],
-      fix: 'input, kernel and result need at least one element along each spatial axis; use less padding',
+      received: extra,
+      fix: 'outputPadding is smaller than the stride or the dilation',
     });
   }
-  return composite(() => convolve(operands, transposedKernel(convert(weight, 'float32'), groups), attributes));
+  const reach = kernelSize.map((extent, i) => (extent - 1) * kernelDilation[i]! - padding[i]!);
+  const attributes: ConvAttributes = {
+    stride: [1, 1],
+    padLow: reach,
+    padHigh: reach.map((r, i) => r + extra[i]!),
+    inputDilation,
+    kernelDilation,
+    groups,
+  };
+  const inSize = x.shape.slice(2);
+  const room = inSize.map((extent, i) =>
+    paddedExtent(extent, reach[i]!, attributes.padHigh[i]!, inputDilation[i]! - 1),
+  );
+  if (
+    kernelSize.includes(0) ||
+    inSize.includes(0) ||
+    room.some((extent, i) => extent < (kernelSize[i]! - 1) * kernelDilation[i]! + 1)
+  ) {
+    const out = kernelSize.includes(0)
+      ? 'an empty kernel'
+      : formatShape(convOutSize(inSize, kernelSize, attributes));
+    throw new ShapeError(
+      `${op}: ${formatShape(x.shape)} with kernel ${formatShape(kernelSize)} and padding ${formatShape(padding)} gives ${out}`,
+      {
+        op,
+        received: [x.shape, weight.shape],
+        fix: 'input, kernel and result need at least one element along each spatial axis; use less padding',
+      },
+    );
+  }
+  return composite(() =>
+    convolve(operands, transposedKernel(convert(weight, 'float32'), groups), attributes),
+  );
 }

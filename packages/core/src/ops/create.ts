@@ -1,10 +1,19 @@
 /** Tensors from host data and from rules. */
-import { ArgumentError, DTypeError, type DType, ShapeError, checkDType, isFloat, toBfloat16Bits, toFloat16Bits } from '../backend/index.ts';
-import { apply, constant, fromHost } from '../tensor/apply.ts';
+import {
+  ArgumentError,
+  checkDType,
+  type DType,
+  DTypeError,
+  isFloat,
+  ShapeError,
+  toBfloat16Bits,
+  toFloat16Bits,
+} from '../backend/index.ts';
+import { apply, fromHost } from '../tensor/apply.ts';
 import type { Device } from '../tensor/device.ts';
 import type { HostArray } from '../tensor/node.ts';
-import { type Shape, checkShape, formatShape, sameShape, sizeOf } from '../tensor/shape.ts';
-import { Tensor, Variable } from '../tensor/tensor.ts';
+import { checkShape, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
+import { type Tensor, Variable } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { checkScalar, checkTensor, computeDType, convert, describe, filled } from './promote.ts';
 
@@ -12,7 +21,16 @@ import { checkScalar, checkTensor, computeDType, convert, describe, filled } fro
 export type NestedArray = number | boolean | readonly NestedArray[];
 
 /** Typed arrays that `tensor` takes. Float64Array rounds to float32. */
-export type TypedData = Float32Array | Float64Array | Int8Array | Int16Array | Int32Array | Uint8Array | Uint8ClampedArray | Uint16Array | Uint32Array;
+export type TypedData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
 
 export interface CreateOptions {
   readonly dtype?: DType | undefined;
@@ -42,8 +60,10 @@ export function toHostArray(op: string, values: ArrayLike<number | boolean>, dty
   const host = new hostArrays[dtype](values.length);
   const sameType = values instanceof hostArrays[dtype] && dtype !== 'bool' && computeDType(dtype) === dtype;
   if (dtype === 'float32' || sameType) host.set(values as ArrayLike<number>);
-  else if (dtype === 'float16') for (let i = 0; i < values.length; i++) host[i] = toFloat16Bits(Number(values[i]!));
-  else if (dtype === 'bfloat16') for (let i = 0; i < values.length; i++) host[i] = toBfloat16Bits(Number(values[i]!));
+  else if (dtype === 'float16')
+    for (let i = 0; i < values.length; i++) host[i] = toFloat16Bits(Number(values[i]!));
+  else if (dtype === 'bfloat16')
+    for (let i = 0; i < values.length; i++) host[i] = toBfloat16Bits(Number(values[i]!));
   else for (let i = 0; i < values.length; i++) host[i] = checkScalar(op, values[i]!, dtype);
   return host;
 }
@@ -84,11 +104,14 @@ function flatten(data: NestedArray): { values: (number | boolean)[]; shape: numb
       return;
     }
     if (typeof item !== 'number' && typeof item !== 'boolean') {
-      throw new ArgumentError(`tensor: ${describe(item)} at [${position.join(', ')}] is neither a number nor a boolean`, {
-        op: 'tensor',
-        received: item,
-        fix: 'pass numbers, booleans, nested arrays of them, or a typed array',
-      });
+      throw new ArgumentError(
+        `tensor: ${describe(item)} at [${position.join(', ')}] is neither a number nor a boolean`,
+        {
+          op: 'tensor',
+          received: item,
+          fix: 'pass numbers, booleans, nested arrays of them, or a typed array',
+        },
+      );
     }
     if (position.length < shape.length) ragged(String(item));
     values.push(item);
@@ -112,7 +135,13 @@ function typedDType(data: ArrayBufferView): DType {
   if (data instanceof Float32Array || data instanceof Float64Array) return 'float32';
   if (data instanceof Uint32Array) return 'uint32';
   if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return 'uint8';
-  if (data instanceof Int8Array || data instanceof Int16Array || data instanceof Int32Array || data instanceof Uint16Array) return 'int32';
+  if (
+    data instanceof Int8Array ||
+    data instanceof Int16Array ||
+    data instanceof Int32Array ||
+    data instanceof Uint16Array
+  )
+    return 'int32';
   throw new DTypeError(`tensor: ${data.constructor.name} holds no dtype of this library`, {
     op: 'tensor',
     received: data.constructor.name,
@@ -120,7 +149,11 @@ function typedDType(data: ArrayBufferView): DType {
   });
 }
 
-function readData(data: NestedArray | TypedData): { values: ArrayLike<number | boolean>; shape: number[]; dtype: DType } {
+function readData(data: NestedArray | TypedData): {
+  values: ArrayLike<number | boolean>;
+  shape: number[];
+  dtype: DType;
+} {
   if (ArrayBuffer.isView(data)) {
     const dtype = typedDType(data);
     return { values: data as ArrayLike<number>, shape: [(data as ArrayLike<number>).length], dtype };
@@ -143,7 +176,10 @@ function readData(data: NestedArray | TypedData): { values: ArrayLike<number | b
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
 export function tensor(data: NestedArray | TypedData, options: TensorOptions = {}): Tensor {
-  const read = options.dtype === undefined || ArrayBuffer.isView(data) ? readData(data) : { ...flatten(data as NestedArray), dtype: options.dtype };
+  const read =
+    options.dtype === undefined || ArrayBuffer.isView(data)
+      ? readData(data)
+      : { ...flatten(data as NestedArray), dtype: options.dtype };
   const dtype = checkDType(options.dtype ?? read.dtype, 'tensor');
   const shape = [...checkShape(options.shape ?? read.shape, 'tensor')];
   if (sizeOf(shape) !== read.values.length) {
@@ -203,13 +239,21 @@ export function onesLike(x: Tensor, options?: CreateOptions): Tensor {
 function requireFinite(op: string, ...values: number[]): void {
   for (const value of values) {
     if (typeof value === 'number' && Number.isFinite(value)) continue;
-    throw new ArgumentError(`${op}: ${describe(value)} is not a finite number`, { op, received: value, fix: 'pass finite numbers' });
+    throw new ArgumentError(`${op}: ${describe(value)} is not a finite number`, {
+      op,
+      received: value,
+      fix: 'pass finite numbers',
+    });
   }
 }
 
 function requireCount(op: string, count: number, name: string): void {
   if (Number.isInteger(count) && count >= 0) return;
-  throw new ArgumentError(`${op}: ${name} is ${describe(count)}`, { op, received: count, fix: 'it must be an integer of at least 0' });
+  throw new ArgumentError(`${op}: ${name} is ${describe(count)}`, {
+    op,
+    received: count,
+    fix: 'it must be an integer of at least 0',
+  });
 }
 
 /** Up to this many floats are worked out on the host in double precision and rounded once. */
@@ -242,7 +286,12 @@ function integerSteps(start: number, step: number, count: number, dtype: DType, 
 export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   requireFinite('arange', from, to, step);
-  if (step === 0) throw new ArgumentError('arange: step is 0', { op: 'arange', received: step, fix: 'a step goes up or down' });
+  if (step === 0)
+    throw new ArgumentError('arange: step is 0', {
+      op: 'arange',
+      received: step,
+      fix: 'a step goes up or down',
+    });
   const whole = [from, to, step].every(Number.isInteger);
   const dtype = checkDType(options.dtype ?? (whole ? 'int32' : 'float32'), 'arange');
   const count = Math.max(0, Math.ceil((to - from) / step));
@@ -278,16 +327,26 @@ export function linspace(start: number, stop: number, count: number, options: Cr
   const { device } = options;
   const dtype = checkDType(options.dtype ?? 'float32', 'linspace');
   if (!isFloat(dtype)) {
-    throw new DTypeError(`linspace: dtype ${dtype} is not a float`, { op: 'linspace', received: dtype, fix: 'use arange for integers' });
+    throw new DTypeError(`linspace: dtype ${dtype} is not a float`, {
+      op: 'linspace',
+      received: dtype,
+      fix: 'use arange for integers',
+    });
   }
   const step = count > 1 ? (stop - start) / (count - 1) : 0;
   const half = Math.ceil(count / 2);
   if (count <= hostLimit) {
-    const values = Array.from({ length: count }, (_, i) => (i < half ? start + i * step : stop - (count - 1 - i) * step));
+    const values = Array.from({ length: count }, (_, i) =>
+      i < half ? start + i * step : stop - (count - 1 - i) * step,
+    );
     return fromHost(toHostArray('linspace', values, dtype), [count], dtype, device);
   }
   return composite(() => {
-    const before = apply('lt', [indices([count], 0, device), filled('linspace', half, 'int32', [count], device)], {});
+    const before = apply(
+      'lt',
+      [indices([count], 0, device), filled('linspace', half, 'int32', [count], device)],
+      {},
+    );
     const down = apply('flip', [floatSteps(stop, -step, count, device)], { axes: [0] });
     return convert(apply('where', [before, floatSteps(start, step, count, device), down], {}), dtype);
   });
@@ -304,7 +363,11 @@ export function eye(n: number, m: number = n, options: CreateOptions = {}): Tens
   checkShape([n, m], 'eye');
   const dtype = checkDType(options.dtype ?? 'float32', 'eye');
   return composite(() => {
-    const diagonal = apply('eq', [indices([n, m], 0, options.device), indices([n, m], 1, options.device)], {});
+    const diagonal = apply(
+      'eq',
+      [indices([n, m], 0, options.device), indices([n, m], 1, options.device)],
+      {},
+    );
     return convert(diagonal, dtype);
   });
 }

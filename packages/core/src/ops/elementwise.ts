@@ -3,11 +3,17 @@ import { ArgumentError, type DType, DTypeError, isFloat, isInteger } from '../ba
 import { apply } from '../tensor/apply.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
-import { type Operand, align, commonDType, computeDType, convert, filled, floatDType } from './promote.ts';
 import type { BinaryPrimitive } from './primitives.ts';
+import { align, commonDType, computeDType, convert, filled, floatDType, type Operand } from './promote.ts';
 
 /** Aligns two operands in the dtype that they are computed in, computes, and rounds to `dtype` where that is a 16-bit float. */
-function arithmetic(op: string, a: Operand, b: Operand, dtype: DType, compute: (x: Tensor, y: Tensor) => Tensor): Tensor {
+function arithmetic(
+  op: string,
+  a: Operand,
+  b: Operand,
+  dtype: DType,
+  compute: (x: Tensor, y: Tensor) => Tensor,
+): Tensor {
   return composite(() => {
     const [x, y] = align(op, [a, b], computeDType(dtype)) as [Tensor, Tensor];
     return convert(compute(x, y), dtype);

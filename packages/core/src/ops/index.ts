@@ -1,5 +1,23 @@
 /** The public operations, by family. What else these files export is for the other operations. */
 export {
+  elu,
+  type GeluOptions,
+  gelu,
+  leakyRelu,
+  logSigmoid,
+  relu,
+  sigmoid,
+  silu,
+  softplus,
+} from './activation.ts';
+export {
+  type AttentionOptions,
+  type DropoutOptions,
+  dropout,
+  embedding,
+  scaledDotProductAttention,
+} from './attention.ts';
+export {
   bitwiseAnd,
   bitwiseNot,
   bitwiseOr,
@@ -19,6 +37,14 @@ export {
   where,
 } from './compare.ts';
 export {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose2d,
+  type Spatial,
+} from './conv.ts';
+export {
   arange,
   type CreateOptions,
   eye,
@@ -28,16 +54,29 @@ export {
   type NestedArray,
   ones,
   onesLike,
-  tensor,
   type TensorOptions,
   type TypedData,
+  tensor,
   zeros,
   zerosLike,
 } from './create.ts';
 export { add, div, floorDivide, maximum, minimum, mul, pow, remainder, sub } from './elementwise.ts';
-export { gather, oneHot, type OneHotOptions, scatter, scatterAdd, take } from './indexing.ts';
+export { gather, type OneHotOptions, oneHot, scatter, scatterAdd, take } from './indexing.ts';
 export { chunk, concat, split, stack, tile } from './join.ts';
 export { linear, matmul, outer } from './linalg.ts';
+export {
+  binaryCrossEntropyWithLogits,
+  type CrossEntropyOptions,
+  crossEntropy,
+  type HuberOptions,
+  huberLoss,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  type NllOptions,
+  nllLoss,
+  type Reduction,
+} from './loss.ts';
 export {
   abs,
   bitcast,
@@ -67,39 +106,61 @@ export {
   tanh,
   trunc,
 } from './math.ts';
+
+import './methods.ts';
+
 export {
   broadcastTo,
   expand,
   flatten,
   flip,
-  pad,
   type PadOptions,
+  pad,
   permute,
   reshape,
-  slice,
   type SliceRange,
+  slice,
   squeeze,
   transpose,
   unfold,
   unsqueeze,
 } from './movement.ts';
+export {
+  type AffineOptions,
+  type BatchNormOptions,
+  batchNorm,
+  layerNorm,
+  logSoftmax,
+  softmax,
+} from './normalization.ts';
+export { type AvgPoolOptions, avgPool2d, maxPool2d, type PoolOptions } from './pool.ts';
 export type { Operand } from './promote.ts';
 export {
+  bernoulli,
+  defaultGenerator,
+  Generator,
+  manualSeed,
+  type RandomOptions,
+  rand,
+  randint,
+  randn,
+} from './random.ts';
+export {
+  type Axes,
   all,
   any,
   argMax,
   argMin,
-  type Axes,
   logSumExp,
   max,
   mean,
   min,
-  norm,
   type NormOptions,
+  norm,
   prod,
   type ReduceOptions,
   std,
   sum,
-  variance,
   type VarianceOptions,
+  variance,
 } from './reduce.ts';

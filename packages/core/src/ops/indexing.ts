@@ -1,7 +1,7 @@
 /** Reading and writing at positions that are data. */
-import { ArgumentError, type DType, DTypeError, ShapeError, checkDType, promote } from '../backend/index.ts';
+import { ArgumentError, checkDType, type DType, DTypeError, promote, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { type Shape, formatShape, normalizeAxis, sameShape } from '../tensor/shape.ts';
+import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { checkedIndex, requireIndex } from './check-index.ts';
 import { composite } from './composite.ts';
@@ -11,11 +11,14 @@ import { checkTensor, convert, describe, filled, grown, shaped } from './promote
 /** Extents must agree but for one axis. @throws ShapeError */
 function requireAlike(op: string, x: Tensor, index: Tensor, axis: number): void {
   if (x.rank === index.rank && x.shape.every((extent, i) => i === axis || extent === index.shape[i])) return;
-  throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and index ${formatShape(index.shape)} along axis ${axis}`, {
-    op,
-    received: [x.shape, index.shape],
-    fix: 'all extents but the one along the axis must be equal; expand the index, or use take for whole slices',
-  });
+  throw new ShapeError(
+    `${op}: shapes ${formatShape(x.shape)} and index ${formatShape(index.shape)} along axis ${axis}`,
+    {
+      op,
+      received: [x.shape, index.shape],
+      fix: 'all extents but the one along the axis must be equal; expand the index, or use take for whole slices',
+    },
+  );
 }
 
 /**
@@ -79,7 +82,11 @@ export interface OneHotOptions {
 export function oneHot(index: Tensor, classes: number, options: OneHotOptions = {}): Tensor {
   requireIndex('oneHot', index);
   if (!Number.isInteger(classes) || classes < 1) {
-    throw new ArgumentError(`oneHot: ${describe(classes)} classes`, { op: 'oneHot', received: classes, fix: 'give the number of classes, at least 1' });
+    throw new ArgumentError(`oneHot: ${describe(classes)} classes`, {
+      op: 'oneHot',
+      received: classes,
+      fix: 'give the number of classes, at least 1',
+    });
   }
   const dtype = checkDType(options.dtype ?? 'float32', 'oneHot');
   const shape = [...index.shape, classes];
@@ -90,22 +97,35 @@ export function oneHot(index: Tensor, classes: number, options: OneHotOptions = 
 
 /** bool: the position along an axis of `shape` is the one that the index (without that axis) names. */
 export function isAt(index: Tensor, shape: Shape, axis: number): Tensor {
-  const line = shaped(convert(index, 'int32'), shape.map((extent, i) => (i === axis ? 1 : extent)));
+  const line = shaped(
+    convert(index, 'int32'),
+    shape.map((extent, i) => (i === axis ? 1 : extent)),
+  );
   return apply('eq', [indices(shape, axis, index.device), grown(line, shape)], {});
 }
 
-function scatterInto(op: string, mode: 'set' | 'add', x: Tensor, index: Tensor, updates: Tensor | number, axis: number): Tensor {
+function scatterInto(
+  op: string,
+  mode: 'set' | 'add',
+  x: Tensor,
+  index: Tensor,
+  updates: Tensor | number,
+  axis: number,
+): Tensor {
   checkTensor(op, x);
   requireIndex(op, index);
   const at = normalizeAxis(axis, x.rank, op);
   requireAlike(op, x, index, at);
   if (updates instanceof Tensor) {
     if (!sameShape(updates.shape, index.shape)) {
-      throw new ShapeError(`${op}: updates of shape ${formatShape(updates.shape)} for an index of shape ${formatShape(index.shape)}`, {
-        op,
-        received: [updates.shape, index.shape],
-        fix: 'there is one update for each index; expand the updates first',
-      });
+      throw new ShapeError(
+        `${op}: updates of shape ${formatShape(updates.shape)} for an index of shape ${formatShape(index.shape)}`,
+        {
+          op,
+          received: [updates.shape, index.shape],
+          fix: 'there is one update for each index; expand the updates first',
+        },
+      );
     }
     if (promote(x.dtype, updates.dtype, op) !== x.dtype) {
       throw new DTypeError(`${op}: updates of dtype ${updates.dtype} for a tensor of dtype ${x.dtype}`, {
@@ -119,7 +139,10 @@ function scatterInto(op: string, mode: 'set' | 'add', x: Tensor, index: Tensor, 
     composite(() => {
       // Sums need an arithmetic dtype: 16-bit floats are added in float32, small integers in int32.
       const wide = mode === 'set' ? x.dtype : addDType(x.dtype);
-      const values = updates instanceof Tensor ? convert(updates, wide) : convert(filled(op, updates, x.dtype, index.shape, x.device), wide);
+      const values =
+        updates instanceof Tensor
+          ? convert(updates, wide)
+          : convert(filled(op, updates, x.dtype, index.shape, x.device), wide);
       return convert(apply('scatter', [convert(x, wide), index, values], { axis: at, mode }), x.dtype);
     }),
   );

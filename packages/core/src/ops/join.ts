@@ -1,7 +1,7 @@
 /** Joining tensors, taking them apart, and repeating them. */
 import { ArgumentError, DeviceError, type DType, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { type Shape, formatShape, normalizeAxis, sameShape } from '../tensor/shape.ts';
+import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite, compositeList } from './composite.ts';
 import { indices } from './create.ts';
@@ -10,11 +10,14 @@ import { checkTensor, commonDType, convert, describe, filled, grown, shaped } fr
 
 function requireTensors(op: string, xs: readonly Tensor[]): Tensor {
   if (!Array.isArray(xs) || xs.length === 0) {
-    throw new ArgumentError(`${op}: expected an array of tensors, received ${Array.isArray(xs) ? 'an empty one' : describe(xs)}`, {
-      op,
-      received: xs,
-      fix: 'give at least one tensor',
-    });
+    throw new ArgumentError(
+      `${op}: expected an array of tensors, received ${Array.isArray(xs) ? 'an empty one' : describe(xs)}`,
+      {
+        op,
+        received: xs,
+        fix: 'give at least one tensor',
+      },
+    );
   }
   for (const x of xs) checkTensor(op, x, 'each element');
   return xs[0]!;
@@ -29,7 +32,11 @@ function joinTwo(a: Tensor, b: Tensor, axis: number): Tensor {
   const along = (width: number): number[] => a.shape.map((_, i) => (i === axis ? width : 0));
   const left = padded(a, along(0), along(after), 0);
   const right = padded(b, along(before), along(0), 0);
-  const isLeft = apply('lt', [indices(left.shape, axis, a.device), filled('concat', before, 'int32', left.shape, a.device)], {});
+  const isLeft = apply(
+    'lt',
+    [indices(left.shape, axis, a.device), filled('concat', before, 'int32', left.shape, a.device)],
+    {},
+  );
   return apply('where', [isLeft, left, right], {});
 }
 
@@ -52,16 +59,25 @@ export function concat(xs: readonly Tensor[], axis = 0): Tensor {
   const first = requireTensors('concat', xs);
   const at = normalizeAxis(axis, first.rank, 'concat');
   for (const x of xs) {
-    if (x.rank === first.rank && x.shape.every((extent, i) => i === at || extent === first.shape[i])) continue;
-    throw new ShapeError(`concat: shapes ${formatShape(first.shape)} and ${formatShape(x.shape)} along axis ${axis}`, {
-      op: 'concat',
-      received: xs.map((each) => each.shape),
-      fix: 'all extents but the one along the axis must be equal',
-    });
+    if (x.rank === first.rank && x.shape.every((extent, i) => i === at || extent === first.shape[i]))
+      continue;
+    throw new ShapeError(
+      `concat: shapes ${formatShape(first.shape)} and ${formatShape(x.shape)} along axis ${axis}`,
+      {
+        op: 'concat',
+        received: xs.map((each) => each.shape),
+        fix: 'all extents but the one along the axis must be equal',
+      },
+    );
   }
   const dtype: DType = commonDType('concat', xs);
   requireOneDevice('concat', xs);
-  return composite(() => joinAll(xs.map((x) => convert(x, dtype)), at));
+  return composite(() =>
+    joinAll(
+      xs.map((x) => convert(x, dtype)),
+      at,
+    ),
+  );
 }
 
 function requireOneDevice(op: string, xs: readonly Tensor[]): void {
@@ -93,24 +109,40 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
     });
   }
   const shape = [...first.shape.slice(0, at), 1, ...first.shape.slice(at)];
-  return composite(() => concat(xs.map((x) => shaped(x, shape)), at));
+  return composite(() =>
+    concat(
+      xs.map((x) => shaped(x, shape)),
+      at,
+    ),
+  );
 }
 
 function splitSizes(extent: number, sizesOrCount: number | readonly number[], axis: number): number[] {
-  const wrong = (message: string, fix: string): ShapeError => new ShapeError(`split: ${message}`, { op: 'split', received: sizesOrCount, fix });
+  const wrong = (message: string, fix: string): ShapeError =>
+    new ShapeError(`split: ${message}`, { op: 'split', received: sizesOrCount, fix });
   if (typeof sizesOrCount === 'number') {
     if (!Number.isInteger(sizesOrCount) || sizesOrCount < 1) {
-      throw new ArgumentError(`split: ${sizesOrCount} parts`, { op: 'split', received: sizesOrCount, fix: 'give a count of at least 1, or an array of sizes' });
+      throw new ArgumentError(`split: ${sizesOrCount} parts`, {
+        op: 'split',
+        received: sizesOrCount,
+        fix: 'give a count of at least 1, or an array of sizes',
+      });
     }
     if (extent % sizesOrCount !== 0) {
-      throw wrong(`${extent} elements along axis ${axis} in ${sizesOrCount} equal parts`, 'give the sizes as an array, or use chunk');
+      throw wrong(
+        `${extent} elements along axis ${axis} in ${sizesOrCount} equal parts`,
+        'give the sizes as an array, or use chunk',
+      );
     }
     return new Array<number>(sizesOrCount).fill(extent / sizesOrCount);
   }
   const sizes = [...sizesOrCount];
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (total !== extent || !sizes.every((size) => Number.isInteger(size) && size >= 0)) {
-    throw wrong(`sizes ${formatShape(sizes)} for ${extent} elements along axis ${axis}`, `sizes are integers of at least 0 that add up to ${extent}`);
+    throw wrong(
+      `sizes ${formatShape(sizes)} for ${extent} elements along axis ${axis}`,
+      `sizes are integers of at least 0 that add up to ${extent}`,
+    );
   }
   return sizes;
 }
@@ -143,11 +175,17 @@ export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
   checkTensor('chunk', x);
   const at = normalizeAxis(axis, x.rank, 'chunk');
   if (!Number.isInteger(count) || count < 1) {
-    throw new ArgumentError(`chunk: ${describe(count)} parts`, { op: 'chunk', received: count, fix: 'give a count of at least 1' });
+    throw new ArgumentError(`chunk: ${describe(count)} parts`, {
+      op: 'chunk',
+      received: count,
+      fix: 'give a count of at least 1',
+    });
   }
   const extent = x.shape[at]!;
   const size = Math.max(1, Math.ceil(extent / count));
-  const sizes = Array.from({ length: Math.max(1, Math.ceil(extent / size)) }, (_, i) => Math.min(size, extent - i * size));
+  const sizes = Array.from({ length: Math.max(1, Math.ceil(extent / size)) }, (_, i) =>
+    Math.min(size, extent - i * size),
+  );
   return splitBy(x, sizes, at);
 }
 
@@ -162,14 +200,24 @@ export function tile(x: Tensor, repeats: number | readonly number[]): Tensor {
   checkTensor('tile', x);
   const given = typeof repeats === 'number' ? [repeats] : [...repeats];
   if (!given.every((count) => Number.isInteger(count) && count >= 0)) {
-    throw new ArgumentError(`tile: repeats ${formatShape(given)}`, { op: 'tile', received: repeats, fix: 'repeats are integers of at least 0' });
+    throw new ArgumentError(`tile: repeats ${formatShape(given)}`, {
+      op: 'tile',
+      received: repeats,
+      fix: 'repeats are integers of at least 0',
+    });
   }
   const rank = Math.max(given.length, x.rank);
-  const aligned = (list: readonly number[]): number[] => [...new Array<number>(rank - list.length).fill(1), ...list];
+  const aligned = (list: readonly number[]): number[] => [
+    ...new Array<number>(rank - list.length).fill(1),
+    ...list,
+  ];
   const [counts, extents] = [aligned(given), aligned(x.shape)];
   const interleave = (first: Shape): number[] => extents.flatMap((extent, axis) => [first[axis]!, extent]);
   return composite(() => {
     const spread = grown(shaped(x, interleave(extents.map(() => 1))), interleave(counts));
-    return shaped(spread, extents.map((extent, axis) => extent * counts[axis]!));
+    return shaped(
+      spread,
+      extents.map((extent, axis) => extent * counts[axis]!),
+    );
   });
 }

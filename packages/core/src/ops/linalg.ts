@@ -37,11 +37,14 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   checkTensor('matmul', a);
   checkTensor('matmul', b);
   if (a.rank === 0 || b.rank === 0) {
-    throw new ShapeError(`matmul: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)}; a scalar has no rows`, {
-      op: 'matmul',
-      received: [a.shape, b.shape],
-      fix: 'use mul for scalars',
-    });
+    throw new ShapeError(
+      `matmul: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)}; a scalar has no rows`,
+      {
+        op: 'matmul',
+        received: [a.shape, b.shape],
+        fix: 'use mul for scalars',
+      },
+    );
   }
   const inner = b.shape[Math.max(0, b.rank - 2)]!;
   if (a.shape.at(-1) !== inner) {
@@ -57,7 +60,10 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const common = commonDType('matmul', [a, b]);
   const dtype = common === 'uint8' || common === 'bool' ? 'int32' : common;
   return composite(() => {
-    const product = batchedProduct(shaped(convert(a, computeDType(dtype)), shapeA), shaped(convert(b, computeDType(dtype)), shapeB));
+    const product = batchedProduct(
+      shaped(convert(a, computeDType(dtype)), shapeA),
+      shaped(convert(b, computeDType(dtype)), shapeB),
+    );
     const batch = product.shape.slice(0, -2);
     const rows = a.rank === 1 ? [] : [product.shape.at(-2)!];
     const columns = b.rank === 1 ? [] : [product.shape.at(-1)!];
@@ -89,7 +95,11 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   if (bias !== undefined) checkTensor('linear', bias, 'the bias');
   const dtype = commonDType('linear', bias ? [x, weight, bias] : [x, weight]);
   if (computeDType(dtype) !== 'float32') {
-    throw new DTypeError(`linear: ${x.dtype} with a weight of ${weight.dtype}`, { op: 'linear', received: dtype, fix: "cast first: x.cast('float32')" });
+    throw new DTypeError(`linear: ${x.dtype} with a weight of ${weight.dtype}`, {
+      op: 'linear',
+      received: dtype,
+      fix: "cast first: x.cast('float32')",
+    });
   }
   const fits = x.rank >= 1 && weight.rank === 2 && x.shape.at(-1) === weight.shape[1];
   if (!fits || (bias && (bias.rank !== 1 || bias.shape[0] !== weight.shape[0]))) {

@@ -1,5 +1,5 @@
 /** Losses. All are computed in float32. */
-import { ArgumentError, type DType, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
+import { ArgumentError, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import { formatShape, normalizeAxis, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -24,7 +24,11 @@ export interface LossOptions {
 function reductionOf(op: string, options: LossOptions): Reduction {
   const reduction = options.reduction ?? 'mean';
   if (['mean', 'sum', 'none'].includes(reduction)) return reduction;
-  throw new ArgumentError(`${op}: reduction ${describe(reduction)}`, { op, received: reduction, fix: "use 'mean', 'sum' or 'none'" });
+  throw new ArgumentError(`${op}: reduction ${describe(reduction)}`, {
+    op,
+    received: reduction,
+    fix: "use 'mean', 'sum' or 'none'",
+  });
 }
 
 function reduceLoss(losses: Tensor, reduction: Reduction): Tensor {
@@ -33,7 +37,13 @@ function reduceLoss(losses: Tensor, reduction: Reduction): Tensor {
 }
 
 /** A loss of one number for each element, from operands of one shape. */
-function elementwiseLoss(op: string, x: Tensor, target: Tensor, options: LossOptions, compute: (x: Tensor, target: Tensor) => Tensor): Tensor {
+function elementwiseLoss(
+  op: string,
+  x: Tensor,
+  target: Tensor,
+  options: LossOptions,
+  compute: (x: Tensor, target: Tensor) => Tensor,
+): Tensor {
   checkTensor(op, x);
   checkTensor(op, target, 'the target');
   const reduction = reductionOf(op, options);
@@ -45,7 +55,9 @@ function elementwiseLoss(op: string, x: Tensor, target: Tensor, options: LossOpt
     });
   }
   const dtype = floatDType(commonDType(op, [x, target]));
-  return composite(() => convert(reduceLoss(compute(convert(x, 'float32'), convert(target, 'float32')), reduction), dtype));
+  return composite(() =>
+    convert(reduceLoss(compute(convert(x, 'float32'), convert(target, 'float32')), reduction), dtype),
+  );
 }
 
 /** `(x - target)**2`, reduced to its mean unless said otherwise. @throws ShapeError, ArgumentError */
@@ -75,7 +87,11 @@ export interface HuberOptions extends LossOptions {
 export function huberLoss(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
   const { delta = 1 } = options;
   if (!(delta > 0 && delta < Number.POSITIVE_INFINITY)) {
-    throw new ArgumentError(`huberLoss: delta is ${describe(delta)}`, { op: 'huberLoss', received: delta, fix: 'delta is above 0' });
+    throw new ArgumentError(`huberLoss: delta is ${describe(delta)}`, {
+      op: 'huberLoss',
+      received: delta,
+      fix: 'delta is above 0',
+    });
   }
   return elementwiseLoss('huberLoss', x, target, options, (value, goal) => {
     const difference = sub(value, goal);
@@ -132,27 +148,49 @@ function classesOf(op: string, x: Tensor, options: CrossEntropyOptions): Classes
   checkTensor(op, x, 'the prediction');
   const { ignoreIndex, labelSmoothing = 0 } = options;
   if (!isFloat(x.dtype)) {
-    throw new DTypeError(`${op}: the prediction has dtype ${x.dtype}`, { op, received: x.dtype, fix: 'it is a float; labels come second' });
+    throw new DTypeError(`${op}: the prediction has dtype ${x.dtype}`, {
+      op,
+      received: x.dtype,
+      fix: 'it is a float; labels come second',
+    });
   }
   if (!(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new ArgumentError(`${op}: labelSmoothing is ${describe(labelSmoothing)}`, { op, received: labelSmoothing, fix: 'it is from 0 to 1' });
+    throw new ArgumentError(`${op}: labelSmoothing is ${describe(labelSmoothing)}`, {
+      op,
+      received: labelSmoothing,
+      fix: 'it is from 0 to 1',
+    });
   }
   if (ignoreIndex !== undefined && !Number.isInteger(ignoreIndex)) {
-    throw new ArgumentError(`${op}: ignoreIndex is ${describe(ignoreIndex)}`, { op, received: ignoreIndex, fix: 'it is an integer' });
+    throw new ArgumentError(`${op}: ignoreIndex is ${describe(ignoreIndex)}`, {
+      op,
+      received: ignoreIndex,
+      fix: 'it is an integer',
+    });
   }
   const axis = normalizeAxis(options.axis ?? (x.rank === 1 ? 0 : 1), x.rank, op);
-  return { op, axis, count: x.shape[axis]!, reduction: reductionOf(op, options), ignoreIndex, smoothing: labelSmoothing };
+  return {
+    op,
+    axis,
+    count: x.shape[axis]!,
+    reduction: reductionOf(op, options),
+    ignoreIndex,
+    smoothing: labelSmoothing,
+  };
 }
 
 function checkLabels(op: string, x: Tensor, labels: Tensor, axis: number): void {
   requireIndex(op, labels, 'the labels');
   const expected = x.shape.filter((_, i) => i !== axis);
   if (sameShape(labels.shape, expected)) return;
-  throw new ShapeError(`${op}: labels of shape ${formatShape(labels.shape)} for a prediction of shape ${formatShape(x.shape)}`, {
-    op,
-    received: [x.shape, labels.shape],
-    fix: `the labels have shape ${formatShape(expected)}, that of the prediction without its class axis ${axis}`,
-  });
+  throw new ShapeError(
+    `${op}: labels of shape ${formatShape(labels.shape)} for a prediction of shape ${formatShape(x.shape)}`,
+    {
+      op,
+      received: [x.shape, labels.shape],
+      fix: `the labels have shape ${formatShape(expected)}, that of the prediction without its class axis ${axis}`,
+    },
+  );
 }
 
 /** -log p of each label, with the class axis gone. Smoothing mixes in the mean over all classes. */
@@ -173,7 +211,12 @@ function reduceLabels(losses: Tensor, labels: Tensor, { ignoreIndex, reduction }
   return reduction === 'mean' ? div(sum(kept), sum(counts)) : reduceLoss(kept, reduction);
 }
 
-function lossOfLabels(x: Tensor, labels: Tensor, classes: Classes, logProbabilities: (x: Tensor) => Tensor): Tensor {
+function lossOfLabels(
+  x: Tensor,
+  labels: Tensor,
+  classes: Classes,
+  logProbabilities: (x: Tensor) => Tensor,
+): Tensor {
   const { op, axis, count, ignoreIndex } = classes;
   checkLabels(op, x, labels, axis);
   return checkedIndex(labels, { op, name: 'label', extent: count, except: ignoreIndex }, () =>
@@ -192,26 +235,49 @@ function lossOfLabels(x: Tensor, labels: Tensor, classes: Classes, logProbabilit
  * @throws ShapeError, ArgumentError, AxisError; DTypeError unless x is a float and the labels are integers.
  */
 export function nllLoss(x: Tensor, labels: Tensor, options: NllOptions = {}): Tensor {
-  return lossOfLabels(x, labels, classesOf('nllLoss', x, { ...options, labelSmoothing: 0 }), (value) => value);
+  return lossOfLabels(
+    x,
+    labels,
+    classesOf('nllLoss', x, { ...options, labelSmoothing: 0 }),
+    (value) => value,
+  );
 }
 
 /** -sum(p log q) for class probabilities p, averaged over everything but the classes. */
-function lossOfProbabilities(x: Tensor, target: Tensor, { op, axis, count, reduction, smoothing, ignoreIndex }: Classes): Tensor {
+function lossOfProbabilities(
+  x: Tensor,
+  target: Tensor,
+  { op, axis, count, reduction, smoothing, ignoreIndex }: Classes,
+): Tensor {
   if (!sameShape(x.shape, target.shape)) {
-    throw new ShapeError(`${op}: class probabilities of shape ${formatShape(target.shape)} for a prediction of shape ${formatShape(x.shape)}`, {
-      op,
-      received: [x.shape, target.shape],
-      fix: 'probabilities have the shape of the prediction; labels are integers',
-    });
+    throw new ShapeError(
+      `${op}: class probabilities of shape ${formatShape(target.shape)} for a prediction of shape ${formatShape(x.shape)}`,
+      {
+        op,
+        received: [x.shape, target.shape],
+        fix: 'probabilities have the shape of the prediction; labels are integers',
+      },
+    );
   }
   if (ignoreIndex !== undefined) {
-    throw new ArgumentError(`${op}: ignoreIndex with class probabilities`, { op, received: ignoreIndex, fix: 'use integer labels' });
+    throw new ArgumentError(`${op}: ignoreIndex with class probabilities`, {
+      op,
+      received: ignoreIndex,
+      fix: 'use integer labels',
+    });
   }
   return composite(() => {
     const given = convert(target, 'float32');
     const wanted = smoothing === 0 ? given : add(mul(given, 1 - smoothing), smoothing / count);
-    const losses = apply('neg', [reduceKeeping('reduceSum', mul(wanted, logSoftmaxOf(convert(x, 'float32'), axis)), [axis])], {});
-    const flat = shaped(losses, x.shape.filter((_, i) => i !== axis));
+    const losses = apply(
+      'neg',
+      [reduceKeeping('reduceSum', mul(wanted, logSoftmaxOf(convert(x, 'float32'), axis)), [axis])],
+      {},
+    );
+    const flat = shaped(
+      losses,
+      x.shape.filter((_, i) => i !== axis),
+    );
     return convert(reduceLoss(flat, reduction), x.dtype);
   });
 }

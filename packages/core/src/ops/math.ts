@@ -1,11 +1,22 @@
 /** Functions of one operand. */
-import { type DType, DTypeError, checkDType, dtypeInfo, isFloat } from '../backend/index.ts';
+import { checkDType, type DType, DTypeError, dtypeInfo, isFloat } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { div, mul } from './elementwise.ts';
 import type { UnaryPrimitive } from './primitives.ts';
-import { type Operand, align, checkTensor, commonDType, computeDType, convert, filled, floatDType, requireKind, widen } from './promote.ts';
+import {
+  align,
+  checkTensor,
+  commonDType,
+  computeDType,
+  convert,
+  filled,
+  floatDType,
+  type Operand,
+  requireKind,
+  widen,
+} from './promote.ts';
 
 /** A function of floats: other dtypes give float32, 16-bit floats are computed in float32. */
 export function floatFunction(op: string, x: Tensor, compute: (x: Tensor) => Tensor): Tensor {
@@ -14,7 +25,8 @@ export function floatFunction(op: string, x: Tensor, compute: (x: Tensor) => Ten
   return composite(() => convert(compute(convert(x, 'float32')), dtype));
 }
 
-const floating = (primitive: UnaryPrimitive, x: Tensor): Tensor => floatFunction(primitive, x, (value) => apply(primitive, [value], {}));
+const floating = (primitive: UnaryPrimitive, x: Tensor): Tensor =>
+  floatFunction(primitive, x, (value) => apply(primitive, [value], {}));
 
 const numberFix = "cast to a number first: x.cast('int32')";
 
@@ -165,6 +177,7 @@ export function clamp(x: Tensor, low?: Operand, high?: Operand): Tensor {
 }
 
 /** bool for every element: `x` is NaN. False for integers. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the name that the field knows it by
 export function isNaN(x: Tensor): Tensor {
   checkTensor('isNaN', x);
   return composite(() => {
@@ -174,7 +187,8 @@ export function isNaN(x: Tensor): Tensor {
   });
 }
 
-const infinite = (x: Tensor): Tensor => filled('isInf', Number.POSITIVE_INFINITY, 'float32', x.shape, x.device);
+const infinite = (x: Tensor): Tensor =>
+  filled('isInf', Number.POSITIVE_INFINITY, 'float32', x.shape, x.device);
 
 /** bool for every element: `x` is Inf or -Inf. False for integers. */
 export function isInf(x: Tensor): Tensor {
@@ -186,6 +200,7 @@ export function isInf(x: Tensor): Tensor {
 }
 
 /** bool for every element: `x` is neither NaN nor infinite. True for integers. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: the name that the field knows it by
 export function isFinite(x: Tensor): Tensor {
   checkTensor('isFinite', x);
   return composite(() => {

@@ -1,7 +1,16 @@
 /** Operations that move elements and compute nothing. They take every dtype and keep it. */
 import { ArgumentError, AxisError, IndexError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { type Shape, broadcastShapes, checkShape, formatShape, normalizeAxes, normalizeAxis, sameShape, sizeOf } from '../tensor/shape.ts';
+import {
+  broadcastShapes,
+  checkShape,
+  formatShape,
+  normalizeAxes,
+  normalizeAxis,
+  type Shape,
+  sameShape,
+  sizeOf,
+} from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { windowCount } from './primitives.ts';
@@ -21,11 +30,17 @@ function resolveShape(x: Tensor, shape: Shape): number[] {
   }
   const size = sizeOf(checkShape(known, 'reshape'));
   if (size === 0 || x.size % size !== 0) {
-    throw new ShapeError(`reshape: no extent makes ${formatShape(shape)} hold the ${x.size} elements of ${formatShape(x.shape)}`, {
-      op: 'reshape',
-      received: shape,
-      fix: size === 0 ? 'beside an extent of 0 the other extents must be given' : `${x.size} is not a multiple of ${size}`,
-    });
+    throw new ShapeError(
+      `reshape: no extent makes ${formatShape(shape)} hold the ${x.size} elements of ${formatShape(x.shape)}`,
+      {
+        op: 'reshape',
+        received: shape,
+        fix:
+          size === 0
+            ? 'beside an extent of 0 the other extents must be given'
+            : `${x.size} is not a multiple of ${size}`,
+      },
+    );
   }
   return shape.map((extent, axis) => (axis === unknown ? x.size / size : extent));
 }
@@ -49,7 +64,12 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
   if (x.rank === 0) return reshape(x, [1]);
   const from = normalizeAxis(start, x.rank, 'flatten');
   const to = normalizeAxis(end, x.rank, 'flatten');
-  if (from > to) throw new AxisError(`flatten: start axis ${start} is after end axis ${end}`, { op: 'flatten', received: [start, end], fix: 'swap them' });
+  if (from > to)
+    throw new AxisError(`flatten: start axis ${start} is after end axis ${end}`, {
+      op: 'flatten',
+      received: [start, end],
+      fix: 'swap them',
+    });
   const merged = sizeOf(x.shape.slice(from, to + 1));
   return reshape(x, [...x.shape.slice(0, from), merged, ...x.shape.slice(to + 1)]);
 }
@@ -77,7 +97,10 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
   checkTensor('transpose', x);
   const first = normalizeAxis(a, x.rank, 'transpose');
   const second = normalizeAxis(b, x.rank, 'transpose');
-  return permute(x, x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)));
+  return permute(
+    x,
+    x.shape.map((_, axis) => (axis === first ? second : axis === second ? first : axis)),
+  );
 }
 
 /**
@@ -89,7 +112,9 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
 export function expand(x: Tensor, shape: Shape): Tensor {
   checkTensor('expand', x);
   const added = shape.length - x.rank;
-  const target = shape.map((extent, axis) => (extent === -1 && axis >= added ? x.shape[axis - added]! : extent));
+  const target = shape.map((extent, axis) =>
+    extent === -1 && axis >= added ? x.shape[axis - added]! : extent,
+  );
   checkShape(target, 'expand');
   if (added < 0 || x.shape.some((extent, axis) => extent !== 1 && extent !== target[axis + added])) {
     throw new ShapeError(`expand: ${formatShape(x.shape)} does not expand to ${formatShape(shape)}`, {
@@ -119,7 +144,10 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
   checkTensor('squeeze', x);
   const axes = normalizeAxes(axis, x.rank, 'squeeze');
-  return reshape(x, x.shape.filter((extent, i) => extent !== 1 || !axes.includes(i)));
+  return reshape(
+    x,
+    x.shape.filter((extent, i) => extent !== 1 || !axes.includes(i)),
+  );
 }
 
 /** Adds an axis of extent 1 at position `axis` of the result. @throws AxisError */
@@ -142,7 +170,11 @@ export interface PadOptions {
  *
  * @example pad(tensor([1, 2]), [[1, 0]]) // 0, 1, 2
  */
-export function pad(x: Tensor, padding: readonly (readonly [number, number])[], options: PadOptions = {}): Tensor {
+export function pad(
+  x: Tensor,
+  padding: readonly (readonly [number, number])[],
+  options: PadOptions = {},
+): Tensor {
   checkTensor('pad', x);
   if (!Array.isArray(padding) || padding.length !== x.rank) {
     throw new ShapeError(`pad: ${describe(padding?.length)} pairs for shape ${formatShape(x.shape)}`, {
@@ -153,10 +185,21 @@ export function pad(x: Tensor, padding: readonly (readonly [number, number])[], 
   }
   for (const width of padding.flat()) {
     if (Number.isInteger(width) && width >= 0) continue;
-    throw new ArgumentError(`pad: a width of ${describe(width)}`, { op: 'pad', received: padding, fix: 'widths are integers of at least 0; to cut, use slice' });
+    throw new ArgumentError(`pad: a width of ${describe(width)}`, {
+      op: 'pad',
+      received: padding,
+      fix: 'widths are integers of at least 0; to cut, use slice',
+    });
   }
   const value = checkScalar('pad', options.value ?? 0, x.dtype);
-  return composite(() => padded(x, padding.map(([low]) => low), padding.map(([, high]) => high), value));
+  return composite(() =>
+    padded(
+      x,
+      padding.map(([low]) => low),
+      padding.map(([, high]) => high),
+      value,
+    ),
+  );
 }
 
 /** The pad primitive, or nothing where there is nothing to put. */
@@ -166,7 +209,10 @@ export function padded(x: Tensor, low: readonly number[], high: readonly number[
 }
 
 /** One axis of a slice: a position (the axis goes), [start, stop, step], or null for all of it. */
-export type SliceRange = number | null | readonly [start?: number | null, stop?: number | null, step?: number | null];
+export type SliceRange =
+  | number
+  | null
+  | readonly [start?: number | null, stop?: number | null, step?: number | null];
 
 interface AxisSlice {
   readonly start: number;
@@ -205,7 +251,13 @@ function sliceAxis(range: SliceRange | undefined, extent: number, axis: number):
   if (step > 0) {
     const start = clamp(first ?? 0, 0, extent);
     const stop = clamp(last ?? extent, 0, extent);
-    return { start, size: Math.max(0, Math.ceil((stop - start) / step)), step, flipped: false, dropped: false };
+    return {
+      start,
+      size: Math.max(0, Math.ceil((stop - start) / step)),
+      step,
+      flipped: false,
+      dropped: false,
+    };
   }
   const start = first == null ? extent - 1 : clamp(first, -1, extent - 1);
   const stop = last == null ? -1 : clamp(last, -1, extent - 1);
@@ -226,27 +278,52 @@ function sliceAxis(range: SliceRange | undefined, extent: number, axis: number):
 export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
   checkTensor('slice', x);
   if (ranges.length > x.rank) {
-    throw new AxisError(`slice: ${ranges.length} ranges for shape ${formatShape(x.shape)}`, { op: 'slice', received: ranges, fix: 'give at most one range for each axis' });
+    throw new AxisError(`slice: ${ranges.length} ranges for shape ${formatShape(x.shape)}`, {
+      op: 'slice',
+      received: ranges,
+      fix: 'give at most one range for each axis',
+    });
   }
   const parts = x.shape.map((extent, axis) => sliceAxis(ranges[axis], extent, axis));
-  const flipped = parts.flatMap(({ flipped: backwards, size }, axis) => (backwards && size > 0 ? [axis] : []));
+  const flipped = parts.flatMap(({ flipped: backwards, size }, axis) =>
+    backwards && size > 0 ? [axis] : [],
+  );
   return composite(() => {
     const turned = flipped.length ? apply('flip', [x], { axes: flipped }) : x;
-    const cut = sliced(turned, parts.map((p) => p.start), parts.map((p) => p.size), parts.map((p) => p.step));
-    return shaped(cut, cut.shape.filter((_, axis) => !parts[axis]!.dropped));
+    const cut = sliced(
+      turned,
+      parts.map((p) => p.start),
+      parts.map((p) => p.size),
+      parts.map((p) => p.step),
+    );
+    return shaped(
+      cut,
+      cut.shape.filter((_, axis) => !parts[axis]!.dropped),
+    );
   });
 }
 
 /** The slice primitive, or nothing where all is taken. */
-export function sliced(x: Tensor, start: readonly number[], size: readonly number[], step: readonly number[]): Tensor {
+export function sliced(
+  x: Tensor,
+  start: readonly number[],
+  size: readonly number[],
+  step: readonly number[],
+): Tensor {
   if (sameShape(size, x.shape)) return x;
   return apply('slice', [x], { start, size, step });
 }
 
 /** Part of one axis. */
 export function narrow(x: Tensor, axis: number, start: number, size: number): Tensor {
-  const at = (value: number, other: (extent: number) => number): number[] => x.shape.map((extent, i) => (i === axis ? value : other(extent)));
-  return sliced(x, at(start, () => 0), at(size, (extent) => extent), at(1, () => 1));
+  const at = (value: number, other: (extent: number) => number): number[] =>
+    x.shape.map((extent, i) => (i === axis ? value : other(extent)));
+  return sliced(
+    x,
+    at(start, () => 0),
+    at(size, (extent) => extent),
+    at(1, () => 1),
+  );
 }
 
 /** The elements in reverse order along axes: all of them by default. @throws AxisError */
@@ -267,14 +344,21 @@ export function unfold(x: Tensor, axis: number, size: number, step = 1, dilation
   const at = normalizeAxis(axis, x.rank, 'unfold');
   for (const value of [size, step, dilation]) {
     if (Number.isInteger(value) && value >= 1) continue;
-    throw new ArgumentError(`unfold: size ${size}, step ${step}, dilation ${dilation}`, { op: 'unfold', received: value, fix: 'all three are integers of at least 1' });
+    throw new ArgumentError(`unfold: size ${size}, step ${step}, dilation ${dilation}`, {
+      op: 'unfold',
+      received: value,
+      fix: 'all three are integers of at least 1',
+    });
   }
   if (windowCount(x.shape[at]!, size, step, dilation) === 0) {
-    throw new ShapeError(`unfold: a window of ${(size - 1) * dilation + 1} does not fit axis ${axis} of ${formatShape(x.shape)}`, {
-      op: 'unfold',
-      received: size,
-      fix: 'use a smaller window, or pad first',
-    });
+    throw new ShapeError(
+      `unfold: a window of ${(size - 1) * dilation + 1} does not fit axis ${axis} of ${formatShape(x.shape)}`,
+      {
+        op: 'unfold',
+        received: size,
+        fix: 'use a smaller window, or pad first',
+      },
+    );
   }
   return apply('unfold', [x], { axis: at, size, step, dilation });
 }

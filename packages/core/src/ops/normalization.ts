@@ -1,7 +1,7 @@
 /** Softmax and normalisation. All are computed in float32. */
 import { ArgumentError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { type Shape, formatShape, normalizeAxis, sameShape } from '../tensor/shape.ts';
+import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite, withGradient } from './composite.ts';
 import { add, div, mul, sub } from './elementwise.ts';
@@ -63,12 +63,20 @@ export interface AffineOptions {
 
 function checkEps(op: string, eps: number): void {
   if (typeof eps === 'number' && eps >= 0 && eps < Number.POSITIVE_INFINITY) return;
-  throw new ArgumentError(`${op}: eps is ${describe(eps)}`, { op, received: eps, fix: 'eps is a small number of at least 0, for example 1e-5' });
+  throw new ArgumentError(`${op}: eps is ${describe(eps)}`, {
+    op,
+    received: eps,
+    fix: 'eps is a small number of at least 0, for example 1e-5',
+  });
 }
 
 function requireShape(op: string, name: string, x: Tensor | undefined, shape: Shape): void {
   if (x === undefined || sameShape(checkTensor(op, x, name).shape, shape)) return;
-  throw new ShapeError(`${op}: ${name} of shape ${formatShape(x.shape)}`, { op, received: x.shape, fix: `${name} has shape ${formatShape(shape)}` });
+  throw new ShapeError(`${op}: ${name} of shape ${formatShape(x.shape)}`, {
+    op,
+    received: x.shape,
+    fix: `${name} has shape ${formatShape(shape)}`,
+  });
 }
 
 /** The trailing shape that is normalised over. */
@@ -81,12 +89,21 @@ function trailingShape(x: Tensor, over: number | Shape): Shape {
       fix: `give the number of last axes, 1 to ${x.rank}, or their shape`,
     });
   }
-  if (Array.isArray(over) && over.length >= 1 && over.length <= x.rank && sameShape(x.shape.slice(x.rank - over.length), over)) return over;
-  throw new ShapeError(`layerNorm: shape ${formatShape(x.shape)} does not end in ${Array.isArray(over) ? formatShape(over) : describe(over)}`, {
-    op: 'layerNorm',
-    received: [x.shape, over],
-    fix: 'the normalised shape is that of the last axes of x',
-  });
+  if (
+    Array.isArray(over) &&
+    over.length >= 1 &&
+    over.length <= x.rank &&
+    sameShape(x.shape.slice(x.rank - over.length), over)
+  )
+    return over;
+  throw new ShapeError(
+    `layerNorm: shape ${formatShape(x.shape)} does not end in ${Array.isArray(over) ? formatShape(over) : describe(over)}`,
+    {
+      op: 'layerNorm',
+      received: [x.shape, over],
+      fix: 'the normalised shape is that of the last axes of x',
+    },
+  );
 }
 
 /**
@@ -136,16 +153,22 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
   checkTensor('batchNorm', x);
   const { mean, variance, weight, bias, eps = 1e-5 } = options;
   if (x.rank < 2) {
-    throw new ShapeError(`batchNorm: shape ${formatShape(x.shape)}`, { op: 'batchNorm', received: x.shape, fix: 'x is (N, C, ..)' });
+    throw new ShapeError(`batchNorm: shape ${formatShape(x.shape)}`, {
+      op: 'batchNorm',
+      received: x.shape,
+      fix: 'x is (N, C, ..)',
+    });
   }
   checkEps('batchNorm', eps);
   const channels = x.shape.slice(1, 2);
-  for (const [name, each] of Object.entries({ mean, variance })) requireShape('batchNorm', name, checkTensor('batchNorm', each, name), channels);
+  for (const [name, each] of Object.entries({ mean, variance }))
+    requireShape('batchNorm', name, checkTensor('batchNorm', each, name), channels);
   requireShape('batchNorm', 'weight', weight, channels);
   requireShape('batchNorm', 'bias', bias, channels);
   const dtype = floatDType(commonDType('batchNorm', [x]));
   return composite(() => {
-    const perChannel = (each: Tensor): Tensor => shaped(convert(each, 'float32'), [1, channels[0]!, ...x.shape.slice(2).map(() => 1)]);
+    const perChannel = (each: Tensor): Tensor =>
+      shaped(convert(each, 'float32'), [1, channels[0]!, ...x.shape.slice(2).map(() => 1)]);
     const deviation = apply('rsqrt', [add(convert(variance, 'float32'), eps)], {});
     const factor = weight ? mul(deviation, convert(weight, 'float32')) : deviation;
     const scaled = mul(sub(convert(x, 'float32'), perChannel(mean)), perChannel(factor));

@@ -4,12 +4,20 @@ import { apply } from '../tensor/apply.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
-import { type Spatial, perAxis } from './conv.ts';
+import { perAxis, type Spatial } from './conv.ts';
 import { indices } from './create.ts';
 import { add, div, maximum, minimum, mul, sub } from './elementwise.ts';
 import { padded } from './movement.ts';
 import { type ReducePrimitive, windowCount } from './primitives.ts';
-import { checkTensor, computeDType, convert, floatDType, integerRange, requireKind, shaped } from './promote.ts';
+import {
+  checkTensor,
+  computeDType,
+  convert,
+  floatDType,
+  integerRange,
+  requireKind,
+  shaped,
+} from './promote.ts';
 
 export interface PoolOptions {
   /** Distance between windows. Default: their size. */
@@ -32,7 +40,11 @@ interface Windows {
 function windowsOf(op: string, x: Tensor, size: Spatial, options: PoolOptions): Windows {
   checkTensor(op, x);
   if (x.rank !== 4) {
-    throw new ShapeError(`${op}: shape ${formatShape(x.shape)}`, { op, received: x.shape, fix: 'x is (N, C, H, W); add missing axes with unsqueeze' });
+    throw new ShapeError(`${op}: shape ${formatShape(x.shape)}`, {
+      op,
+      received: x.shape,
+      fix: 'x is (N, C, H, W); add missing axes with unsqueeze',
+    });
   }
   const windows = {
     size: perAxis(op, 'size', size, 1, 2, 1),
@@ -40,28 +52,40 @@ function windowsOf(op: string, x: Tensor, size: Spatial, options: PoolOptions): 
     padding: perAxis(op, 'padding', options.padding, 0, 2, 0),
   };
   if (windows.padding.some((width, i) => width * 2 > windows.size[i]!)) {
-    throw new ArgumentError(`${op}: padding ${formatShape(windows.padding)} for windows of ${formatShape(windows.size)}`, {
-      op,
-      received: windows.padding,
-      fix: 'the padding is at most half of the window',
-    });
+    throw new ArgumentError(
+      `${op}: padding ${formatShape(windows.padding)} for windows of ${formatShape(windows.size)}`,
+      {
+        op,
+        received: windows.padding,
+        fix: 'the padding is at most half of the window',
+      },
+    );
   }
   const room = x.shape.slice(2).map((extent, i) => extent + 2 * windows.padding[i]!);
   if (room.some((extent, i) => extent < windows.size[i]!)) {
-    throw new ShapeError(`${op}: windows of ${formatShape(windows.size)} do not fit the padded input ${formatShape(room)}`, {
-      op,
-      received: x.shape,
-      fix: 'use a smaller window or more padding',
-    });
+    throw new ShapeError(
+      `${op}: windows of ${formatShape(windows.size)} do not fit the padded input ${formatShape(room)}`,
+      {
+        op,
+        received: x.shape,
+        fix: 'use a smaller window or more padding',
+      },
+    );
   }
   return windows;
 }
 
 /** A reduction over windows: (N, C, H, W) -> (N, C, H', W'), with `fill` as the padding. */
-function reduceWindows(primitive: ReducePrimitive, x: Tensor, { size, stride, padding }: Windows, fill: number): Tensor {
+function reduceWindows(
+  primitive: ReducePrimitive,
+  x: Tensor,
+  { size, stride, padding }: Windows,
+  fill: number,
+): Tensor {
   const [n, c, height, width] = x.shape as [number, number, number, number];
   const [kh, kw] = size as [number, number];
-  const tiled = size.every((k, i) => stride[i] === k && padding[i] === 0) && height % kh === 0 && width % kw === 0;
+  const tiled =
+    size.every((k, i) => stride[i] === k && padding[i] === 0) && height % kh === 0 && width % kw === 0;
   if (tiled) {
     // Windows that tile the plane are a reshape, and their gradient is elementwise.
     const tiles = shaped(x, [n, c, height / kh, kh, width / kw, kw]);
@@ -77,7 +101,8 @@ function reduceWindows(primitive: ReducePrimitive, x: Tensor, { size, stride, pa
   return shaped(reduced, windows.shape.slice(0, 4));
 }
 
-const lowest = (dtype: DType): number => (isFloat(dtype) ? Number.NEGATIVE_INFINITY : integerRange[dtype]![0]);
+const lowest = (dtype: DType): number =>
+  isFloat(dtype) ? Number.NEGATIVE_INFINITY : integerRange[dtype]![0];
 
 /**
  * `max over each window of x`: (N, C, H, W) -> (N, C, H', W'), H' = (H + 2 padding - size) / stride + 1. NaN wins. Elements
@@ -90,13 +115,18 @@ export function maxPool2d(x: Tensor, size: Spatial, options: PoolOptions = {}): 
   const windows = windowsOf('maxPool2d', x, size, options);
   requireKind('maxPool2d', x.dtype, ['integer', 'float'], "cast to a number first: x.cast('float32')");
   const dtype = computeDType(x.dtype);
-  return composite(() => convert(reduceWindows('reduceMax', convert(x, dtype), windows, lowest(dtype)), x.dtype));
+  return composite(() =>
+    convert(reduceWindows('reduceMax', convert(x, dtype), windows, lowest(dtype)), x.dtype),
+  );
 }
 
 /** How many elements that are not padding each window has along an axis: float32 (windows). */
 function countsAlong(x: Tensor, axis: number, size: number, stride: number, padding: number): Tensor {
   const extent = x.shape[axis]!;
-  const first = sub(mul(indices([windowCount(extent + 2 * padding, size, stride, 1)], 0, x.device), stride), padding);
+  const first = sub(
+    mul(indices([windowCount(extent + 2 * padding, size, stride, 1)], 0, x.device), stride),
+    padding,
+  );
   return convert(sub(minimum(add(first, size), extent), maximum(first, 0)), 'float32');
 }
 
@@ -113,7 +143,9 @@ export function avgPool2d(x: Tensor, size: Spatial, options: AvgPoolOptions = {}
   return composite(() => {
     const total = reduceWindows('reduceSum', convert(x, 'float32'), windows, 0);
     if (countAll) return convert(div(total, extents[0]! * extents[1]!), floatDType(x.dtype));
-    const [rows, columns] = [2, 3].map((axis, i) => countsAlong(x, axis, extents[i]!, stride[i]!, padding[i]!)) as [Tensor, Tensor];
+    const [rows, columns] = [2, 3].map((axis, i) =>
+      countsAlong(x, axis, extents[i]!, stride[i]!, padding[i]!),
+    ) as [Tensor, Tensor];
     const counts = mul(shaped(rows, [rows.size, 1]), columns);
     return convert(div(total, counts), floatDType(x.dtype));
   });

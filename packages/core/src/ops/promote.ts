@@ -1,9 +1,18 @@
 /** What happens to operands before a primitive sees them: one dtype, one shape, one device. */
-import { ArgumentError, DTypeError, type DType, dtypeInfo, isFloat, promote, roundToBfloat16, roundToFloat16 } from '../backend/index.ts';
+import {
+  ArgumentError,
+  type DType,
+  DTypeError,
+  dtypeInfo,
+  isFloat,
+  promote,
+  roundToBfloat16,
+  roundToFloat16,
+} from '../backend/index.ts';
 import { apply, constant } from '../tensor/apply.ts';
 import { defaultDevice } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
-import { type Shape, broadcastShapes, sameShape } from '../tensor/shape.ts';
+import { broadcastShapes, type Shape, sameShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
 /**
@@ -51,10 +60,12 @@ function besideScalar(dtype: DType, value: number | boolean): DType {
 export function commonDType(op: string, operands: readonly Operand[]): DType {
   let result: DType | undefined;
   for (const operand of operands) {
-    if (operand instanceof Tensor) result = result === undefined ? operand.dtype : promote(result, operand.dtype, op);
+    if (operand instanceof Tensor)
+      result = result === undefined ? operand.dtype : promote(result, operand.dtype, op);
     else if (typeof operand !== 'number' && typeof operand !== 'boolean') checkTensor(op, operand);
   }
-  if (result === undefined) return operands.some((operand) => typeof operand === 'number') ? 'float32' : 'bool';
+  if (result === undefined)
+    return operands.some((operand) => typeof operand === 'number') ? 'float32' : 'bool';
   for (const operand of operands) if (!(operand instanceof Tensor)) result = besideScalar(result, operand);
   return result;
 }
@@ -73,7 +84,11 @@ export const integerRange: Readonly<Partial<Record<DType, readonly [number, numb
  */
 export function checkScalar(op: string, value: number | boolean, dtype: DType): number {
   if (typeof value !== 'number' && typeof value !== 'boolean') {
-    throw new ArgumentError(`${op}: expected a number, received ${describe(value)}`, { op, received: value, fix: 'pass a number or a boolean' });
+    throw new ArgumentError(`${op}: expected a number, received ${describe(value)}`, {
+      op,
+      received: value,
+      fix: 'pass a number or a boolean',
+    });
   }
   const number = Number(value);
   if (dtype === 'float32') return Math.fround(number);
@@ -90,7 +105,12 @@ export function checkScalar(op: string, value: number | boolean, dtype: DType): 
 }
 
 /** A tensor of shape [] with this value and dtype. @throws ArgumentError */
-export function scalar(op: string, value: number | boolean, dtype: DType, device: Device = defaultDevice()): Tensor {
+export function scalar(
+  op: string,
+  value: number | boolean,
+  dtype: DType,
+  device: Device = defaultDevice(),
+): Tensor {
   const number = checkScalar(op, value, dtype);
   if (dtype === computeDType(dtype)) return constant(number, dtype, device);
   return apply('cast', [constant(number, 'float32', device)], { dtype });
@@ -116,7 +136,13 @@ export function grown(x: Tensor, shape: Shape): Tensor {
 }
 
 /** A value in every element of a shape. */
-export function filled(op: string, value: number | boolean, dtype: DType, shape: Shape, device?: Device): Tensor {
+export function filled(
+  op: string,
+  value: number | boolean,
+  dtype: DType,
+  shape: Shape,
+  device?: Device,
+): Tensor {
   return grown(scalar(op, value, dtype, device), shape);
 }
 
@@ -126,12 +152,19 @@ export function align(op: string, operands: readonly Operand[], dtype: DType): T
   const shape = broadcastShapes(op, ...tensors.map((tensor) => tensor.shape));
   const device = tensors[0]?.device;
   return operands.map((operand) =>
-    operand instanceof Tensor ? grown(convert(operand, dtype), shape) : filled(op, operand, dtype, shape, device),
+    operand instanceof Tensor
+      ? grown(convert(operand, dtype), shape)
+      : filled(op, operand, dtype, shape, device),
   );
 }
 
 /** Refuses dtypes of the wrong kind. @throws DTypeError */
-export function requireKind(op: string, dtype: DType, kinds: readonly ('bool' | 'integer' | 'float')[], fix: string): void {
+export function requireKind(
+  op: string,
+  dtype: DType,
+  kinds: readonly ('bool' | 'integer' | 'float')[],
+  fix: string,
+): void {
   if (kinds.includes(dtypeInfo[dtype].kind)) return;
   throw new DTypeError(`${op}: dtype ${dtype} is not supported`, { op, received: dtype, fix });
 }

@@ -2,11 +2,11 @@
  * Random numbers: Threefry-2x32-20 (Salmon et al. 2011), counter-based, so that a seed gives the same numbers on every
  * device and with any number of threads.
  */
-import { ArgumentError, type DType, DTypeError, checkDType, isFloat } from '../backend/index.ts';
+import { ArgumentError, checkDType, type DType, DTypeError, isFloat } from '../backend/index.ts';
 import { apply, fromHost } from '../tensor/apply.ts';
 import { context, defaultDevice } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
-import { type Shape, checkShape } from '../tensor/shape.ts';
+import { checkShape, type Shape } from '../tensor/shape.ts';
 import { Tensor, Variable } from '../tensor/tensor.ts';
 import { lt } from './compare.ts';
 import { composite, untracked } from './composite.ts';
@@ -22,10 +22,15 @@ export interface RandomOptions extends CreateOptions {
 
 function checkSeed(op: string, seed: number): number {
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
-  throw new ArgumentError(`${op}: seed ${describe(seed)}`, { op, received: seed, fix: 'a seed is an integer from 0 to 2^32 - 1; take seed % 2 ** 32' });
+  throw new ArgumentError(`${op}: seed ${describe(seed)}`, {
+    op,
+    received: seed,
+    fix: 'a seed is an integer from 0 to 2^32 - 1; take seed % 2 ** 32',
+  });
 }
 
-const keyOf = (seed: number, draws: number, device: Device): Tensor => fromHost(Uint32Array.of(seed, draws), [2], 'uint32', device);
+const keyOf = (seed: number, draws: number, device: Device): Tensor =>
+  fromHost(Uint32Array.of(seed, draws), [2], 'uint32', device);
 
 /**
  * A stream of random numbers. Its state, uint32 [seed, number of draws so far], is a variable: inside `jit` a draw is an
@@ -109,7 +114,11 @@ function generatorOf(op: string, options: RandomOptions): Generator {
 function floatDTypeOf(op: string, options: RandomOptions): DType {
   const dtype = checkDType(options.dtype ?? 'float32', op);
   if (isFloat(dtype)) return dtype;
-  throw new DTypeError(`${op}: dtype ${dtype} is not a float`, { op, received: dtype, fix: 'use randint for integers' });
+  throw new DTypeError(`${op}: dtype ${dtype} is not a float`, {
+    op,
+    received: dtype,
+    fix: 'use randint for integers',
+  });
 }
 
 /** Digits of the significand: as many random bits fill [0, 1) evenly with no rounding, which could give 1. */
@@ -178,7 +187,11 @@ export function randint(low: number, high: number, shape: Shape, options: Random
   const dtype = checkDType(options.dtype ?? 'int32', 'randint');
   const limits = integerRange[dtype];
   if (!limits) {
-    throw new DTypeError(`randint: dtype ${dtype} is not an integer`, { op: 'randint', received: dtype, fix: 'use int32, uint32 or uint8' });
+    throw new DTypeError(`randint: dtype ${dtype} is not an integer`, {
+      op: 'randint',
+      received: dtype,
+      fix: 'use int32, uint32 or uint8',
+    });
   }
   const whole = Number.isInteger(low) && Number.isInteger(high);
   if (!whole || low >= high || low < limits[0] || high > limits[1] + 1) {
@@ -194,7 +207,10 @@ export function randint(low: number, high: number, shape: Shape, options: Random
     const range = high - low;
     const offset = range === 2 ** 32 ? bits : multiplyHigh(bits, range);
     // uint32 sums wrap, so a negative low is added as its two's complement and the cast to int32 reads it back.
-    return convert(apply('add', [offset, filled('randint', low >>> 0, 'uint32', shape, generator.device)], {}), dtype);
+    return convert(
+      apply('add', [offset, filled('randint', low >>> 0, 'uint32', shape, generator.device)], {}),
+      dtype,
+    );
   });
 }
 
@@ -213,5 +229,9 @@ export function bernoulli(shape: Shape, p: number, options: Omit<RandomOptions, 
 /** @throws ArgumentError unless 0 <= p <= 1. */
 export function checkProbability(op: string, p: number): void {
   if (typeof p === 'number' && p >= 0 && p <= 1) return;
-  throw new ArgumentError(`${op}: probability ${describe(p)}`, { op, received: p, fix: 'a probability is from 0 to 1' });
+  throw new ArgumentError(`${op}: probability ${describe(p)}`, {
+    op,
+    received: p,
+    fix: 'a probability is from 0 to 1',
+  });
 }

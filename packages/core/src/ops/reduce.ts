@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { truth, where } from './compare.ts';
 import { composite, withGradient } from './composite.ts';
 import { add, div, mul, pow, sub } from './elementwise.ts';
-import { isFinite } from './math.ts';
+import * as math from './math.ts';
 import type { ReducePrimitive } from './primitives.ts';
 import { checkTensor, computeDType, convert, filled, floatDType, shaped, widen } from './promote.ts';
 
@@ -18,11 +18,14 @@ export interface ReduceOptions {
   readonly keepDim?: boolean | undefined;
 }
 
-const withoutAxes = (shape: Shape, axes: readonly number[]): number[] => shape.filter((_, axis) => !axes.includes(axis));
-const withOnes = (shape: Shape, axes: readonly number[]): number[] => shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
+const withoutAxes = (shape: Shape, axes: readonly number[]): number[] =>
+  shape.filter((_, axis) => !axes.includes(axis));
+const withOnes = (shape: Shape, axes: readonly number[]): number[] =>
+  shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
 
 /** Number of elements that meet in each result. */
-const countOver = (shape: Shape, axes: readonly number[]): number => axes.reduce((count, axis) => count * shape[axis]!, 1);
+const countOver = (shape: Shape, axes: readonly number[]): number =>
+  axes.reduce((count, axis) => count * shape[axis]!, 1);
 
 /** A reduction that keeps its axes. */
 export function reduceKeeping(primitive: ReducePrimitive, x: Tensor, axes: readonly number[]): Tensor {
@@ -37,7 +40,13 @@ function finish(reduced: Tensor, axes: readonly number[], options: ReduceOptions
 /** Sums and products of bool and uint8 are int32. */
 const sumDType = (dtype: DType): DType => (dtype === 'bool' || dtype === 'uint8' ? 'int32' : dtype);
 
-function accumulate(op: string, primitive: 'reduceSum' | 'reduceProd', x: Tensor, axes: Axes, options?: ReduceOptions): Tensor {
+function accumulate(
+  op: string,
+  primitive: 'reduceSum' | 'reduceProd',
+  x: Tensor,
+  axes: Axes,
+  options?: ReduceOptions,
+): Tensor {
   checkTensor(op, x);
   const list = normalizeAxes(axes, x.rank, op);
   const dtype = sumDType(x.dtype);
@@ -95,7 +104,13 @@ export function meanKeeping(x: Tensor, axes: readonly number[]): Tensor {
 }
 
 /** A reduction in float32, whose result goes back to a 16-bit dtype where x has one. */
-function floatReduce(op: string, x: Tensor, axes: Axes, options: ReduceOptions | undefined, reduce: (x: Tensor, axes: number[]) => Tensor): Tensor {
+function floatReduce(
+  op: string,
+  x: Tensor,
+  axes: Axes,
+  options: ReduceOptions | undefined,
+  reduce: (x: Tensor, axes: number[]) => Tensor,
+): Tensor {
   checkTensor(op, x);
   const list = normalizeAxes(axes, x.rank, op);
   const dtype = floatDType(x.dtype);
@@ -115,10 +130,17 @@ export interface VarianceOptions extends ReduceOptions {
 function varianceKeeping(op: string, x: Tensor, axes: readonly number[], options?: VarianceOptions): Tensor {
   const correction = options?.correction ?? 1;
   if (!Number.isFinite(correction)) {
-    throw new ArgumentError(`${op}: correction is ${correction}`, { op, received: correction, fix: 'use 1 for a sample, 0 for a population' });
+    throw new ArgumentError(`${op}: correction is ${correction}`, {
+      op,
+      received: correction,
+      fix: 'use 1 for a sample, 0 for a population',
+    });
   }
   const centred = sub(x, meanKeeping(x, axes));
-  return div(reduceKeeping('reduceSum', mul(centred, centred), axes), Math.max(0, countOver(x.shape, axes) - correction));
+  return div(
+    reduceKeeping('reduceSum', mul(centred, centred), axes),
+    Math.max(0, countOver(x.shape, axes) - correction),
+  );
 }
 
 /**
@@ -128,7 +150,9 @@ function varianceKeeping(op: string, x: Tensor, axes: readonly number[], options
  * @throws AxisError, ArgumentError
  */
 export function variance(x: Tensor, axes?: Axes, options?: VarianceOptions): Tensor {
-  return floatReduce('variance', x, axes, options, (value, list) => varianceKeeping('variance', value, list, options));
+  return floatReduce('variance', x, axes, options, (value, list) =>
+    varianceKeeping('variance', value, list, options),
+  );
 }
 
 /** `root(x)` with gradient 0 at 0, where that of a root is infinite. */
@@ -141,10 +165,17 @@ const sqrtOrZero = (x: Tensor): Tensor => rootOrZero(x, (value) => apply('sqrt',
 
 /** The square root of {@link variance}; its gradient is 0 where all elements are equal. @throws AxisError, ArgumentError */
 export function std(x: Tensor, axes?: Axes, options?: VarianceOptions): Tensor {
-  return floatReduce('std', x, axes, options, (value, list) => sqrtOrZero(varianceKeeping('std', value, list, options)));
+  return floatReduce('std', x, axes, options, (value, list) =>
+    sqrtOrZero(varianceKeeping('std', value, list, options)),
+  );
 }
 
-function position(op: 'argMax' | 'argMin', x: Tensor, axis: number | undefined, options?: ReduceOptions): Tensor {
+function position(
+  op: 'argMax' | 'argMin',
+  x: Tensor,
+  axis: number | undefined,
+  options?: ReduceOptions,
+): Tensor {
   checkTensor(op, x);
   if (axis !== undefined) {
     const at = normalizeAxis(axis, x.rank, op);
@@ -176,7 +207,13 @@ export function argMin(x: Tensor, axis?: number, options?: ReduceOptions): Tenso
   return position('argMin', x, axis, options);
 }
 
-function quantify(op: string, primitive: 'reduceMax' | 'reduceMin', x: Tensor, axes: Axes, options?: ReduceOptions): Tensor {
+function quantify(
+  op: string,
+  primitive: 'reduceMax' | 'reduceMin',
+  x: Tensor,
+  axes: Axes,
+  options?: ReduceOptions,
+): Tensor {
   checkTensor(op, x);
   const list = normalizeAxes(axes, x.rank, op);
   return composite(() => {
@@ -201,14 +238,15 @@ export function all(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
 /** The largest element, or 0 where that is infinite or NaN: a shift under which exp neither overflows nor gives Inf - Inf. */
 function safeShift(x: Tensor, axes: readonly number[]): Tensor {
   const top = reduceKeeping('reduceMax', x, axes);
-  return where(isFinite(top), top, 0);
+  return where(math.isFinite(top), top, 0);
 }
 
 const isLowest = (x: Tensor): Tensor =>
   apply('eq', [x, filled('logSumExp', Number.NEGATIVE_INFINITY, 'float32', x.shape, x.device)], {});
 
 function logSumExpKeeping(x: Tensor, axes: readonly number[]): Tensor {
-  if (countOver(x.shape, axes) === 0) return filled('logSumExp', Number.NEGATIVE_INFINITY, 'float32', withOnes(x.shape, axes), x.device);
+  if (countOver(x.shape, axes) === 0)
+    return filled('logSumExp', Number.NEGATIVE_INFINITY, 'float32', withOnes(x.shape, axes), x.device);
   const value = (): Tensor => {
     const shift = safeShift(x, axes);
     const total = reduceKeeping('reduceSum', apply('exp', [sub(x, shift)], {}), axes);
@@ -252,6 +290,7 @@ function normKeeping(x: Tensor, axes: readonly number[], p: number): Tensor {
  */
 export function norm(x: Tensor, axes?: Axes, options?: NormOptions): Tensor {
   const p = options?.p ?? 2;
-  if (!(p > 0)) throw new ArgumentError(`norm: p is ${p}`, { op: 'norm', received: p, fix: 'p is above 0, or Infinity' });
+  if (!(p > 0))
+    throw new ArgumentError(`norm: p is ${p}`, { op: 'norm', received: p, fix: 'p is above 0, or Infinity' });
   return floatReduce('norm', x, axes, options, (value, list) => normKeeping(value, list, p));
 }

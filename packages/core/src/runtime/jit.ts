@@ -93,7 +93,7 @@ function signature(args: readonly unknown[], variableIds: Map<Variable, number>)
       if (!variableIds.has(tensor)) variableIds.set(tensor, variableIds.size);
       return `variable ${variableIds.get(tensor)}`;
     }
-    return `${tensor.dtype}[${tensor.shape.join(',')}]@${tensor.device}`;
+    return `${tensor.dtype}[${tensor.shape.join(',')}]@${tensor.device.key}`;
   };
   const plain = (leaf: unknown): unknown => {
     if (leaf === null || leaf === undefined || typeof leaf === 'string' || typeof leaf === 'boolean') return leaf ?? `${leaf}`;

@@ -170,7 +170,8 @@ declare module '../tensor/tensor.ts' {
 
 Tensor.prototype.data = async function data(this: Tensor) {
   context.trace?.refuse('data()');
-  return toData(await readNode(this.node), this.dtype);
+  const { node } = this; // the handle may be disposed while the read is under way
+  return toData(await readNode(node), node.dtype);
 };
 
 Tensor.prototype.dataSync = function dataSync(this: Tensor) {

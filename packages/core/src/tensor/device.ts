@@ -1,10 +1,14 @@
 import { type Backend, type BackendFactory, type DeviceBuffer, DeviceError, type DeviceMemory } from '../backend/index.ts';
 
+let nextKey = 0;
+
 /**
  * A place where tensors live. The automatic device is opened by the first thing that has to run there; all others are
  * open from the start.
  */
 export class Device {
+  /** Tells devices apart where an id cannot, because the automatic device changes its own. */
+  readonly key: number = nextKey++;
   #backend: Backend | undefined;
   #id: string;
   #opening: Promise<Backend> | undefined;

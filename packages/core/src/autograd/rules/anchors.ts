@@ -67,11 +67,18 @@ function kernelGradient(gradient: Tensor, x: Tensor, w: Tensor, attributes: Conv
   const [batch, , ...inSize] = x.shape as [number, number, ...number[]];
   const inChannels = w.shape[1]!;
   const grouped = reshape(x, [batch, groups, inChannels, ...inSize]);
-  const input = reshape(permute(grouped, [2, 1, 0, ...spatialAxes(x, 3)]), [inChannels, groups * batch, ...inSize]);
+  const input = reshape(permute(grouped, [2, 1, 0, ...spatialAxes(x, 3)]), [
+    inChannels,
+    groups * batch,
+    ...inSize,
+  ]);
   const exchange = [1, 0, ...spatialAxes(x, 2)];
   const shared = { stride: kernelDilation, padLow, inputDilation, kernelDilation: stride };
   const padHigh = highFor(w.shape.slice(2), inSize, gradient.shape.slice(2), shared);
-  return permute(apply('conv', [input, permute(gradient, exchange)], { ...shared, padHigh, groups }), exchange);
+  return permute(
+    apply('conv', [input, permute(gradient, exchange)], { ...shared, padHigh, groups }),
+    exchange,
+  );
 }
 
 const convRule: VjpRule<'conv'> = ({ inputs, gradient, attributes, needs }) => {

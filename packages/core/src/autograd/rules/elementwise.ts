@@ -2,8 +2,24 @@ import type { BinaryPrimitive, PrimitiveAttributes, UnaryPrimitive } from '../..
 import { apply } from '../../tensor/apply.ts';
 import type { GraphNode } from '../../tensor/node.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { add, and, cast, div, eq, fill, keepWhere, le, lt, mul, neg, pow, scale, sub, where } from '../arithmetic.ts';
-import { type VjpRule, type VjpRules, none, zero } from '../rule.ts';
+import {
+  add,
+  and,
+  cast,
+  div,
+  eq,
+  fill,
+  keepWhere,
+  le,
+  lt,
+  mul,
+  neg,
+  pow,
+  scale,
+  sub,
+  where,
+} from '../arithmetic.ts';
+import { none, type VjpRule, type VjpRules, zero } from '../rule.ts';
 
 /** The rule of an operation of one operand, from its derivative times the gradient. */
 const unary =
@@ -53,7 +69,10 @@ const extremeRule =
     const shared = where(eq(a, b), scale(gradient, 0.5), gradient);
     const nothing = fill(0, gradient);
     const less = (x: Tensor, y: Tensor): Tensor => (op === 'maximum' ? lt(x, y) : lt(y, x));
-    return [needs[0] ? where(less(a, b), nothing, shared) : undefined, needs[1] ? where(less(b, a), nothing, shared) : undefined];
+    return [
+      needs[0] ? where(less(a, b), nothing, shared) : undefined,
+      needs[1] ? where(less(b, a), nothing, shared) : undefined,
+    ];
   };
 
 /** rem(a, b) = a - n b with a whole n, which is constant almost everywhere; (a - rem) / b is n but for rounding. */

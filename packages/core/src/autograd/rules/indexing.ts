@@ -1,9 +1,12 @@
 import { apply } from '../../tensor/apply.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { cast, div, eq, fill, gather, keepWhere, scatter } from '../arithmetic.ts';
-import { type VjpArguments, type VjpRule, type VjpRules, none } from '../rule.ts';
+import { none, type VjpArguments, type VjpRule, type VjpRules } from '../rule.ts';
 
-type ScatterRule = (args: VjpArguments<'scatter'>, axis: number) => readonly [base: Tensor | undefined, updates: Tensor | undefined];
+type ScatterRule = (
+  args: VjpArguments<'scatter'>,
+  axis: number,
+) => readonly [base: Tensor | undefined, updates: Tensor | undefined];
 
 const addRule: ScatterRule = ({ inputs, gradient, needs }, axis) => [
   gradient,
@@ -34,7 +37,11 @@ const maxRule: ScatterRule = ({ inputs, output, gradient }, axis) => {
   return [keepWhere(baseWon, share), keepWhere(updateWon, gather(share, index, axis))];
 };
 
-const scatterRules: Readonly<Record<'set' | 'add' | 'max', ScatterRule>> = { set: setRule, add: addRule, max: maxRule };
+const scatterRules: Readonly<Record<'set' | 'add' | 'max', ScatterRule>> = {
+  set: setRule,
+  add: addRule,
+  max: maxRule,
+};
 
 const scatterRule: VjpRule<'scatter'> = (args) => {
   const { mode, axis } = args.attributes;

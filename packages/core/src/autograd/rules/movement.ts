@@ -2,7 +2,18 @@ import { type PrimitiveAttributes, paddedExtent } from '../../ops/primitives.ts'
 import { apply } from '../../tensor/apply.ts';
 import type { Shape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { add, fill, flip, moveAxis, padAxis, permute, reduceSum, reshape, slice, sliceAxis } from '../arithmetic.ts';
+import {
+  add,
+  fill,
+  flip,
+  moveAxis,
+  padAxis,
+  permute,
+  reduceSum,
+  reshape,
+  slice,
+  sliceAxis,
+} from '../arithmetic.ts';
 import type { VjpRule, VjpRules } from '../rule.ts';
 
 const permuteRule: VjpRule<'permute'> = ({ gradient, attributes }) => {
@@ -26,7 +37,9 @@ const padRule: VjpRule<'pad'> = ({ inputs, gradient, attributes }) => {
     ? apply('pad', [gradient], { low: opposite(low), high: opposite(high), interior: nothing, value: 0 })
     : gradient;
   if (interior.every((amount) => amount === 0)) return [spread];
-  return [slice(spread, { start: nothing, size: inputs[0]!.shape, step: interior.map((amount) => amount + 1) })];
+  return [
+    slice(spread, { start: nothing, size: inputs[0]!.shape, step: interior.map((amount) => amount + 1) }),
+  ];
 };
 
 /** Extent from the first to the last of `size` elements that are `step` apart. */
@@ -42,7 +55,11 @@ const sliceRule: VjpRule<'slice'> = ({ inputs, gradient, attributes }) => {
 const mostPieces = 16;
 
 /** x[p] gets the gradient of every window element that shows it: the sum over positions s of the pieces p = w step + s dilation. */
-function sumOfPieces(gradient: Tensor, shape: Shape, { axis, size, step, dilation }: PrimitiveAttributes['unfold']): Tensor {
+function sumOfPieces(
+  gradient: Tensor,
+  shape: Shape,
+  { axis, size, step, dilation }: PrimitiveAttributes['unfold'],
+): Tensor {
   const windows = gradient.shape[axis]!;
   const last = shape.length;
   const piece = (s: number): Tensor => {
@@ -59,7 +76,11 @@ function sumOfPieces(gradient: Tensor, shape: Shape, { axis, size, step, dilatio
  * The same sum as a reduction. With rows (s, position of the window), row s must move by s * dilation. Rows of length
  * R + dilation, laid end to end and read again as rows of length R, do just that.
  */
-function skewedSum(gradient: Tensor, shape: Shape, { axis, size, step, dilation }: PrimitiveAttributes['unfold']): Tensor {
+function skewedSum(
+  gradient: Tensor,
+  shape: Shape,
+  { axis, size, step, dilation }: PrimitiveAttributes['unfold'],
+): Tensor {
   const last = shape.length;
   const windows = gradient.shape[axis]!;
   const rows = moveAxis(gradient, axis, last); // [.., size, windows]
@@ -74,10 +95,17 @@ function skewedSum(gradient: Tensor, shape: Shape, { axis, size, step, dilation 
 }
 
 /** Windows that do not overlap are pieces of the axis, side by side with gaps. */
-function sideBySide(gradient: Tensor, shape: Shape, { axis, size, step }: PrimitiveAttributes['unfold']): Tensor {
+function sideBySide(
+  gradient: Tensor,
+  shape: Shape,
+  { axis, size, step }: PrimitiveAttributes['unfold'],
+): Tensor {
   const windows = gradient.shape[axis]!;
   const apart = padAxis(moveAxis(gradient, shape.length, axis + 1), axis + 1, { low: 0, high: step - size });
-  const joined = reshape(apart, shape.map((extent, a) => (a === axis ? windows * step : extent)));
+  const joined = reshape(
+    apart,
+    shape.map((extent, a) => (a === axis ? windows * step : extent)),
+  );
   return padAxis(joined, axis, { low: 0, high: shape[axis]! - windows * step });
 }
 
@@ -86,15 +114,18 @@ const unfoldRule: VjpRule<'unfold'> = ({ inputs, gradient, attributes }) => {
   const { shape } = inputs[0]!;
   if (gradient.size === 0) return [fill(0, inputs[0]!)];
   if (size === 1 || (dilation === 1 && step >= size)) return [sideBySide(gradient, shape, attributes)];
-  return [size > mostPieces ? skewedSum(gradient, shape, attributes) : sumOfPieces(gradient, shape, attributes)];
+  return [
+    size > mostPieces ? skewedSum(gradient, shape, attributes) : sumOfPieces(gradient, shape, attributes),
+  ];
 };
 
-export const movementRules: VjpRules<'reshape' | 'permute' | 'expand' | 'pad' | 'slice' | 'flip' | 'unfold'> = {
-  reshape: ({ inputs, gradient }) => [reshape(gradient, inputs[0]!.shape)],
-  permute: permuteRule,
-  expand: expandRule,
-  pad: padRule,
-  slice: sliceRule,
-  flip: ({ gradient, attributes }) => [flip(gradient, attributes.axes)],
-  unfold: unfoldRule,
-};
+export const movementRules: VjpRules<'reshape' | 'permute' | 'expand' | 'pad' | 'slice' | 'flip' | 'unfold'> =
+  {
+    reshape: ({ inputs, gradient }) => [reshape(gradient, inputs[0]!.shape)],
+    permute: permuteRule,
+    expand: expandRule,
+    pad: padRule,
+    slice: sliceRule,
+    flip: ({ gradient, attributes }) => [flip(gradient, attributes.axes)],
+    unfold: unfoldRule,
+  };

@@ -1,8 +1,21 @@
 import { apply } from '../../tensor/apply.ts';
 import { sizeOf } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { cast, div, eq, expand, flip, keepWhere, mul, padAxis, permute, reduceSum, reshape, sliceAxis } from '../arithmetic.ts';
-import { type VjpRule, type VjpRules, none } from '../rule.ts';
+import {
+  cast,
+  div,
+  eq,
+  expand,
+  flip,
+  keepWhere,
+  mul,
+  padAxis,
+  permute,
+  reduceSum,
+  reshape,
+  sliceAxis,
+} from '../arithmetic.ts';
+import { none, type VjpRule, type VjpRules } from '../rule.ts';
 
 /** The elements equal to the extreme share the gradient evenly. A row with a NaN has none: its gradient is 0. */
 const extremeRule: VjpRule<'reduceMax' | 'reduceMin'> = ({ inputs, output, gradient, attributes }) => {
@@ -39,12 +52,17 @@ const productRule: VjpRule<'reduceProd'> = ({ inputs, gradient, attributes }) =>
   const front = x.shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
   const order = [...front, ...axes];
   const rows = reshape(permute(x, order), [x.size / n, n]);
-  const others = reshape(productsOfOthers(rows), order.map((axis) => x.shape[axis]!));
+  const others = reshape(
+    productsOfOthers(rows),
+    order.map((axis) => x.shape[axis]!),
+  );
   const back = x.shape.map((_, axis) => order.indexOf(axis));
   return [mul(spread, permute(others, back))];
 };
 
-export const reduceRules: VjpRules<'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin' | 'argMax' | 'argMin'> = {
+export const reduceRules: VjpRules<
+  'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin' | 'argMax' | 'argMin'
+> = {
   reduceSum: ({ inputs, gradient }) => [expand(gradient, inputs[0]!.shape)],
   reduceProd: productRule,
   reduceMax: extremeRule,

@@ -1,0 +1,131 @@
+import { beforeAll, expect, it } from 'vitest';
+import * as t from '../src/index.ts';
+import { context } from '../src/tensor/context.ts';
+import { useGraphOnlyDevice } from './autograd-support.ts';
+
+beforeAll(useGraphOnlyDevice);
+
+const { ones, zeros, tensor } = t;
+const index = (...values: number[]): t.Tensor => tensor(values, { dtype: 'int32' });
+const image = (): t.Tensor => ones([1, 2, 4, 4]);
+const kernel = (): t.Tensor => ones([3, 2, 3, 3]);
+
+type ErrorClass = new (message: string) => t.TuttiError;
+type Case = readonly [name: string, kind: ErrorClass, message: RegExp, run: () => unknown];
+
+const cases: readonly Case[] = [
+  ['shapes that do not broadcast', t.ShapeError, /add: shapes \[2, 3\] and \[4\]/, () => ones([2, 3]).add(ones([4]))],
+  ['no tensor', t.ArgumentError, /add: the operand/, () => t.add(ones([1]), 'a' as never)],
+  ['no tensor at all', t.ArgumentError, /exp: the operand/, () => t.exp(undefined as never)],
+  ['a condition that is not bool', t.DTypeError, /where: the condition has dtype float32/, () => t.where(ones([2]), 1, 0)],
+  ['bits of floats', t.DTypeError, /bitwiseAnd/, () => ones([1]).bitwiseAnd(1)],
+  ['shifts of bool', t.DTypeError, /leftShift/, () => t.leftShift(tensor([true]), tensor([true]))],
+  ['a negative integer power', t.ArgumentError, /pow: int32 to the power -1/, () => index(2).pow(-1)],
+  ['an unknown dtype', t.DTypeError, /cast: dtype "int64"/, () => ones([1]).cast('int64' as never)],
+  ['bits of another width', t.DTypeError, /bitcast: dtype uint8/, () => ones([1]).bitcast('uint8')],
+  ['a bad axis', t.AxisError, /sum: axis 2/, () => ones([2, 3]).sum(2)],
+  ['an axis named twice', t.AxisError, /mean: an axis is named twice/, () => ones([2, 3]).mean([0, -2])],
+  ['the axis of a scalar', t.AxisError, /a scalar has no axes/, () => ones([]).sum(0)],
+  ['the maximum of nothing', t.ShapeError, /max: shape \[0, 3\]/, () => zeros([0, 3]).max(0)],
+  ['the position in nothing', t.ShapeError, /argMax/, () => zeros([0]).argMax()],
+  ['a norm of order 0', t.ArgumentError, /norm: p is 0/, () => ones([2]).norm(0, { p: 0 })],
+  ['another size', t.ShapeError, /reshape: \[2, 3\] has 6 elements, \[4, 2\] has 8/, () => ones([2, 3]).reshape([4, 2])],
+  ['two open extents', t.ShapeError, /leaves two extents open/, () => ones([4]).reshape([-1, -1])],
+  ['an open extent that does not divide', t.ShapeError, /no extent makes \[4, -1\]/, () => ones([6]).reshape([4, -1])],
+  ['an open extent beside 0', t.ShapeError, /no extent makes \[0, -1\]/, () => zeros([0]).reshape([0, -1])],
+  ['a shape that is none', t.ShapeError, /is not a shape/, () => ones([4]).reshape([2.5, 2])],
+  ['a permutation that is none', t.AxisError, /permute: axes \[0, 0\]/, () => ones([2, 3]).permute([0, 0])],
+  ['flatten backwards', t.AxisError, /flatten: start axis 1/, () => ones([2, 3]).flatten(1, 0)],
+  ['an axis that cannot grow', t.ShapeError, /expand: \[2\] does not expand to \[3\]/, () => ones([2]).expand([3])],
+  ['fewer axes than there are', t.ShapeError, /broadcastTo/, () => ones([2, 2]).broadcastTo([2])],
+  ['padding of the wrong rank', t.ShapeError, /pad: 1 pairs for shape \[2, 2\]/, () => ones([2, 2]).pad([[1, 1]])],
+  ['negative padding', t.ArgumentError, /pad: a width of -1/, () => ones([2]).pad([[-1, 0]])],
+  ['a pad value that does not fit', t.ArgumentError, /pad: 0.5 does not fit int32/, () => index(1).pad([[1, 0]], { value: 0.5 })],
+  ['a position outside', t.IndexError, /slice: index 4 along axis 1 of extent 4/, () => ones([2, 4]).slice(0, 4)],
+  ['a broken position', t.IndexError, /slice: index 0.5/, () => ones([2]).slice(0.5)],
+  ['more ranges than axes', t.AxisError, /slice: 2 ranges for shape \[2\]/, () => ones([2]).slice(0, 0)],
+  ['a step of 0', t.ArgumentError, /slice: range/, () => ones([2]).slice([0, 1, 0])],
+  ['a window that does not fit', t.ShapeError, /unfold: a window of 5/, () => ones([4]).unfold(0, 3, 1, 2)],
+  ['a window of nothing', t.ArgumentError, /unfold: size 0/, () => ones([4]).unfold(0, 0)],
+  ['concat of nothing', t.ArgumentError, /concat: expected an array of tensors/, () => t.concat([])],
+  ['concat of other extents', t.ShapeError, /concat: shapes \[2, 3\] and \[2, 4\]/, () => t.concat([ones([2, 3]), ones([2, 4])])],
+  ['stack of other shapes', t.ShapeError, /stack: shapes \[2\] and \[3\]/, () => t.stack([ones([2]), ones([3])])],
+  ['a split that does not divide', t.ShapeError, /split: 5 elements along axis 0 in 2/, () => ones([5]).split(2)],
+  ['a split that does not add up', t.ShapeError, /split: sizes \[1, 2\]/, () => ones([5]).split([1, 2])],
+  ['negative repeats', t.ArgumentError, /tile/, () => ones([5]).tile([-1])],
+  ['inner extents', t.ShapeError, /matmul: shapes \[2, 3\] and \[2, 3\]/, () => ones([2, 3]).matmul(ones([2, 3]))],
+  ['a scalar in a product', t.ShapeError, /a scalar has no rows/, () => ones([]).matmul(ones([2, 3]))],
+  ['batches that do not broadcast', t.ShapeError, /matmul: shapes \[2\] and \[3\]/, () => ones([2, 1, 1]).matmul(ones([3, 1, 1]))],
+  ['linear', t.ShapeError, /linear: shapes \[2, 3\], \[4, 2\]/, () => ones([2, 3]).linear(ones([4, 2]))],
+  ['linear of integers', t.DTypeError, /linear: int32/, () => index(1, 2).linear(zeros([4, 2], { dtype: 'int32' }))],
+  ['conv rank', t.ShapeError, /conv2d: shapes \[4, 4\]/, () => ones([4, 4]).conv2d(kernel())],
+  ['conv channels', t.ShapeError, /conv2d: channels of \[1, 2, 4, 4\]/, () => image().conv2d(ones([3, 1, 3, 3]))],
+  ['conv groups', t.ShapeError, /2 groups/, () => image().conv2d(ones([3, 1, 3, 3]), { groups: 2 })],
+  ['conv bias', t.ShapeError, /bias of shape \[2\] for 3/, () => image().conv2d(kernel(), { bias: ones([2]) })],
+  ['a kernel larger than the input', t.ShapeError, /does not fit the padded input \[4, 4\]/, () => image().conv2d(kernel(), { dilation: 2 })],
+  ['negative conv padding', t.ArgumentError, /conv2d: padding/, () => image().conv2d(kernel(), { padding: -1 })],
+  ['a stride of 0', t.ArgumentError, /conv2d: stride/, () => image().conv2d(kernel(), { stride: [1, 0] })],
+  ['same with a stride', t.ArgumentError, /padding 'same' with stride/, () => image().conv2d(kernel(), { padding: 'same', stride: 2 })],
+  ['conv of integers', t.DTypeError, /conv2d/, () => image().cast('int32').conv2d(kernel().cast('int32'))],
+  ['transposed channels', t.ShapeError, /convTranspose2d: channels/, () => image().convTranspose2d(kernel())],
+  ['outputPadding', t.ArgumentError, /outputPadding/, () => image().convTranspose2d(ones([2, 1, 3, 3]), { outputPadding: 1 })],
+  ['nothing left', t.ShapeError, /convTranspose2d/, () => ones([1, 2, 1, 1]).convTranspose2d(ones([2, 1, 1, 1]), { padding: 1 })],
+  ['a pool larger than the input', t.ShapeError, /maxPool2d: windows of \[5, 5\]/, () => image().maxPool2d(5)],
+  ['pool padding', t.ArgumentError, /avgPool2d: padding \[2, 2\]/, () => image().avgPool2d(3, { padding: 2 })],
+  ['a float index', t.DTypeError, /take: dtype float32/, () => ones([3]).take(ones([1]), 0)],
+  ['an index out of range', t.IndexError, /take: index 3 at \[1\] is outside the extent 3/, () => ones([3]).take(index(0, 3), 0)],
+  ['a negative index', t.IndexError, /gather: index -1/, () => ones([3]).gather(index(-1), 0)],
+  ['an index into nothing', t.IndexError, /take/, () => zeros([0]).take(index(0), 0)],
+  ['gather shapes', t.ShapeError, /gather: shapes \[2, 3\] and index \[1, 3\]/, () => ones([2, 3]).gather(zeros([1, 3], { dtype: 'int32' }), 1)],
+  ['scatter updates', t.ShapeError, /scatterAdd: updates of shape \[2\]/, () => zeros([3]).scatterAdd(index(0), ones([2]), 0)],
+  ['scatter dtypes', t.DTypeError, /scatter: updates of dtype float32/, () => index(1, 2).scatter(index(0), ones([1]), 0)],
+  ['oneHot classes', t.ArgumentError, /oneHot: 0 classes/, () => index(0).oneHot(0)],
+  ['oneHot range', t.IndexError, /oneHot: index 3/, () => index(3).oneHot(3)],
+  ['a label out of range', t.IndexError, /crossEntropy: label 3 at \[1\] is outside the extent 3/, () => ones([2, 3]).crossEntropy(index(0, 3))],
+  ['an ignored label that is not ignored', t.IndexError, /or -1 to be ignored/, () => ones([1, 3]).crossEntropy(index(-2), { ignoreIndex: -1 })],
+  ['label shapes', t.ShapeError, /labels of shape \[3\] for a prediction of shape \[2, 3\]/, () => ones([2, 3]).crossEntropy(index(0, 1, 2))],
+  ['class probabilities', t.ShapeError, /class probabilities of shape \[2\]/, () => ones([2, 3]).crossEntropy(ones([2]))],
+  ['bool labels', t.DTypeError, /crossEntropy: dtype bool/, () => ones([1, 3]).crossEntropy(tensor([true]))],
+  ['an integer prediction', t.DTypeError, /crossEntropy: the prediction/, () => index(1).crossEntropy(index(1))],
+  ['label smoothing', t.ArgumentError, /labelSmoothing is 2/, () => ones([1, 3]).crossEntropy(index(1), { labelSmoothing: 2 })],
+  ['an unknown reduction', t.ArgumentError, /mseLoss: reduction "avg"/, () => ones([1]).mseLoss(ones([1]), { reduction: 'avg' as never })],
+  ['loss shapes', t.ShapeError, /mseLoss: shapes \[2, 1\] and \[2\]/, () => ones([2, 1]).mseLoss(ones([2]))],
+  ['huber delta', t.ArgumentError, /delta is 0/, () => ones([1]).huberLoss(ones([1]), { delta: 0 })],
+  ['layerNorm shape', t.ShapeError, /does not end in \[2\]/, () => ones([2, 3]).layerNorm([2])],
+  ['layerNorm axes', t.ArgumentError, /layerNorm: over 3 axes/, () => ones([2, 3]).layerNorm(3)],
+  ['layerNorm weight', t.ShapeError, /weight of shape \[2\]/, () => ones([2, 3]).layerNorm(1, { weight: ones([2]) })],
+  ['batchNorm statistics', t.ShapeError, /batchNorm: mean of shape \[2\]/, () => ones([2, 3]).batchNorm({ mean: ones([2]), variance: ones([3]) })],
+  ['a probability above 1', t.ArgumentError, /dropout: probability 1.5/, () => ones([1]).dropout(1.5)],
+  ['attention shapes', t.ShapeError, /scaledDotProductAttention: shapes/, () => t.scaledDotProductAttention(ones([2, 3]), ones([2, 4]), ones([2, 4]))],
+  ['an attention mask', t.ShapeError, /mask of shape \[3\]/, () => t.scaledDotProductAttention(ones([2, 3]), ones([2, 3]), ones([2, 3]), { mask: ones([3]) })],
+  ['embedding weight', t.ShapeError, /embedding: weight of shape \[3\]/, () => t.embedding(ones([3]), index(0))],
+  ['randint range', t.ArgumentError, /randint: from 3 to before 3/, () => t.randint(3, 3, [1])],
+  ['randint limits', t.ArgumentError, /in uint8/, () => t.randint(0, 257, [1], { dtype: 'uint8' })],
+  ['randint floats', t.DTypeError, /randint: dtype float32/, () => t.randint(0, 2, [1], { dtype: 'float32' })],
+  ['rand integers', t.DTypeError, /rand: dtype int32/, () => t.rand([1], { dtype: 'int32' })],
+  ['a seed', t.ArgumentError, /manualSeed: seed -1/, () => t.manualSeed(-1)],
+  ['a step of 0 in arange', t.ArgumentError, /arange: step is 0/, () => t.arange(0, 1, 0)],
+  ['an infinite arange', t.ArgumentError, /arange: Infinity/, () => t.arange(Number.POSITIVE_INFINITY)],
+  ['a negative count', t.ArgumentError, /linspace: count is -1/, () => t.linspace(0, 1, -1)],
+  ['integer linspace', t.DTypeError, /linspace: dtype int32/, () => t.linspace(0, 1, 2, { dtype: 'int32' })],
+  ['a negative extent', t.ShapeError, /is not a shape/, () => zeros([-1])],
+  ['too many elements', t.ShapeError, /more than 2\^31 - 1/, () => zeros([65536, 65536])],
+];
+
+it.each(cases)('%s', (_, kind, message, run) => {
+  const outer = context.scope;
+  context.scope = new Set();
+  let error: unknown;
+  try {
+    run();
+  } catch (caught) {
+    error = caught;
+  } finally {
+    context.scope = outer;
+  }
+  expect(error).toBeInstanceOf(kind);
+  const { message: text, op, fix } = error as t.TuttiError;
+  expect(text).toMatch(message);
+  expect(op, 'the operation is named').toBeTruthy();
+  expect(fix, 'a remedy is given').toBeTruthy();
+});

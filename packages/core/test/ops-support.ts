@@ -1,0 +1,15 @@
+import { registerBackend, setDefaultDevice, type Tensor, tensor } from '../src/index.ts';
+import { interpreterBackend } from '../src/testing/index.ts';
+
+/** A default device that computes with the reference interpreter. */
+export async function useInterpreter(): Promise<void> {
+  registerBackend(interpreterBackend());
+  await setDefaultDevice('auto');
+}
+
+export const ints = (...values: number[]): Tensor => tensor(values, { dtype: 'int32' });
+
+/** Reads a float tensor, with every value as a string that keeps NaN, Inf and -0 apart. */
+export async function texts(x: Tensor): Promise<string[]> {
+  return [...(await x.data())].map((value) => (Object.is(value, -0) ? '-0' : String(value)));
+}
