@@ -1,0 +1,1 @@
+export { type CpuOptions, cpu, createCpuBackend } from './factory.ts';

@@ -1,0 +1,44 @@
+import { dtypeInfo, type Kernel, printKernel } from '@tutti/core/backend';
+import { type BufferContents, interpretKernel, readElement } from '@tutti/core/testing';
+import { expect, test } from 'vitest';
+import { compileKernel, compileWith } from '../src/kernels/compile.ts';
+import { loopStrategy, scalarStrategy, spaceStrategy } from '../src/kernels/strategy.ts';
+import { randomKernel } from './kernels/generate.ts';
+import { runKernel } from './kernels/harness.ts';
+
+/** The first element that differs; NaNs are equal, zeros of different sign are not. */
+function difference(kernel: Kernel, got: readonly BufferContents[], want: readonly BufferContents[]): string | undefined {
+  for (const [i, { dtype, length }] of kernel.buffers.entries()) {
+    for (let k = 0; k < length; k++) {
+      const [a, b] = [readElement(dtype, got[i]!, k), readElement(dtype, want[i]!, k)];
+      const same = dtypeInfo[dtype].scalar === 'f32' ? Object.is(a, b) : got[i]![k] === want[i]![k];
+      if (!same) return `b${i}[${k}] is ${a}, not ${b}`;
+    }
+  }
+  return undefined;
+}
+
+const programs = {
+  scalar: (kernel: Kernel) => compileWith(kernel, scalarStrategy),
+  loops: (kernel: Kernel) => compileWith(kernel, (graph) => loopStrategy(graph, 1)),
+  'loops, two copies': (kernel: Kernel) => compileWith(kernel, (graph) => loopStrategy(graph, 2)),
+  space: (kernel: Kernel) => compileWith(kernel, (graph) => spaceStrategy(graph, 1)),
+  'space, two copies': (kernel: Kernel) => compileWith(kernel, (graph) => spaceStrategy(graph, 2)),
+  chosen: compileKernel,
+};
+
+const first = Number(process.env['SEED'] ?? 0);
+const count = Number(process.env['KERNELS'] ?? 300);
+
+test.each(Object.entries(programs))('random kernels, vectors over %s, agree with the interpreter', (_name, compile) => {
+  for (let seed = first; seed < first + count; seed++) {
+    const { kernel, buffers, scalars } = randomKernel(seed);
+    const want = buffers.map((buffer) => buffer.slice());
+    interpretKernel(kernel, want, scalars);
+    for (const pieces of [1, 3]) {
+      const got = runKernel(kernel, compile(kernel), buffers, scalars, pieces);
+      const wrong = difference(kernel, got, want);
+      if (wrong) expect.fail(`seed ${seed}, ${pieces} pieces: ${wrong}\n${printKernel(kernel)}`);
+    }
+  }
+});

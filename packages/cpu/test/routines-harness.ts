@@ -1,0 +1,279 @@
+/** Runs the stages of a routine on this thread, in an unshared memory with guard zones, and checks what they leave. */
+import type { Anchor, BufferParam, ConvAnchor, DotAnchor, DType } from '@tutti/core/backend';
+import { dtypeInfo } from '@tutti/core/backend';
+import { expect } from 'vitest';
+import type { WasmProgram } from '../src/program.ts';
+import { ModuleBuilder } from '../src/wasm/index.ts';
+
+const guard = 4096;
+const pattern = 0x7fa5a5a5; // a NaN: reading it shows in results, writing over it shows in the guard zones
+
+export interface Run {
+  readonly outputs: Uint8Array;
+  readonly time: () => number;
+}
+
+export type StageFunction = (begin: number, end: number, args: number, scratch: number) => void;
+
+export interface Loaded {
+  readonly memory: WebAssembly.Memory;
+  readonly stages: readonly StageFunction[];
+  readonly args: number;
+  readonly scratch: number;
+  readonly addresses: readonly number[];
+  /** Addresses and lengths of everything that nobody may write to. */
+  readonly guards: readonly (readonly [number, number])[];
+}
+
+/** Lays out buffers, workspace and scratch, each between guard zones, and instantiates the program. */
+export function load(
+  program: WasmProgram,
+  buffers: readonly Uint8Array[],
+  scalars: readonly number[] = [],
+): Loaded {
+  const addresses: number[] = [];
+  const guards: [number, number][] = [];
+  let top = 65536;
+  const place = (bytes: number): number => {
+    const end = top + bytes;
+    const next = Math.ceil(end / 64) * 64 + guard;
+    guards.push([end, next - end]);
+    const at = top;
+    top = next;
+    return at;
+  };
+  guards.push([top, guard]);
+  top += guard;
+  for (const buffer of buffers) addresses.push(place(buffer.byteLength));
+  const workspace = place(program.workspaceBytes);
+  const scratch = place(program.scratchBytes);
+  const args = place((buffers.length + 1 + scalars.length) * 4);
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) + 1 });
+  new Uint32Array(memory.buffer).fill(pattern);
+  for (const [i, buffer] of buffers.entries()) new Uint8Array(memory.buffer, addresses[i], buffer.byteLength).set(buffer);
+  const words = new Int32Array(memory.buffer, args, buffers.length + 1 + scalars.length);
+  words.set([...addresses, workspace]);
+  for (const [i, value] of scalars.entries()) {
+    const at = args + (buffers.length + 1 + i) * 4;
+    if (program.scalarTypes[i] === 'f32') new Float32Array(memory.buffer, at, 1)[0] = value;
+    else new Int32Array(memory.buffer, at, 1)[0] = value;
+  }
+  const builder = new ModuleBuilder({ shared: false });
+  for (const [i, stage] of program.stages.entries()) {
+    const signature = { params: ['i32', 'i32', 'i32', 'i32'] as const, results: [] };
+    builder.export(
+      `stage${i}`,
+      builder.function(`stage${i}`, { params: [...signature.params], results: [] }, (fn) => stage.emit(fn, builder)),
+    );
+  }
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(builder.build()), { env: { memory } });
+  const stages = program.stages.map((_, i) => instance.exports[`stage${i}`] as StageFunction);
+  return { memory, stages, args, scratch, addresses, guards };
+}
+
+/** How the units of a stage are cut into calls: at multiples of its grain. */
+export type Cut = (units: number, grain: number) => readonly number[];
+export const whole: Cut = (units) => [0, units];
+export const each: Cut = (units, grain) => {
+  const cuts: number[] = [];
+  for (let u = 0; u < units; u += grain) cuts.push(u);
+  return [...cuts, units];
+};
+
+/** Runs the program and gives the bytes of buffer 2. Fails when a guard zone or an input was written to. */
+export function execute(
+  program: WasmProgram,
+  buffers: readonly Uint8Array[],
+  scalars: readonly number[] = [],
+  cut: Cut = whole,
+  backwards = false,
+): Uint8Array {
+  const loaded = load(program, buffers, scalars);
+  const { memory, stages, args, scratch, addresses, guards } = loaded;
+  for (const [i, stage] of program.stages.entries()) {
+    const cuts = cut(stage.units, stage.grain);
+    const ranges = cuts.slice(1).map((end, j) => [cuts[j]!, end] as const);
+    for (const [begin, end] of backwards ? ranges.reverse() : ranges) {
+      // Scratch holds nothing from one call to the next.
+      new Uint32Array(memory.buffer, scratch, program.scratchBytes >> 2).fill(pattern);
+      if (end > begin) stages[i]!(begin, end, args, scratch);
+    }
+  }
+  const view = new Uint8Array(memory.buffer);
+  for (const [at, bytes] of guards) {
+    for (let b = at; b < at + bytes; b++) {
+      if (view[b] !== ((pattern >>> ((b % 4) * 8)) & 255)) throw new Error(`wrote ${b - at} bytes behind an object`);
+    }
+  }
+  for (const [i, buffer] of buffers.entries()) {
+    if (i === 2) continue;
+    for (let b = 0; b < buffer.byteLength; b++) {
+      if (view[addresses[i]! + b] !== buffer[b]) throw new Error(`wrote to input ${i}`);
+    }
+  }
+  return view.slice(addresses[2]!, addresses[2]! + buffers[2]!.byteLength);
+}
+
+export function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+export const randomFloats = (length: number, random: () => number): Float32Array =>
+  Float32Array.from({ length }, () => random() * 2 - 1);
+
+export const bytesOf = (array: Float32Array): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+const param = (dtype: DType, length: number, access: BufferParam['access']): BufferParam => ({ dtype, length, access });
+
+/** An anchor's buffers for lhs, rhs and out of these lengths. */
+export const threeBuffers = (lhs: number, rhs: number, out: number): readonly BufferParam[] => [
+  param('float32', lhs, 'read'),
+  param('float32', rhs, 'read'),
+  param('float32', out, 'write'),
+];
+
+/** Sums in f64, and the sums of magnitudes for an error bound. */
+export interface Reference {
+  readonly sums: Float64Array;
+  readonly magnitudes: Float64Array;
+}
+
+export function dotReference(anchor: DotAnchor, lhs: Float32Array, rhs: Float32Array): Reference {
+  const batch = anchor.batch.reduce((a, b) => a * b, 1);
+  const { m, n, k } = anchor;
+  const sums = new Float64Array(batch * m * n);
+  const magnitudes = new Float64Array(batch * m * n);
+  for (let b = 0; b < batch; b++) {
+    let rest = b;
+    let atLhs = anchor.lhs.offset;
+    let atRhs = anchor.rhs.offset;
+    for (let d = anchor.batch.length - 1; d >= 0; d--) {
+      const i = rest % anchor.batch[d]!;
+      rest = (rest - i) / anchor.batch[d]!;
+      atLhs += i * anchor.lhs.batch[d]!;
+      atRhs += i * anchor.rhs.batch[d]!;
+    }
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = 0;
+        let magnitude = 0;
+        for (let t = 0; t < k; t++) {
+          const term =
+            lhs[atLhs + i * anchor.lhs.row + t * anchor.lhs.column]! *
+            rhs[atRhs + t * anchor.rhs.row + j * anchor.rhs.column]!;
+          sum += term;
+          magnitude += Math.abs(term);
+        }
+        sums[(b * m + i) * n + j] = sum;
+        magnitudes[(b * m + i) * n + j] = magnitude;
+      }
+    }
+  }
+  return { sums, magnitudes };
+}
+
+export function convReference(anchor: ConvAnchor, lhs: Float32Array, rhs: Float32Array): Reference {
+  const dims = anchor.inSize.length;
+  const points = anchor.outSize.reduce((a, b) => a * b, 1);
+  const taps = anchor.kernelSize.reduce((a, b) => a * b, 1);
+  const channels = anchor.groups * anchor.outChannels;
+  const sums = new Float64Array(anchor.batch * channels * points);
+  const magnitudes = new Float64Array(sums.length);
+  const split = (flat: number, extents: readonly number[]): number[] => {
+    const out = new Array<number>(extents.length).fill(0);
+    for (let d = extents.length - 1; d >= 0; d--) {
+      out[d] = flat % extents[d]!;
+      flat = Math.floor(flat / extents[d]!);
+    }
+    return out;
+  };
+  // Offsets of the pixel under every (output point, tap), or -1.
+  const pixel = new Int32Array(points * taps).fill(-1);
+  const tapOffset = new Int32Array(taps);
+  for (let t = 0; t < taps; t++) {
+    const tap = split(t, anchor.kernelSize);
+    tapOffset[t] = tap.reduce((sum, at, d) => sum + at * anchor.rhs.spatial[d]!, 0);
+    for (let p = 0; p < points; p++) {
+      const point = split(p, anchor.outSize);
+      let offset = 0;
+      let inside = true;
+      for (let d = 0; d < dims; d++) {
+        const at = point[d]! * anchor.stride[d]! + tap[d]! * anchor.kernelDilation[d]! - anchor.padLow[d]!;
+        const index = at / anchor.inputDilation[d]!;
+        if (!Number.isInteger(index) || index < 0 || index >= anchor.inSize[d]!) inside = false;
+        else offset += index * anchor.lhs.spatial[d]!;
+      }
+      if (inside) pixel[p * taps + t] = offset;
+    }
+  }
+  for (let b = 0; b < anchor.batch; b++) {
+    for (let o = 0; o < channels; o++) {
+      const g = Math.floor(o / anchor.outChannels);
+      for (let p = 0; p < points; p++) {
+        let sum = 0;
+        let magnitude = 0;
+        for (let i = 0; i < anchor.inChannels; i++) {
+          const atLhs = anchor.lhs.offset + b * anchor.lhs.outer + (g * anchor.inChannels + i) * anchor.lhs.inner;
+          const atRhs = anchor.rhs.offset + o * anchor.rhs.outer + i * anchor.rhs.inner;
+          for (let t = 0; t < taps; t++) {
+            const offset = pixel[p * taps + t]!;
+            if (offset < 0) continue;
+            const term = lhs[atLhs + offset]! * rhs[atRhs + tapOffset[t]!]!;
+            sum += term;
+            magnitude += Math.abs(term);
+          }
+        }
+        const at = (b * channels + o) * points + p;
+        sums[at] = sum;
+        magnitudes[at] = magnitude;
+      }
+    }
+  }
+  return { sums, magnitudes };
+}
+
+/** |got - want| within what f32 sums of `length` terms can lose, when all errors point the same way (equal terms). */
+export function expectClose(got: Float32Array, want: Reference, length: number, what: string): void {
+  const factor = Math.min(2 ** -12, 2 ** -24 * (4 + length / 2));
+  for (let i = 0; i < want.sums.length; i++) {
+    const error = Math.abs(got[i]! - want.sums[i]!);
+    if (!(error <= factor * want.magnitudes[i]! + 1e-30)) {
+      expect.fail(`${what}: element ${i} is ${got[i]}, not ${want.sums[i]}`);
+    }
+  }
+}
+
+/** Runs whole, in single grains, and backwards; all must give the same bits. Gives the result. */
+export function executeAllWays(
+  program: WasmProgram,
+  buffers: readonly Uint8Array[],
+  scalars: readonly number[] = [],
+): Uint8Array {
+  const first = execute(program, buffers, scalars);
+  for (const backwards of [false, true]) {
+    const other = execute(program, buffers, scalars, each, backwards);
+    if (Buffer.compare(first, other) !== 0) throw new Error('the cut of the units changes the result');
+  }
+  return first;
+}
+
+/** An anchor's program applied to random operands against the reference. */
+export function check(anchor: Anchor, program: WasmProgram, random: () => number, what: string): void {
+  const lhs = randomFloats(anchor.buffers[0]!.length, random);
+  const rhs = randomFloats(anchor.buffers[1]!.length, random);
+  const out = new Float32Array(anchor.buffers[2]!.length);
+  expect(dtypeInfo[anchor.buffers[2]!.dtype].bytes).toBe(4);
+  const got = executeAllWays(program, [bytesOf(lhs), bytesOf(rhs), bytesOf(out)]);
+  const want = anchor.kind === 'dot' ? dotReference(anchor, lhs, rhs) : convReference(anchor, lhs, rhs);
+  const length =
+    anchor.kind === 'dot' ? anchor.k : anchor.inChannels * anchor.kernelSize.reduce((a, b) => a * b, 1);
+  expectClose(new Float32Array(got.buffer, got.byteOffset, out.length), want, length, what);
+}
