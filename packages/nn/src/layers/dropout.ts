@@ -1,0 +1,38 @@
+import { ArgumentError, dropout, type Generator, type Tensor } from '@tutti/core';
+import { Module } from '../module.ts';
+
+export interface DropoutOptions {
+  /** What says which elements go. Default: the generator that `manualSeed` seeds. */
+  readonly generator?: Generator | undefined;
+}
+
+/**
+ * In training each element becomes 0 with probability p, and `x / (1 - p)` otherwise; in `eval()` it stays.
+ * Shape (...) -> the same.
+ *
+ * @throws ArgumentError unless 0 <= p <= 1.
+ */
+export class Dropout extends Module {
+  readonly #p: number;
+  readonly #generator: Generator | undefined;
+
+  constructor(p = 0.5, { generator }: DropoutOptions = {}) {
+    super();
+    this.#p = checkProbability('Dropout', p);
+    this.#generator = generator;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return dropout(x, this.#p, { training: this.training, generator: this.#generator });
+  }
+}
+
+/** @throws ArgumentError unless 0 <= p <= 1. */
+export function checkProbability(op: string, p: number): number {
+  if (p >= 0 && p <= 1) return p;
+  throw new ArgumentError(`${op}: probability ${p}`, {
+    op,
+    received: p,
+    fix: 'a probability lies between 0 and 1',
+  });
+}
