@@ -96,6 +96,13 @@ describe('backward', () => {
     expect(exp(w).detach().requiresGrad).toBe(false);
   });
 
+  it('goes to the first operand of a barrier alone', () => {
+    const [w, v] = [parameter([2]), parameter([2])];
+    sum(apply('barrier', [exp(w), exp(v)], { id: 0 })).backward();
+    expect(w.grad).toBeDefined();
+    expect(v.grad).toBeUndefined();
+  });
+
   it('gives zeros through a derivative that is zero, and nothing through a comparison', () => {
     const [w, v] = [parameter([2]), parameter([2])];
     const rounded = apply('round', [w], {});

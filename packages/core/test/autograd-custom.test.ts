@@ -100,6 +100,17 @@ describe('customVjp', () => {
     expect(seen[0]!.disposed).toBe(false);
   });
 
+  it('has no gradient for what the function uses beside its arguments', () => {
+    const [x, w] = [parameter([2]), parameter([2])];
+    const f = customVjp(
+      (t: Tensor): [Tensor, Tensor] => [mul(t, w), w],
+      (_, gradient) => gradient,
+    );
+    sum(f(x)).backward();
+    expect(x.grad).toBeDefined();
+    expect(w.grad).toBeUndefined();
+  });
+
   it('adds no node where no gradient is wanted', () => {
     const f = customVjp(
       (x: Tensor) => exp(x),
@@ -193,6 +204,16 @@ describe('checkpoint', () => {
     expect(checkpoint((t: Tensor) => t)(x)).toBe(x);
     expect(noGrad(() => checkpoint(block)(x)).node.op).toBe('exp');
     expect(grad((t: Tensor) => sum(checkpoint(block)(t)))(x).shape).toEqual([2]);
+  });
+
+  it('inside another recomputes its own part and no more', () => {
+    const [x, scale] = [leaf([2]), f32([2])];
+    const scaled = (t: Tensor): Tensor => block(mul(t, scale)); // three exponentials
+    const outer = checkpoint((t: Tensor) => checkpoint(scaled)(checkpoint(scaled)(t)));
+    const seed = f32([2]);
+    outer(exp(x)).backward(seed);
+    // One to reach the outer function, and the first part again on the way to the second, and each part for itself.
+    expect(opsUnder(x.grad!).filter((op) => op === 'exp')).toHaveLength(1 + 3 + 3 + 3);
   });
 
   it('survives the disposal of every handle', () => {

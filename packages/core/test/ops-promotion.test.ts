@@ -1,5 +1,19 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type DType, DTypeError, type Operand, type Tensor, add, div, dtypes, mul, ones, pow, sub, where, zeros } from '../src/index.ts';
+import {
+  add,
+  type DType,
+  DTypeError,
+  div,
+  dtypes,
+  mul,
+  type Operand,
+  ones,
+  pow,
+  sub,
+  type Tensor,
+  where,
+  zeros,
+} from '../src/index.ts';
 import { useGraphOnlyDevice } from './autograd-support.ts';
 
 beforeAll(useGraphOnlyDevice);
@@ -65,7 +79,8 @@ describe('numbers and booleans are weakly typed', () => {
 
 describe('dtypes of results', () => {
   it('true division of integers and bool gives float32', () => {
-    for (const dtype of ['int32', 'uint32', 'uint8', 'bool'] as const) expect(div(of(dtype), of(dtype)).dtype).toBe('float32');
+    for (const dtype of ['int32', 'uint32', 'uint8', 'bool'] as const)
+      expect(div(of(dtype), of(dtype)).dtype).toBe('float32');
     expect(div(of('float16'), 2).dtype).toBe('float16');
   });
 

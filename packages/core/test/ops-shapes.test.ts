@@ -21,7 +21,11 @@ describe('broadcasting', () => {
     ['[2, 1] * [3]', () => ones([2, 1]).mul(ones([3])), [2, 3]],
     ['[] - [4]', () => ones([]).sub(ones([4])), [4]],
     ['[0, 1] + [3]', () => ones([0, 1]).add(ones([3])), [0, 3]],
-    ['where over three', () => t.where(ones([2, 1, 1], { dtype: 'bool' }), ones([3, 1]), ones([4])), [2, 3, 4]],
+    [
+      'where over three',
+      () => t.where(ones([2, 1, 1], { dtype: 'bool' }), ones([3, 1]), ones([4])),
+      [2, 3, 4],
+    ],
     ['clamp by a tensor', () => ones([2, 3]).clamp(zeros([3]), 1), [2, 3]],
   ]);
 });
@@ -58,7 +62,15 @@ describe('movement', () => {
     ['squeeze one', () => ones([1, 2, 1]).squeeze(-1), [1, 2]],
     ['squeeze an axis that is not 1', () => ones([1, 2]).squeeze(1), [1, 2]],
     ['unsqueeze at the end', () => ones([2]).unsqueeze(-1), [2, 1]],
-    ['pad', () => ones([2, 3]).pad([[1, 0], [0, 2]]), [3, 5]],
+    [
+      'pad',
+      () =>
+        ones([2, 3]).pad([
+          [1, 0],
+          [0, 2],
+        ]),
+      [3, 5],
+    ],
     ['slice a position', () => ones([4, 5]).slice(-1), [5]],
     ['slice with steps', () => ones([10, 7]).slice([1, -1, 3], [null, null, -2]), [3, 4]],
     ['slice clamps', () => ones([4]).slice([2, 100]), [2]],
@@ -73,11 +85,35 @@ describe('movement', () => {
   ]);
 
   it('split and chunk', () => {
-    expect(ones([6]).split(3).map((x) => x.shape)).toEqual([[2], [2], [2]]);
-    expect(ones([2, 6]).split([1, 0, 5], 1).map((x) => x.shape)).toEqual([[2, 1], [2, 0], [2, 5]]);
-    expect(ones([7]).chunk(3).map((x) => x.shape)).toEqual([[3], [3], [1]]);
-    expect(ones([2]).chunk(5).map((x) => x.shape)).toEqual([[1], [1]]);
-    expect(zeros([0]).chunk(3).map((x) => x.shape)).toEqual([[0]]);
+    expect(
+      ones([6])
+        .split(3)
+        .map((x) => x.shape),
+    ).toEqual([[2], [2], [2]]);
+    expect(
+      ones([2, 6])
+        .split([1, 0, 5], 1)
+        .map((x) => x.shape),
+    ).toEqual([
+      [2, 1],
+      [2, 0],
+      [2, 5],
+    ]);
+    expect(
+      ones([7])
+        .chunk(3)
+        .map((x) => x.shape),
+    ).toEqual([[3], [3], [1]]);
+    expect(
+      ones([2])
+        .chunk(5)
+        .map((x) => x.shape),
+    ).toEqual([[1], [1]]);
+    expect(
+      zeros([0])
+        .chunk(3)
+        .map((x) => x.shape),
+    ).toEqual([[0]]);
   });
 });
 
@@ -106,15 +142,40 @@ describe('products', () => {
 describe('convolution and pooling', () => {
   check([
     ['conv2d', () => ones([2, 3, 8, 9]).conv2d(ones([4, 3, 3, 2])), [2, 4, 6, 8]],
-    ['stride, padding, dilation', () => ones([2, 3, 8, 9]).conv2d(ones([4, 3, 3, 3]), { stride: 2, padding: [1, 2], dilation: [1, 2] }), [2, 4, 4, 5]],
-    ['same with an even kernel', () => ones([1, 1, 5, 6]).conv2d(ones([1, 1, 2, 4]), { padding: 'same' }), [1, 1, 5, 6]],
-    ['groups', () => ones([1, 6, 4, 4]).conv2d(ones([9, 2, 1, 1]), { groups: 3, bias: ones([9]) }), [1, 9, 4, 4]],
+    [
+      'stride, padding, dilation',
+      () => ones([2, 3, 8, 9]).conv2d(ones([4, 3, 3, 3]), { stride: 2, padding: [1, 2], dilation: [1, 2] }),
+      [2, 4, 4, 5],
+    ],
+    [
+      'same with an even kernel',
+      () => ones([1, 1, 5, 6]).conv2d(ones([1, 1, 2, 4]), { padding: 'same' }),
+      [1, 1, 5, 6],
+    ],
+    [
+      'groups',
+      () => ones([1, 6, 4, 4]).conv2d(ones([9, 2, 1, 1]), { groups: 3, bias: ones([9]) }),
+      [1, 9, 4, 4],
+    ],
     ['an empty batch', () => zeros([0, 3, 8, 8]).conv2d(ones([4, 3, 3, 3])), [0, 4, 6, 6]],
     ['conv1d', () => ones([2, 3, 10]).conv1d(ones([4, 3, 3]), { padding: 1, stride: 3 }), [2, 4, 4]],
-    ['convTranspose2d', () => ones([2, 4, 5, 5]).convTranspose2d(ones([4, 3, 3, 3]), { stride: 2, padding: 1, outputPadding: 1 }), [2, 3, 10, 10]],
-    ['convTranspose2d in groups', () => ones([1, 4, 2, 2]).convTranspose2d(ones([4, 3, 2, 2]), { groups: 2, dilation: 2 }), [1, 6, 4, 4]],
+    [
+      'convTranspose2d',
+      () =>
+        ones([2, 4, 5, 5]).convTranspose2d(ones([4, 3, 3, 3]), { stride: 2, padding: 1, outputPadding: 1 }),
+      [2, 3, 10, 10],
+    ],
+    [
+      'convTranspose2d in groups',
+      () => ones([1, 4, 2, 2]).convTranspose2d(ones([4, 3, 2, 2]), { groups: 2, dilation: 2 }),
+      [1, 6, 4, 4],
+    ],
     ['maxPool2d', () => ones([2, 3, 8, 9]).maxPool2d(2), [2, 3, 4, 4]],
-    ['maxPool2d, overlapping', () => ones([2, 3, 8, 8]).maxPool2d(3, { stride: 2, padding: 1 }), [2, 3, 4, 4]],
+    [
+      'maxPool2d, overlapping',
+      () => ones([2, 3, 8, 8]).maxPool2d(3, { stride: 2, padding: 1 }),
+      [2, 3, 4, 4],
+    ],
     ['avgPool2d', () => ones([2, 3, 8, 8]).avgPool2d([8, 4]), [2, 3, 1, 2]],
   ]);
 
@@ -142,11 +203,28 @@ describe('indexing and the rest', () => {
     ['layerNorm', () => ones([2, 3, 4]).layerNorm([3, 4], { weight: ones([3, 4]) }), [2, 3, 4]],
     ['batchNorm', () => ones([2, 3, 4]).batchNorm({ mean: zeros([3]), variance: ones([3]) }), [2, 3, 4]],
     ['crossEntropy', () => ones([2, 3]).crossEntropy(index(2)), []],
-    ['crossEntropy, not reduced', () => ones([2, 3, 4]).crossEntropy(index(2, 4), { reduction: 'none' }), [2, 4]],
-    ['crossEntropy of probabilities', () => ones([2, 3]).crossEntropy(ones([2, 3]), { reduction: 'none' }), [2]],
+    [
+      'crossEntropy, not reduced',
+      () => ones([2, 3, 4]).crossEntropy(index(2, 4), { reduction: 'none' }),
+      [2, 4],
+    ],
+    [
+      'crossEntropy of probabilities',
+      () => ones([2, 3]).crossEntropy(ones([2, 3]), { reduction: 'none' }),
+      [2],
+    ],
     ['crossEntropy of one sample', () => ones([3]).crossEntropy(index()), []],
-    ['nllLoss over the last axis', () => ones([2, 4, 3]).nllLoss(index(2, 4), { axis: -1, reduction: 'none' }), [2, 4]],
-    ['attention', () => t.scaledDotProductAttention(ones([2, 1, 5, 4]), ones([3, 6, 4]), ones([3, 6, 7]), { causal: true }), [2, 3, 5, 7]],
+    [
+      'nllLoss over the last axis',
+      () => ones([2, 4, 3]).nllLoss(index(2, 4), { axis: -1, reduction: 'none' }),
+      [2, 4],
+    ],
+    [
+      'attention',
+      () =>
+        t.scaledDotProductAttention(ones([2, 1, 5, 4]), ones([3, 6, 4]), ones([3, 6, 7]), { causal: true }),
+      [2, 3, 5, 7],
+    ],
     ['dropout', () => ones([2, 3]).dropout(0.1), [2, 3]],
     ['rand', () => t.rand([2, 0]), [2, 0]],
     ['randn', () => t.randn([]), []],

@@ -46,8 +46,17 @@ export function dotAnchor(
   const b = operand(batch, k, n, layoutB, sharedB);
   const out = batch.reduce((x, y) => x * y, 1) * m * n;
   return {
-    kind: 'dot', name: 'dot', batch, m, n, k, lhs: a.operand, rhs: b.operand, type: 'f32',
-    buffers: threeBuffers(a.length, b.length, out), scalars: [],
+    kind: 'dot',
+    name: 'dot',
+    batch,
+    m,
+    n,
+    k,
+    lhs: a.operand,
+    rhs: b.operand,
+    type: 'f32',
+    buffers: threeBuffers(a.length, b.length, out),
+    scalars: [],
   };
 }
 
@@ -73,7 +82,14 @@ describe('dot', () => {
     const random = generator(2);
     for (const layoutA of layouts) {
       for (const layoutB of layouts) {
-        for (const [m, n, k] of [[64, 64, 64], [70, 100, 401], [1, 130, 70], [130, 1, 70], [5, 7, 900], [200, 9, 90]] as const) {
+        for (const [m, n, k] of [
+          [64, 64, 64],
+          [70, 100, 401],
+          [1, 130, 70],
+          [130, 1, 70],
+          [5, 7, 900],
+          [200, 9, 90],
+        ] as const) {
           const anchor = dotAnchor(m, n, k, layoutA, layoutB);
           check(anchor, routine(anchor)!, random, `${layoutA} ${layoutB} ${describeAnchor(anchor)}`);
         }
@@ -84,8 +100,18 @@ describe('dot', () => {
   it('takes batches, shared and not', () => {
     const random = generator(3);
     for (const batch of [[3], [2, 3], [2, 1, 2], [4, 1]]) {
-      for (const [sharedA, sharedB] of [[false, false], [true, false], [false, true], [true, true]] as const) {
-        for (const [m, n, k] of [[5, 9, 4], [1, 6, 7], [6, 1, 7], [1, 1, 5]] as const) {
+      for (const [sharedA, sharedB] of [
+        [false, false],
+        [true, false],
+        [false, true],
+        [true, true],
+      ] as const) {
+        for (const [m, n, k] of [
+          [5, 9, 4],
+          [1, 6, 7],
+          [6, 1, 7],
+          [1, 1, 5],
+        ] as const) {
           const anchor = dotAnchor(m, n, k, 'rows', 'columns', batch, sharedA, sharedB);
           check(anchor, routine(anchor)!, random, describeAnchor(anchor));
         }
@@ -95,7 +121,14 @@ describe('dot', () => {
 
   it('splits a long k', () => {
     const random = generator(4);
-    for (const [m, n, k, layoutA] of [[10, 10, 20000, 'columns'], [33, 17, 9001, 'rows'], [1, 1, 30001, 'rows'], [64, 64, 5000, 'columns'], [1, 40, 20000, 'rows']] as const) {
+    for (const [m, n, k, layoutA] of [
+      [10, 10, 20000, 'columns'],
+      [33, 17, 9001, 'rows'],
+      [1, 1, 30001, 'rows'],
+      [64, 64, 5000, 'columns'],
+      [1, 40, 20000, 'rows'],
+      [1, 1, 400_003, 'rows'],
+    ] as const) {
       const anchor = dotAnchor(m, n, k, layoutA);
       const program = routine(anchor)!;
       check(anchor, program, random, describeAnchor(anchor));
@@ -103,7 +136,11 @@ describe('dot', () => {
   });
 
   it('is zero where k is zero, and nothing where there is nothing', () => {
-    for (const [m, n, k] of [[3, 5, 0], [0, 4, 3], [4, 0, 3]] as const) {
+    for (const [m, n, k] of [
+      [3, 5, 0],
+      [0, 4, 3],
+      [4, 0, 3],
+    ] as const) {
       const anchor = dotAnchor(m, n, k);
       check(anchor, routine(anchor)!, generator(5), 'empty');
     }
@@ -112,6 +149,7 @@ describe('dot', () => {
   it('declines what it cannot do', () => {
     const anchor = dotAnchor(3, 3, 3);
     expect(routine({ ...anchor, type: 'i32' })).toBeUndefined();
+    expect(routine({ ...anchor, lhs: { ...anchor.lhs, row: -3, offset: 6 } })).toBeUndefined();
   });
 
   it('matches the reference on random products', () => {
@@ -119,7 +157,14 @@ describe('dot', () => {
     for (let round = 0; round < 60; round++) {
       const pick = (most: number): number => 1 + Math.floor(random() ** 2 * most);
       const layout = (): Layout => layouts[Math.floor(random() * layouts.length)]!;
-      const anchor = dotAnchor(pick(150), pick(150), pick(500), layout(), layout(), random() < 0.3 ? [pick(4)] : []);
+      const anchor = dotAnchor(
+        pick(150),
+        pick(150),
+        pick(500),
+        layout(),
+        layout(),
+        random() < 0.3 ? [pick(4)] : [],
+      );
       check(anchor, routine(anchor)!, random, describeAnchor(anchor));
     }
   });

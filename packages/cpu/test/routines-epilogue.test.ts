@@ -13,7 +13,14 @@ import { describe, expect, it } from 'vitest';
 import { forwardProgram } from '../src/routines/conv-forward.ts';
 import { reduceProgram } from '../src/routines/conv-reduce.ts';
 import { routine } from '../src/routines/index.ts';
-import { bytesOf, convReference, dotReference, executeAllWays, generator, randomFloats } from './routines-harness.ts';
+import {
+  bytesOf,
+  convReference,
+  dotReference,
+  executeAllWays,
+  generator,
+  randomFloats,
+} from './routines-harness.ts';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 
@@ -57,7 +64,11 @@ function verify(plain: Anchor, space: readonly number[], biasAt: number, dtype: 
   const buffers = operands.map((data, i) => (i === 2 ? out : bytesOf(data)));
   const scale = 1.5;
   const got = executeAllWays(make(anchor)!, buffers, [scale]);
-  const want = (anchor.kind === 'dot' ? dotReference(anchor, operands[0]!, operands[1]!) : convReference(anchor, operands[0]!, operands[1]!)).sums;
+  const want = (
+    anchor.kind === 'dot'
+      ? dotReference(anchor, operands[0]!, operands[1]!)
+      : convReference(anchor, operands[0]!, operands[1]!)
+  ).sums;
   const inner = product(space.slice(biasAt + 1));
   const relative = { float32: 1e-5, int32: 1e-5, float16: 2 ** -10, bfloat16: 2 ** -7 }[dtype as 'float32'];
   for (let i = 0; i < want.length; i++) {
@@ -65,29 +76,78 @@ function verify(plain: Anchor, space: readonly number[], biasAt: number, dtype: 
     const value = Math.max(want[i]! * scale + bias, 0) + operands[4]![i]!;
     const x = read(got, dtype, i);
     if (dtype === 'int32') expect(Math.abs(x - value)).toBeLessThan(1 + 1e-4);
-    else if (!(Math.abs(x - value) <= relative * (4 + Math.abs(value)))) expect.fail(`element ${i} is ${x}, not ${value}`);
+    else if (!(Math.abs(x - value) <= relative * (4 + Math.abs(value))))
+      expect.fail(`element ${i} is ${x}, not ${value}`);
   }
 }
 
-const f32 = (length: number, access: BufferParam['access'] = 'read'): BufferParam => ({ dtype: 'float32', length, access });
+const f32 = (length: number, access: BufferParam['access'] = 'read'): BufferParam => ({
+  dtype: 'float32',
+  length,
+  access,
+});
 
 function dot(m: number, n: number, k: number, batch = 1, transposed = false): Anchor {
   return {
-    kind: 'dot', name: 'dot', batch: [batch], m, n, k, type: 'f32', scalars: [],
+    kind: 'dot',
+    name: 'dot',
+    batch: [batch],
+    m,
+    n,
+    k,
+    type: 'f32',
+    scalars: [],
     lhs: { dtype: 'float32', offset: 0, batch: [m * k], row: k, column: 1 },
-    rhs: { dtype: 'float32', offset: 0, batch: [k * n], ...(transposed ? { row: 1, column: k } : { row: n, column: 1 }) },
+    rhs: {
+      dtype: 'float32',
+      offset: 0,
+      batch: [k * n],
+      ...(transposed ? { row: 1, column: k } : { row: n, column: 1 }),
+    },
     buffers: [f32(batch * m * k), f32(batch * k * n), f32(batch * m * n, 'write')],
   };
 }
 
-function conv(batch: number, groups: number, inChannels: number, outChannels: number, size: number, kernel: number, pad: number): Extract<Anchor, { kind: 'conv' }> {
+function conv(
+  batch: number,
+  groups: number,
+  inChannels: number,
+  outChannels: number,
+  size: number,
+  kernel: number,
+  pad: number,
+): Extract<Anchor, { kind: 'conv' }> {
   const out = size + 2 * pad - kernel + 1;
   return {
-    kind: 'conv', name: 'conv', batch, groups, inChannels, outChannels, type: 'f32', scalars: [],
-    inSize: [size, size], outSize: [out, out], kernelSize: [kernel, kernel], stride: [1, 1], padLow: [pad, pad],
-    inputDilation: [1, 1], kernelDilation: [1, 1],
-    lhs: { dtype: 'float32', offset: 0, outer: groups * inChannels * size * size, inner: size * size, spatial: [size, 1] },
-    rhs: { dtype: 'float32', offset: 0, outer: inChannels * kernel * kernel, inner: kernel * kernel, spatial: [kernel, 1] },
+    kind: 'conv',
+    name: 'conv',
+    batch,
+    groups,
+    inChannels,
+    outChannels,
+    type: 'f32',
+    scalars: [],
+    inSize: [size, size],
+    outSize: [out, out],
+    kernelSize: [kernel, kernel],
+    stride: [1, 1],
+    padLow: [pad, pad],
+    inputDilation: [1, 1],
+    kernelDilation: [1, 1],
+    lhs: {
+      dtype: 'float32',
+      offset: 0,
+      outer: groups * inChannels * size * size,
+      inner: size * size,
+      spatial: [size, 1],
+    },
+    rhs: {
+      dtype: 'float32',
+      offset: 0,
+      outer: inChannels * kernel * kernel,
+      inner: kernel * kernel,
+      spatial: [kernel, 1],
+    },
     buffers: [
       f32(batch * groups * inChannels * size * size),
       f32(groups * outChannels * inChannels * kernel * kernel),
@@ -116,6 +176,7 @@ describe.each(['float32', 'bfloat16', 'float16', 'int32'] as const)('an epilogue
       [conv(2, 3, 2, 3, 8, 1, 0), 64],
       [conv(2, 4, 1, 1, 21, 3, 1), 441],
       [conv(3, 2, 2, 5, 8, 7, 0), 4],
+      [{ ...conv(2, 1, 3, 4, 9, 3, 1), inSize: [5, 5] as const, inputDilation: [2, 2] as const }, 81],
     ] as const) {
       const space = [anchor.batch, anchor.groups * anchor.outChannels, points];
       verify(anchor, space, 1, dtype);

@@ -50,7 +50,8 @@ export function load(
   const args = place((buffers.length + 1 + scalars.length) * 4);
   const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) + 1 });
   new Uint32Array(memory.buffer).fill(pattern);
-  for (const [i, buffer] of buffers.entries()) new Uint8Array(memory.buffer, addresses[i], buffer.byteLength).set(buffer);
+  for (const [i, buffer] of buffers.entries())
+    new Uint8Array(memory.buffer, addresses[i], buffer.byteLength).set(buffer);
   const words = new Int32Array(memory.buffer, args, buffers.length + 1 + scalars.length);
   words.set([...addresses, workspace]);
   for (const [i, value] of scalars.entries()) {
@@ -63,7 +64,9 @@ export function load(
     const signature = { params: ['i32', 'i32', 'i32', 'i32'] as const, results: [] };
     builder.export(
       `stage${i}`,
-      builder.function(`stage${i}`, { params: [...signature.params], results: [] }, (fn) => stage.emit(fn, builder)),
+      builder.function(`stage${i}`, { params: [...signature.params], results: [] }, (fn) =>
+        stage.emit(fn, builder),
+      ),
     );
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(builder.build()), { env: { memory } });
@@ -102,7 +105,8 @@ export function execute(
   const view = new Uint8Array(memory.buffer);
   for (const [at, bytes] of guards) {
     for (let b = at; b < at + bytes; b++) {
-      if (view[b] !== ((pattern >>> ((b % 4) * 8)) & 255)) throw new Error(`wrote ${b - at} bytes behind an object`);
+      if (view[b] !== ((pattern >>> ((b % 4) * 8)) & 255))
+        throw new Error(`wrote ${b - at} bytes behind an object`);
     }
   }
   for (const [i, buffer] of buffers.entries()) {
@@ -131,7 +135,11 @@ export const randomFloats = (length: number, random: () => number): Float32Array
 export const bytesOf = (array: Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
-const param = (dtype: DType, length: number, access: BufferParam['access']): BufferParam => ({ dtype, length, access });
+const param = (dtype: DType, length: number, access: BufferParam['access']): BufferParam => ({
+  dtype,
+  length,
+  access,
+});
 
 /** An anchor's buffers for lhs, rhs and out of these lengths. */
 export const threeBuffers = (lhs: number, rhs: number, out: number): readonly BufferParam[] => [
@@ -221,7 +229,8 @@ export function convReference(anchor: ConvAnchor, lhs: Float32Array, rhs: Float3
         let sum = 0;
         let magnitude = 0;
         for (let i = 0; i < anchor.inChannels; i++) {
-          const atLhs = anchor.lhs.offset + b * anchor.lhs.outer + (g * anchor.inChannels + i) * anchor.lhs.inner;
+          const atLhs =
+            anchor.lhs.offset + b * anchor.lhs.outer + (g * anchor.inChannels + i) * anchor.lhs.inner;
           const atRhs = anchor.rhs.offset + o * anchor.rhs.outer + i * anchor.rhs.inner;
           for (let t = 0; t < taps; t++) {
             const offset = pixel[p * taps + t]!;

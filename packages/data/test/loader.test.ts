@@ -1,6 +1,9 @@
-import { ArgumentError, ShapeError, Tensor } from '@tutti/core';
+import { ArgumentError, DTypeError, memory, ShapeError, Tensor } from '@tutti/core';
 import { ArrayDataset, collate, DataLoader, type Dataset, map, ndarray, subset } from '@tutti/data';
 import { describe, expect, test } from 'vitest';
+import { onCpu } from './support.ts';
+
+onCpu();
 
 const numbers = (length: number): Dataset<number> => ({ length, get: (index) => index });
 const asList = { collate: (samples: readonly number[]): string => samples.join(' ') };
@@ -16,7 +19,11 @@ const macrotask = (): Promise<void> => new Promise((resolve) => setTimeout(resol
 /** A dataset that notes which samples were asked for. */
 function watched(length: number): { dataset: Dataset<number>; asked: number[] } {
   const asked: number[] = [];
-  return { asked, dataset: { length, get: (index) => (asked.push(index), index) } };
+  const get = (index: number): number => {
+    asked.push(index);
+    return index;
+  };
+  return { asked, dataset: { length, get } };
 }
 
 describe('batches', () => {
@@ -41,7 +48,7 @@ describe('batches', () => {
     expect(await all(new DataLoader(numbers(20), { ...options, prefetch }))).toEqual(expected);
     const slow: Dataset<number> = {
       length: 20,
-      get: async (index) => (await new Promise((resolve) => setTimeout(resolve, index % 3)), index),
+      get: (index) => new Promise((resolve) => setTimeout(() => resolve(index), index % 3)),
     };
     expect(await all(new DataLoader(slow, { ...options, prefetch }))).toEqual(expected);
   });
@@ -177,5 +184,82 @@ describe('collate', () => {
     expect(() => collate([{ a: ndarray(new Float32Array(1)) }, {}])).toThrow(ShapeError);
     expect(() => collate(['text'])).toThrow(ArgumentError);
     expect(() => collate([new Date()])).toThrow(/class Date/);
+  });
+});
+
+describe('tensors', () => {
+  const columns = {
+    image: ndarray(
+      Float32Array.from({ length: 5 * 4 }, (_, i) => i),
+      [5, 2, 2],
+    ),
+    label: ndarray(Uint8Array.of(4, 3, 2, 1, 0)),
+  };
+
+  test('arrays of a batch arrive as tensors, with their dtypes', async () => {
+    const seen: unknown[] = [];
+    for await (const { image, label } of new DataLoader(new ArrayDataset(columns), { batchSize: 2 })) {
+      expect(image).toBeInstanceOf(Tensor);
+      expect([image.dtype, label.dtype]).toEqual(['float32', 'uint8']);
+      expect(image.shape).toEqual([label.shape[0], 2, 2]);
+      seen.push(await label.array());
+      if (seen.length === 1) {
+        expect(await image.array()).toEqual([
+          [
+            [0, 1],
+            [2, 3],
+          ],
+          [
+            [4, 5],
+            [6, 7],
+          ],
+        ]);
+      }
+    }
+    expect(seen).toEqual([[4, 3], [2, 1], [0]]);
+  });
+
+  test('lists, views and shuffles', async () => {
+    const pairs = new ArrayDataset([columns.image, columns.label] as const);
+    const chosen = subset(pairs, [0, 2, 4]);
+    const loader = new DataLoader(chosen, { batchSize: 3, shuffle: true, seed: 2 });
+    for await (const [image, label] of loader) {
+      const order = [...loader.order(0)].map((i) => [0, 2, 4][i]!);
+      expect(await label.array()).toEqual(order.map((i) => 4 - i));
+      expect(await image.sum([1, 2]).array()).toEqual(order.map((i) => 16 * i + 6));
+    }
+  });
+
+  test('every kind of array', async () => {
+    const batch = {
+      double: new Float64Array(2),
+      int: new Int32Array(2),
+      uint: new Uint32Array(2),
+      clamped: new Uint8ClampedArray(2),
+    };
+    const dataset = map({ length: 1, get: () => batch }, (arrays) => ({
+      double: ndarray(arrays.double),
+      int: ndarray(arrays.int),
+      uint: ndarray(arrays.uint),
+      clamped: ndarray(arrays.clamped),
+      number: 7,
+    }));
+    for await (const { double, int, uint, clamped, number } of new DataLoader(dataset)) {
+      const dtypes = [double, int, uint, clamped, number].map(({ dtype }) => dtype);
+      expect(dtypes).toEqual(['float32', 'int32', 'uint32', 'uint8', 'float32']);
+      expect(await number.array()).toEqual([7]);
+    }
+    const short = new ArrayDataset({ x: ndarray(new Int16Array(2)) });
+    await expect(all(new DataLoader(short))).rejects.toBeInstanceOf(DTypeError);
+  });
+
+  test('batches made ahead take no memory of the device', async () => {
+    const before = memory()['cpu']!.buffers;
+    for await (const { image } of new DataLoader(new ArrayDataset(columns), { prefetch: 3 })) {
+      await macrotask();
+      await image.add(1).data();
+      break;
+    }
+    expect(memory()['cpu']!.buffers - before).toBeLessThanOrEqual(2);
   });
 });

@@ -9,7 +9,7 @@ const count = 40_000;
 const shape = [200, 200];
 
 async function moments(x: Tensor): Promise<{ mean: number; deviation: number; low: number; high: number }> {
-  const data = await x.data();
+  const data = [...(await x.data())];
   const mean = data.reduce((sum, value) => sum + value, 0) / data.length;
   const variance = data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length;
   const low = data.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);

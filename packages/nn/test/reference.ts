@@ -65,10 +65,6 @@ export function distance(
 ): number {
   if (received.length !== expected.length) return Number.POSITIVE_INFINITY;
   const scale = Math.max(1e-30, ...expected.map(Math.abs));
-  // Not Math.max: it would be beaten by nothing, but a NaN must not pass.
-  return expected.reduce(
-    (worst, value, i) =>
-      Math.abs(value - received[i]!) / scale <= worst ? worst : Math.abs(value - received[i]!) / scale,
-    0,
-  );
+  const errors = expected.map((value, i) => Math.abs(value - received[i]!) / scale);
+  return errors.every(Number.isFinite) ? Math.max(0, ...errors) : Number.POSITIVE_INFINITY;
 }

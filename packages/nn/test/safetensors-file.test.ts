@@ -17,8 +17,12 @@ onCpu();
 
 /** One tensor of each dtype, odd sizes, special values, an empty one, a scalar. */
 const dict = () => ({
-  'layer.weight': tensor([[1.5, -0], [Number.NaN, Number.NEGATIVE_INFINITY], [1e-40, 3e38]]),
-  half: tensor([1, 65504, -2 ** -24], { dtype: 'float16' }),
+  'layer.weight': tensor([
+    [1.5, -0],
+    [Number.NaN, Number.NEGATIVE_INFINITY],
+    [1e-40, 3e38],
+  ]),
+  half: tensor([1, 65504, -(2 ** -24)], { dtype: 'float16' }),
   brain: tensor([1, 3.38953e38, Number.NaN], { dtype: 'bfloat16' }),
   count: tensor(-7, { dtype: 'int32' }),
   large: tensor([2 ** 32 - 1], { dtype: 'uint32' }),
@@ -28,8 +32,12 @@ const dict = () => ({
   'ünïcode "name"': tensor([1]),
 });
 
-async function contents(tensors: Readonly<Record<string, ReturnType<typeof tensor>>>): Promise<Record<string, unknown>> {
-  const read = Object.entries(tensors).map(async ([name, x]) => [name, x.dtype, x.shape, await x.data()] as const);
+async function contents(
+  tensors: Readonly<Record<string, ReturnType<typeof tensor>>>,
+): Promise<Record<string, unknown>> {
+  const read = Object.entries(tensors).map(
+    async ([name, x]) => [name, x.dtype, x.shape, await x.data()] as const,
+  );
   const entries = (await Promise.all(read)).sort(([a], [b]) => (a < b ? -1 : 1));
   return Object.fromEntries(entries.map(([name, dtype, shape, data]) => [name, { dtype, shape, data }]));
 }
@@ -115,7 +123,9 @@ describe('files', () => {
 
   test('paths that cannot be written', async () => {
     const save = (path: string) => saveSafetensors(path, { a: tensor([1]) });
-    await expect(save(join(folder, 'none', 'a'))).rejects.toThrow(/cannot write .*ENOENT.*\n.*folder must exist/);
+    await expect(save(join(folder, 'none', 'a'))).rejects.toThrow(
+      /cannot write .*ENOENT.*\n.*folder must exist/,
+    );
     await expect(save(join(folder, 'none', 'a'))).rejects.toBeInstanceOf(FileError);
     await mkdir(join(folder, 'sub'));
     await expect(save(join(folder, 'sub'))).rejects.toThrow(/exists and is not a file/);

@@ -1,5 +1,5 @@
 import { FormatError, type Tensor } from '@tutti/core';
-import { decodeSafetensors, safetensorsMetadata } from '@tutti/nn';
+import { BatchNorm2d, Conv2d, decodeSafetensors, Sequential, safetensorsMetadata } from '@tutti/nn';
 import { describe, expect, test } from 'vitest';
 import { file, onCpu } from './support.ts';
 
@@ -81,6 +81,26 @@ describe('decodeSafetensors', () => {
     expect(() => narrow(of('I64', BigInt64Array.of(0n, 2n ** 31n)))).toThrow(/element 1 is 2147483648/);
     expect(() => narrow(of('U64', BigUint64Array.of(2n ** 32n, 0n)))).toThrow(FormatError);
   });
+});
+
+test("a file of PyTorch's loads: its names, and the 64-bit count of batch norm", async () => {
+  const names = ['0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'];
+  const shapes = [[2, 1, 1, 1], [2], [2], [2], [2], [2]];
+  const header = Object.fromEntries(
+    names.map((name, i) => [name, { dtype: 'F32', shape: shapes[i], data_offsets: [8 * i, 8 * i + 8] }]),
+  );
+  const count = { dtype: 'I64', shape: [], data_offsets: [48, 56] };
+  const floats = Float32Array.from({ length: 12 }, (_, i) => i);
+  const data = Uint8Array.of(
+    ...new Uint8Array(floats.buffer),
+    ...new Uint8Array(BigInt64Array.of(469n).buffer),
+  );
+  const bytes = file({ ...header, '1.num_batches_tracked': count, __metadata__: { format: 'pt' } }, data);
+  const norm = new BatchNorm2d(2);
+  const net = new Sequential(new Conv2d(1, 2, 1), norm);
+  net.loadStateDict(decodeSafetensors(bytes, { narrow64: true }));
+  expect(await norm.batchesTracked!.item()).toBe(469);
+  expect(await norm.runningVariance!.array()).toEqual([10, 11]);
 });
 
 describe('corrupt files', () => {

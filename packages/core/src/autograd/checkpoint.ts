@@ -7,13 +7,6 @@ import { mapTree, treeTensors } from '../tensor/tree.ts';
 import { nodesBetween, pullBack } from './backward.ts';
 import { nextBarrier, releaseKept } from './pass.ts';
 
-/**
- * A node that a piece of graph starts from: older than the piece, or a leaf. A leaf that is as new as the piece is a
- * literal of the function, or what a trace put in a variable's place when the function read it.
- */
-const isSource = (node: GraphNode, since: number): boolean =>
-  node.id < since || node.leaf !== undefined || node.inputs.length === 0;
-
 /** The part of the graph that one call of a function made. */
 interface Piece {
   readonly since: number;
@@ -21,10 +14,18 @@ interface Piece {
   readonly args: ReadonlySet<GraphNode>;
 }
 
-/** Visits the nodes made since `since` that `output` was computed from, operands first, with a stack of its own. */
+/**
+ * A node that a piece of graph starts from: older than the piece, or a leaf. A leaf that is as new as the piece is a
+ * literal of the function, or what a trace put in a variable's place when the function read it. A barrier stands before a
+ * source when the piece is itself part of a copy: behind it would be the gradient that it waits for.
+ */
+const isSource = (node: GraphNode, { since }: Piece): boolean =>
+  node.id < since || node.leaf !== undefined || node.inputs.length === 0 || node.op === 'barrier';
+
+/** Visits the nodes of a piece that `output` was computed from, operands first, with a stack of its own. */
 function visitPiece(
   output: GraphNode,
-  since: number,
+  starts: (node: GraphNode) => boolean,
   visit: (node: GraphNode) => void,
   source: (node: GraphNode) => void,
 ): void {
@@ -33,7 +34,7 @@ function visitPiece(
   const enter = (node: GraphNode): void => {
     if (seen.has(node)) return;
     seen.add(node);
-    if (isSource(node, since)) source(node);
+    if (starts(node)) source(node);
     else stack.push({ node, next: 0 });
   };
   enter(output);
@@ -49,8 +50,8 @@ function visitPiece(
 }
 
 /** The sources of a piece of graph that a gradient of `output` flows to. */
-const gradientSources = (output: GraphNode, since: number): GraphNode[] => {
-  const wanted = (node: GraphNode): boolean => node.tracked && isSource(node, since);
+const gradientSources = (output: GraphNode, piece: Piece): GraphNode[] => {
+  const wanted = (node: GraphNode): boolean => node.tracked && isSource(node, piece);
   return [...nodesBetween([output], wanted)].filter(wanted);
 };
 
@@ -59,8 +60,9 @@ const gradientSources = (output: GraphNode, since: number): GraphNode[] => {
  * wait for `gradient`. Parameters have none: nothing large is computed from them alone, and their memory is theirs.
  */
 function copyPiece(
-  { since, args }: Piece,
+  piece: Piece,
   output: GraphNode,
+  sources: readonly GraphNode[],
   gradient: GraphNode,
 ): { copy: GraphNode; standIns: Map<GraphNode, GraphNode> } {
   const standIns = new Map<GraphNode, GraphNode>();
@@ -71,16 +73,21 @@ function copyPiece(
     like: GraphNode,
   ): GraphNode =>
     new GraphNode(op, inputs, attributes, like.device, { tracked: like.tracked, constant: like.constant });
+  const isDirect = (node: GraphNode): boolean =>
+    node.leaf ? !piece.args.has(node) : node.inputs.length === 0 && node.id >= piece.since;
+  const given = new Set(sources);
   visitPiece(
     output,
-    since,
+    (node) => given.has(node) || isSource(node, piece),
     (node) => {
       const inputs = node.inputs.map((input) => standIns.get(input)!);
       standIns.set(node, make(node.op, inputs, node.attributes, node));
     },
     (node) => {
-      const direct = node.id >= since || (node.leaf !== undefined && !args.has(node));
-      standIns.set(node, direct ? node : make('barrier', [node, gradient], { id: nextBarrier() }, node));
+      standIns.set(
+        node,
+        isDirect(node) ? node : make('barrier', [node, gradient], { id: nextBarrier() }, node),
+      );
     },
   );
   return { copy: standIns.get(output)!, standIns };
@@ -95,7 +102,7 @@ const recompute =
       ...GraphNode[],
     ];
     const seed = gradient as Tensor;
-    const { copy, standIns } = copyPiece(piece, output, seed.node);
+    const { copy, standIns } = copyPiece(piece, output, sources, seed.node);
     const handle = new Tensor(copy); // keeps the copy alive until the pass ends
     const wanted = new Set(sources.map((source) => standIns.get(source)!));
     const differentiable = context.gradEnabled;
@@ -106,8 +113,8 @@ const recompute =
 
 function checkpointed(output: Tensor, piece: Piece): Tensor {
   const { node } = output;
-  if (!node.tracked || isSource(node, piece.since)) return output;
-  const sources = gradientSources(node, piece.since);
+  if (!node.tracked || isSource(node, piece)) return output;
+  const sources = gradientSources(node, piece);
   releaseKept([node], piece.since);
   return new Tensor(
     applyNode('custom', [node, ...sources], { rule: recompute(piece), arguments: sources.length }),

@@ -96,7 +96,6 @@ function hasOtherSources(outputs: readonly GraphNode[], aliases: ReadonlySet<Gra
     if (seen.has(node)) continue;
     seen.add(node);
     const inputs = node.inputs.filter((input) => input.tracked);
-    if (inputs.length > 0 && aliases.has(node)) return true;
     if (inputs.length === 0 && !aliases.has(node)) return true;
     pending.push(...inputs);
   }

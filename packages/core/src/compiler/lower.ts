@@ -292,7 +292,8 @@ function reduceLevels(group: Group): Map<Op, number> {
     const known = below.get(op);
     if (known !== undefined) return known;
     const level = op.inputs.reduce((deepest, input) => {
-      const through = members.has(input) && isReduce(input) ? levels.get(input)! + 1 : group.inlines(input) ? levelBelow(input) : 0;
+      const own = members.has(input); // a member is computed here even where it is stored too
+      const through = own && isReduce(input) ? levels.get(input)! + 1 : own || group.inlines(input) ? levelBelow(input) : 0;
       return Math.max(deepest, through);
     }, 0);
     below.set(op, level);

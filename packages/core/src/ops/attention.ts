@@ -1,7 +1,7 @@
 /** Dropout, embedding and attention. */
 import { ArgumentError, type DType, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { broadcastShapes, formatShape, sameShape } from '../tensor/shape.ts';
+import { broadcastShapes, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { where } from './compare.ts';
 import { composite } from './composite.ts';
@@ -67,6 +67,11 @@ export interface AttentionOptions {
   readonly scale?: number | undefined;
 }
 
+/** True where `shape` broadcasts to `target`. */
+const fitsInto = (shape: Shape, target: Shape): boolean =>
+  shape.length <= target.length &&
+  shape.every((extent, i) => extent === 1 || extent === target[target.length - shape.length + i]);
+
 function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): DType {
   const op = 'scaledDotProductAttention';
   for (const [name, x] of Object.entries({ query: q, key: k, value: v })) checkTensor(op, x, `the ${name}`);
@@ -85,10 +90,7 @@ function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptio
   }
   const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
   const scores = [...batch, q.shape.at(-2)!, k.shape.at(-2)!];
-  if (
-    mask !== undefined &&
-    !sameShape(broadcastShapes(op, checkTensor(op, mask, 'the mask').shape, scores), scores)
-  ) {
+  if (mask !== undefined && !fitsInto(checkTensor(op, mask, 'the mask').shape, scores)) {
     throw new ShapeError(
       `${op}: mask of shape ${formatShape(mask.shape)} for scores of shape ${formatShape(scores)}`,
       {

@@ -4,45 +4,37 @@ import { apply } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import { Tensor } from '../tensor/tensor.ts';
 
-/** True inside a composition. The outermost one owns everything that is made in it. */
-let building = false;
-
 /**
- * Runs `build` and gives its tensors to the caller. The handles in between are given up at once: left to the garbage
- * collector they would hold the memory of whatever they were computed from. A result that was not made by `build`
- * (an operand handed through) comes back as a handle of its own, so that disposing of it leaves the operand alone.
+ * Runs `build` and gives its results to the caller, as new handles. Those that `build` made are given up at once: left to
+ * the garbage collector they would hold the memory of whatever they were computed from. An operand that is handed through
+ * comes back as a handle of its own, so that disposing of it leaves the operand alone. Only the outermost composition does
+ * this; those inside of it are part of it.
  */
-function collect<T extends Tensor | undefined>(build: () => readonly T[]): T[] {
-  if (building) return [...build()];
+function collect(build: () => readonly Tensor[]): Tensor[] {
   const outer = context.scope;
   const made = new Set<Tensor>();
   context.scope = made;
-  building = true;
-  let results: T[] = [];
+  context.transient = true;
   try {
-    results = build().map((result) => {
-      if (result === undefined || made.delete(result)) return result;
-      const handle = new Tensor(result.node);
-      made.delete(handle);
-      return handle as T;
-    });
-  } finally {
-    building = false;
+    const results = build();
     context.scope = outer;
+    context.transient = false;
+    return results.map((result) => new Tensor(result.node));
+  } finally {
+    context.scope = outer;
+    context.transient = false;
     for (const tensor of made) tensor.dispose();
   }
-  for (const result of results) if (result) outer?.add(result);
-  return results;
 }
 
 /** An operation with one result, composed of others. The tensors in between are disposed of. */
 export function composite(build: () => Tensor): Tensor {
-  return building ? build() : collect(() => [build()])[0]!;
+  return context.transient ? build() : collect(() => [build()])[0]!;
 }
 
 /** An operation with several results. */
 export function compositeList(build: () => readonly Tensor[]): Tensor[] {
-  return collect(build);
+  return context.transient ? [...build()] : collect(build);
 }
 
 /** Runs `fn` with no gradients recorded. */

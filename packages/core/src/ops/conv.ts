@@ -5,7 +5,7 @@ import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { add } from './elementwise.ts';
-import { convOutSize, type PrimitiveAttributes, paddedExtent } from './primitives.ts';
+import { type PrimitiveAttributes, paddedExtent } from './primitives.ts';
 import { checkTensor, commonDType, convert, describe, shaped } from './promote.ts';
 
 type ConvAttributes = PrimitiveAttributes['conv'];
@@ -162,7 +162,7 @@ function forward(
   layout: string,
 ): Tensor {
   const operands = operandsOf(op, x, weight, axes, options, layout);
-  const { bias, groups, dtype: _ } = operands;
+  const { bias, groups } = operands;
   const [outChannels, inChannels, ...kernelSize] = weight.shape as [number, number, ...number[]];
   if (x.shape[1] !== inChannels * groups || outChannels % groups !== 0) {
     throw channelError(
@@ -232,30 +232,13 @@ function transposedKernel(weight: Tensor, groups: number): Tensor {
   return shaped(swapped, [groups * perGroup, inChannels / groups, ...kernel]);
 }
 
-/**
- * The transpose of {@link conv2d}, its gradient with respect to x: (N, C, H, W) with weight (C, O / groups, kh, kw) ->
- * (N, O, H', W'), H' = (H - 1) stride - 2 padding + dilation (kh - 1) + outputPadding + 1.
- *
- * @throws ShapeError when channels, groups or bias do not fit, or nothing would be left.
- * @throws ArgumentError for a stride, dilation or group below 1, a negative padding, and outputPadding >= max(stride, dilation).
- * @throws DTypeError unless the operands promote to a float.
- */
-export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
-  const op = 'convTranspose2d';
-  const operands = operandsOf(
-    op,
-    x,
-    weight,
-    2,
-    options,
-    'x is (N, C, H, W), the weight (C, O / groups, kh, kw)',
-  );
-  const { bias, groups } = operands;
-  const [inChannels, perGroup, ...kernelSize] = weight.shape as [number, number, ...number[]];
-  if (x.shape[1] !== inChannels || inChannels % groups !== 0) {
-    throw channelError(op, operands, `x has the ${inChannels} channels of the weight, a multiple of groups`);
-  }
-  checkBias(op, bias, perGroup * groups);
+/** Attributes of the convolution that is the transpose: the stride becomes a dilation of the input. @throws ArgumentError */
+function transposedAttributes(
+  op: string,
+  kernelSize: readonly number[],
+  groups: number,
+  options: ConvTransposeOptions,
+): ConvAttributes {
   const inputDilation = perAxis(op, 'stride', options.stride, 1, 2, 1);
   const kernelDilation = perAxis(op, 'dilation', options.dilation, 1, 2, 1);
   const padding = perAxis(op, 'padding', options.padding, 0, 2, 0);
@@ -267,36 +250,55 @@ export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTranspos
       fix: 'outputPadding is smaller than the stride or the dilation',
     });
   }
-  const reach = kernelSize.map((extent, i) => (extent - 1) * kernelDilation[i]! - padding[i]!);
-  const attributes: ConvAttributes = {
-    stride: [1, 1],
-    padLow: reach,
-    padHigh: reach.map((r, i) => r + extra[i]!),
-    inputDilation,
-    kernelDilation,
-    groups,
-  };
+  const padLow = kernelSize.map((extent, i) => (extent - 1) * kernelDilation[i]! - padding[i]!);
+  const padHigh = padLow.map((width, i) => width + extra[i]!);
+  return { stride: [1, 1], padLow, padHigh, inputDilation, kernelDilation, groups };
+}
+
+/** @throws ShapeError unless input, kernel and result have elements. */
+function requireResult(
+  op: string,
+  x: Tensor,
+  kernelSize: readonly number[],
+  attributes: ConvAttributes,
+): void {
+  const { padLow, padHigh, inputDilation, kernelDilation } = attributes;
   const inSize = x.shape.slice(2);
-  const room = inSize.map((extent, i) =>
-    paddedExtent(extent, reach[i]!, attributes.padHigh[i]!, inputDilation[i]! - 1),
+  const fits = inSize.every((extent, i) => {
+    const room = paddedExtent(extent, padLow[i]!, padHigh[i]!, inputDilation[i]! - 1);
+    return extent > 0 && kernelSize[i]! > 0 && room > (kernelSize[i]! - 1) * kernelDilation[i]!;
+  });
+  if (fits) return;
+  throw new ShapeError(
+    `${op}: nothing is left of ${formatShape(x.shape)} with a kernel of ${formatShape(kernelSize)}`,
+    {
+      op,
+      received: [x.shape, kernelSize],
+      fix: 'input, kernel and result need at least one element along each spatial axis; use less padding',
+    },
   );
-  if (
-    kernelSize.includes(0) ||
-    inSize.includes(0) ||
-    room.some((extent, i) => extent < (kernelSize[i]! - 1) * kernelDilation[i]! + 1)
-  ) {
-    const out = kernelSize.includes(0)
-      ? 'an empty kernel'
-      : formatShape(convOutSize(inSize, kernelSize, attributes));
-    throw new ShapeError(
-      `${op}: ${formatShape(x.shape)} with kernel ${formatShape(kernelSize)} and padding ${formatShape(padding)} gives ${out}`,
-      {
-        op,
-        received: [x.shape, weight.shape],
-        fix: 'input, kernel and result need at least one element along each spatial axis; use less padding',
-      },
-    );
+}
+
+/**
+ * The transpose of {@link conv2d}, its gradient with respect to x: (N, C, H, W) with weight (C, O / groups, kh, kw) ->
+ * (N, O, H', W'), H' = (H - 1) stride - 2 padding + dilation (kh - 1) + outputPadding + 1.
+ *
+ * @throws ShapeError when channels, groups or bias do not fit, or nothing would be left.
+ * @throws ArgumentError for a stride, dilation or group below 1, a negative padding, and outputPadding >= max(stride, dilation).
+ * @throws DTypeError unless the operands promote to a float.
+ */
+export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  const op = 'convTranspose2d';
+  const layout = 'x is (N, C, H, W), the weight (C, O / groups, kh, kw); add missing axes with unsqueeze';
+  const operands = operandsOf(op, x, weight, 2, options, layout);
+  const { bias, groups } = operands;
+  const [inChannels, perGroup, ...kernelSize] = weight.shape as [number, number, ...number[]];
+  if (x.shape[1] !== inChannels || inChannels % groups !== 0) {
+    throw channelError(op, operands, `x has the ${inChannels} channels of the weight, a multiple of groups`);
   }
+  checkBias(op, bias, perGroup * groups);
+  const attributes = transposedAttributes(op, kernelSize, groups, options);
+  requireResult(op, x, kernelSize, attributes);
   return composite(() =>
     convolve(operands, transposedKernel(convert(weight, 'float32'), groups), attributes),
   );

@@ -104,6 +104,39 @@ export function isAt(index: Tensor, shape: Shape, axis: number): Tensor {
   return apply('eq', [indices(shape, axis, index.device), grown(line, shape)], {});
 }
 
+/** @throws ShapeError, DTypeError, ArgumentError */
+function requireUpdates(op: string, x: Tensor, index: Tensor, updates: Tensor | number): void {
+  if (typeof updates === 'number') return;
+  checkTensor(op, updates, 'the updates');
+  if (!sameShape(updates.shape, index.shape)) {
+    throw new ShapeError(
+      `${op}: updates of shape ${formatShape(updates.shape)} for an index of shape ${formatShape(index.shape)}`,
+      {
+        op,
+        received: [updates.shape, index.shape],
+        fix: 'there is one update for each index; expand the updates first',
+      },
+    );
+  }
+  if (promote(x.dtype, updates.dtype, op) === x.dtype) return;
+  throw new DTypeError(`${op}: updates of dtype ${updates.dtype} for a tensor of dtype ${x.dtype}`, {
+    op,
+    received: updates.dtype,
+    fix: `cast the updates: updates.cast('${x.dtype}')`,
+  });
+}
+
+/** The dtype that sums are made in: 16-bit floats are added in float32, small integers in 32 bits. */
+const addDTypes: Readonly<Record<DType, DType>> = {
+  float32: 'float32',
+  float16: 'float32',
+  bfloat16: 'float32',
+  int32: 'int32',
+  uint32: 'uint32',
+  uint8: 'uint32',
+  bool: 'int32',
+};
+
 function scatterInto(
   op: string,
   mode: 'set' | 'add',
@@ -116,48 +149,17 @@ function scatterInto(
   requireIndex(op, index);
   const at = normalizeAxis(axis, x.rank, op);
   requireAlike(op, x, index, at);
-  if (updates instanceof Tensor) {
-    if (!sameShape(updates.shape, index.shape)) {
-      throw new ShapeError(
-        `${op}: updates of shape ${formatShape(updates.shape)} for an index of shape ${formatShape(index.shape)}`,
-        {
-          op,
-          received: [updates.shape, index.shape],
-          fix: 'there is one update for each index; expand the updates first',
-        },
-      );
-    }
-    if (promote(x.dtype, updates.dtype, op) !== x.dtype) {
-      throw new DTypeError(`${op}: updates of dtype ${updates.dtype} for a tensor of dtype ${x.dtype}`, {
-        op,
-        received: updates.dtype,
-        fix: `cast the updates: updates.cast('${x.dtype}')`,
-      });
-    }
-  } else if (typeof updates !== 'number') checkTensor(op, updates, 'the updates');
+  requireUpdates(op, x, index, updates);
+  const wide = mode === 'set' ? x.dtype : addDTypes[x.dtype];
   return checkedIndex(index, { op, name: 'index', extent: x.shape[at]! }, () =>
     composite(() => {
-      // Sums need an arithmetic dtype: 16-bit floats are added in float32, small integers in int32.
-      const wide = mode === 'set' ? x.dtype : addDType(x.dtype);
       const values =
-        updates instanceof Tensor
-          ? convert(updates, wide)
-          : convert(filled(op, updates, x.dtype, index.shape, x.device), wide);
-      return convert(apply('scatter', [convert(x, wide), index, values], { axis: at, mode }), x.dtype);
+        updates instanceof Tensor ? updates : filled(op, updates, x.dtype, index.shape, x.device);
+      const base = convert(x, wide);
+      return convert(apply('scatter', [base, index, convert(values, wide)], { axis: at, mode }), x.dtype);
     }),
   );
 }
-
-const addDTypes: Readonly<Record<DType, DType>> = {
-  float32: 'float32',
-  float16: 'float32',
-  bfloat16: 'float32',
-  int32: 'int32',
-  uint32: 'uint32',
-  uint8: 'uint32',
-  bool: 'int32',
-};
-const addDType = (dtype: DType): DType => addDTypes[dtype];
 
 /**
  * x with `out[.., index[.., i, ..], ..] = updates[.., i, ..]` along an axis; where an index comes more than once, the last

@@ -6,8 +6,8 @@
  * Operands are already of one dtype and one shape where that is needed: promotion and broadcasting are spelled out in the
  * graph with `cast` and `expand`.
  */
-import { type DType, DTypeError, InternalError, ShapeError, dtypeInfo } from '../backend/index.ts';
-import { type Shape, formatShape, sameShape } from '../tensor/shape.ts';
+import { type DType, DTypeError, dtypeInfo, InternalError, ShapeError } from '../backend/index.ts';
+import { formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 
 /** What a rule of a primitive sees of an operand. */
 export interface TensorType {
@@ -25,12 +25,44 @@ type None = Record<never, never>;
 
 /** Elementwise operations with one operand. */
 export type UnaryPrimitive =
-  | 'neg' | 'abs' | 'sign' | 'floor' | 'ceil' | 'trunc' | 'round' | 'sqrt' | 'rsqrt' | 'exp' | 'log' | 'log1p'
-  | 'expm1' | 'sin' | 'cos' | 'tanh' | 'erf' | 'not';
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'floor'
+  | 'ceil'
+  | 'trunc'
+  | 'round'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'exp'
+  | 'log'
+  | 'log1p'
+  | 'expm1'
+  | 'sin'
+  | 'cos'
+  | 'tanh'
+  | 'erf'
+  | 'not';
 /** Elementwise operations with two operands of one shape and dtype. */
 export type BinaryPrimitive =
-  | 'add' | 'sub' | 'mul' | 'div' | 'idiv' | 'rem' | 'pow' | 'maximum' | 'minimum' | 'and' | 'or' | 'xor' | 'shl'
-  | 'shr' | 'lt' | 'le' | 'eq' | 'ne';
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'idiv'
+  | 'rem'
+  | 'pow'
+  | 'maximum'
+  | 'minimum'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shl'
+  | 'shr'
+  | 'lt'
+  | 'le'
+  | 'eq'
+  | 'ne';
 /** Reductions over axes, which stay in the shape with extent 1. */
 export type ReducePrimitive = 'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin';
 
@@ -55,9 +87,18 @@ export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimi
   /** Axes of extent 1 grow. The rank stays. */
   expand: { readonly shape: Shape };
   /** Puts `value` before (`low`), after (`high`) and `interior` times between the elements of each axis; low and high may be negative (cut). */
-  pad: { readonly low: readonly number[]; readonly high: readonly number[]; readonly interior: readonly number[]; readonly value: number };
+  pad: {
+    readonly low: readonly number[];
+    readonly high: readonly number[];
+    readonly interior: readonly number[];
+    readonly value: number;
+  };
   /** Elements start, start+step, ... , `size` of them, along each axis; step >= 1. */
-  slice: { readonly start: readonly number[]; readonly size: readonly number[]; readonly step: readonly number[] };
+  slice: {
+    readonly start: readonly number[];
+    readonly size: readonly number[];
+    readonly step: readonly number[];
+  };
   flip: { readonly axes: readonly number[] };
   /** Sliding windows: axis a of extent E becomes (E - (size-1)*dilation - 1) / step + 1 windows; a last axis of `size` is appended. */
   unfold: { readonly axis: number; readonly size: number; readonly step: number; readonly dilation: number };
@@ -102,7 +143,14 @@ export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimi
 
 export type Primitive = keyof PrimitiveAttributes;
 
-export type PrimitiveKind = 'leaf' | 'elementwise' | 'movement' | 'reduce' | 'indexing' | 'anchor' | 'identity';
+export type PrimitiveKind =
+  | 'leaf'
+  | 'elementwise'
+  | 'movement'
+  | 'reduce'
+  | 'indexing'
+  | 'anchor'
+  | 'identity';
 
 export interface PrimitiveDefinition<P extends Primitive> {
   readonly kind: PrimitiveKind;
@@ -124,10 +172,13 @@ function requireSame(op: string, operands: readonly TensorType[]): void {
   const [first] = operands;
   for (const operand of operands) {
     if (!sameShape(operand.shape, first!.shape)) {
-      throw new ShapeError(`${op}: shapes ${formatShape(first!.shape)} and ${formatShape(operand.shape)} differ`, {
-        op,
-        received: operands.map((o) => o.shape),
-      });
+      throw new ShapeError(
+        `${op}: shapes ${formatShape(first!.shape)} and ${formatShape(operand.shape)} differ`,
+        {
+          op,
+          received: operands.map((o) => o.shape),
+        },
+      );
     }
     if (operand.dtype !== first!.dtype) {
       throw new DTypeError(`${op}: dtypes ${first!.dtype} and ${operand.dtype} differ`, {
@@ -153,7 +204,11 @@ const unary = (op: UnaryPrimitive, dtypes: readonly DType[]): PrimitiveDefinitio
   },
 });
 
-const binary = (op: BinaryPrimitive, dtypes: readonly DType[], result?: DType): PrimitiveDefinition<BinaryPrimitive> => ({
+const binary = (
+  op: BinaryPrimitive,
+  dtypes: readonly DType[],
+  result?: DType,
+): PrimitiveDefinition<BinaryPrimitive> => ({
   kind: 'elementwise',
   arity: 2,
   infer: (operands) => {
@@ -163,7 +218,8 @@ const binary = (op: BinaryPrimitive, dtypes: readonly DType[], result?: DType): 
   },
 });
 
-const keepAxes = (shape: Shape, axes: readonly number[]): number[] => shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
+const keepAxes = (shape: Shape, axes: readonly number[]): number[] =>
+  shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
 
 const reduce = (op: ReducePrimitive, dtypes: readonly DType[]): PrimitiveDefinition<ReducePrimitive> => ({
   kind: 'reduce',
@@ -173,11 +229,14 @@ const reduce = (op: ReducePrimitive, dtypes: readonly DType[]): PrimitiveDefinit
     const empty = axes.some((axis) => x!.shape[axis] === 0);
     if (empty && (op === 'reduceMax' || op === 'reduceMin')) {
       const name = op === 'reduceMax' ? 'max' : 'min';
-      throw new ShapeError(`${name}: shape ${formatShape(x!.shape)} has nothing to reduce over axes ${formatShape(axes)}`, {
-        op: name,
-        received: x!.shape,
-        fix: `the ${name} of no elements does not exist; check for an empty tensor first`,
-      });
+      throw new ShapeError(
+        `${name}: shape ${formatShape(x!.shape)} has nothing to reduce over axes ${formatShape(axes)}`,
+        {
+          op: name,
+          received: x!.shape,
+          fix: `the ${name} of no elements does not exist; check for an empty tensor first`,
+        },
+      );
     }
     return { shape: keepAxes(x!.shape, axes), dtype: x!.dtype };
   },
@@ -222,17 +281,23 @@ function inferPermute([x]: readonly TensorType[], { axes }: PrimitiveAttributes[
 function inferReshape([x]: readonly TensorType[], { shape }: PrimitiveAttributes['reshape']): TensorType {
   const size = (s: Shape) => s.reduce((a, b) => a * b, 1);
   if (size(shape) !== size(x!.shape)) {
-    throw new ShapeError(`reshape: ${formatShape(x!.shape)} has ${size(x!.shape)} elements, ${formatShape(shape)} has ${size(shape)}`, {
-      op: 'reshape',
-      received: shape,
-      fix: 'both shapes must have the same number of elements; one extent may be -1, to be worked out',
-    });
+    throw new ShapeError(
+      `reshape: ${formatShape(x!.shape)} has ${size(x!.shape)} elements, ${formatShape(shape)} has ${size(shape)}`,
+      {
+        op: 'reshape',
+        received: shape,
+        fix: 'both shapes must have the same number of elements; one extent may be -1, to be worked out',
+      },
+    );
   }
   return { shape, dtype: x!.dtype };
 }
 
 function inferExpand([x]: readonly TensorType[], { shape }: PrimitiveAttributes['expand']): TensorType {
-  if (shape.length !== x!.shape.length || x!.shape.some((extent, axis) => extent !== shape[axis] && extent !== 1)) {
+  if (
+    shape.length !== x!.shape.length ||
+    x!.shape.some((extent, axis) => extent !== shape[axis] && extent !== 1)
+  ) {
     throw new ShapeError(`expand: ${formatShape(x!.shape)} does not expand to ${formatShape(shape)}`, {
       op: 'expand',
       received: shape,
@@ -242,30 +307,47 @@ function inferExpand([x]: readonly TensorType[], { shape }: PrimitiveAttributes[
   return { shape, dtype: x!.dtype };
 }
 
-function inferPad([x]: readonly TensorType[], { low, high, interior }: PrimitiveAttributes['pad']): TensorType {
-  const shape = x!.shape.map((extent, axis) => paddedExtent(extent, low[axis]!, high[axis]!, interior[axis]!));
+function inferPad(
+  [x]: readonly TensorType[],
+  { low, high, interior }: PrimitiveAttributes['pad'],
+): TensorType {
+  const shape = x!.shape.map((extent, axis) =>
+    paddedExtent(extent, low[axis]!, high[axis]!, interior[axis]!),
+  );
   if (shape.some((extent) => extent < 0)) {
-    throw new ShapeError(`pad: ${formatShape(x!.shape)} with low ${formatShape(low)} and high ${formatShape(high)} leaves a negative extent`, {
-      op: 'pad',
-      received: { low, high },
-      fix: 'cut no more than there is',
-    });
+    throw new ShapeError(
+      `pad: ${formatShape(x!.shape)} with low ${formatShape(low)} and high ${formatShape(high)} leaves a negative extent`,
+      {
+        op: 'pad',
+        received: { low, high },
+        fix: 'cut no more than there is',
+      },
+    );
   }
   return { shape, dtype: x!.dtype };
 }
 
-function inferUnfold([x]: readonly TensorType[], { axis, size, step, dilation }: PrimitiveAttributes['unfold']): TensorType {
+function inferUnfold(
+  [x]: readonly TensorType[],
+  { axis, size, step, dilation }: PrimitiveAttributes['unfold'],
+): TensorType {
   const windows = windowCount(x!.shape[axis]!, size, step, dilation);
   return { shape: [...x!.shape.map((extent, i) => (i === axis ? windows : extent)), size], dtype: x!.dtype };
 }
 
 function requireIndexable(op: string, x: TensorType, index: TensorType, axis: number): void {
   requireDType(op, index, ['int32', 'uint32', 'uint8']);
-  if (x.shape.length !== index.shape.length || x.shape.some((extent, i) => i !== axis && extent !== index.shape[i])) {
-    throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and ${formatShape(index.shape)} must be equal but for axis ${axis}`, {
-      op,
-      received: [x.shape, index.shape],
-    });
+  if (
+    x.shape.length !== index.shape.length ||
+    x.shape.some((extent, i) => i !== axis && extent !== index.shape[i])
+  ) {
+    throw new ShapeError(
+      `${op}: shapes ${formatShape(x.shape)} and ${formatShape(index.shape)} must be equal but for axis ${axis}`,
+      {
+        op,
+        received: [x.shape, index.shape],
+      },
+    );
   }
 }
 
@@ -278,7 +360,10 @@ function inferDot([a, b]: readonly TensorType[]): TensorType {
     rank === b!.shape.length &&
     sameShape(a!.shape.slice(0, -2), b!.shape.slice(0, -2)) &&
     a!.shape[rank - 1] === b!.shape[rank - 2];
-  if (!fits) throw new InternalError(`dot: ${a!.dtype} ${formatShape(a!.shape)} with ${b!.dtype} ${formatShape(b!.shape)}`);
+  if (!fits)
+    throw new InternalError(
+      `dot: ${a!.dtype} ${formatShape(a!.shape)} with ${b!.dtype} ${formatShape(b!.shape)}`,
+    );
   return { shape: [...a!.shape.slice(0, -1), b!.shape[rank - 1]!], dtype: a!.dtype };
 }
 
@@ -366,7 +451,8 @@ export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } =
     arity: 1,
     infer: ([x], { dtype }) => {
       requireDType('bitcast', x!, ['float32', 'int32', 'uint32']);
-      if (dtypeInfo[dtype].bytes !== 4) requireDType('bitcast', { shape: [], dtype }, ['float32', 'int32', 'uint32']);
+      if (dtypeInfo[dtype].bytes !== 4)
+        requireDType('bitcast', { shape: [], dtype }, ['float32', 'int32', 'uint32']);
       return { shape: x!.shape, dtype };
     },
   },

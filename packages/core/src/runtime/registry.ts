@@ -201,7 +201,7 @@ export async function setDefaultDevice(target: string | Device): Promise<Device>
   if (!(chosen instanceof Device)) {
     throw new DeviceError('setDefaultDevice: neither a device nor the id of one', {
       received: target,
-      fix: "write setDefaultDevice('cpu')",
+      fix: 'pass a device, or an id that devices() lists',
     });
   }
   await chosen.open();

@@ -20,6 +20,8 @@ export interface Context {
   trace: TraceObserver | undefined;
   /** The tensors made in the innermost `scope`, or undefined outside of any. */
   scope: Set<Tensor> | undefined;
+  /** True where whoever owns `scope` disposes everything in it at once: those handles need no finaliser, which is dear. */
+  transient: boolean;
   /** Variables whose new value has not been computed: the next run computes them too, so that no chain of updates grows. */
   readonly pending: Set<Variable>;
 }
@@ -28,6 +30,7 @@ export const context: Context = {
   gradEnabled: true,
   trace: undefined,
   scope: undefined,
+  transient: false,
   pending: new Set(),
 };
 

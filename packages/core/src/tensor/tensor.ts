@@ -22,7 +22,7 @@ export class Tensor {
   constructor(node: GraphNode) {
     this.#node = node;
     node.retain();
-    collected.register(this, node, this);
+    if (!context.transient || new.target !== Tensor) collected.register(this, node, this);
     context.scope?.add(this);
   }
 

@@ -3,7 +3,8 @@
  *
  * A vector accumulation may have several copies, which break the chain of dependent additions; they are folded at the end, always
  * in the same order, so that a result does not depend on how the work was cut. argMax and argMin carry the extreme and its
- * position.
+ * position. max and min of floats carry whether they met a NaN: a plain comparison and a test for NaN are three instructions,
+ * where `f32x4.max` is eight on x64.
  */
 import type { Accumulator, ReduceOp, ScalarType } from '@tutti/core/backend';
 import type { Local, PlainOp } from '../wasm/index.ts';
@@ -16,6 +17,15 @@ type Shape = 'scalar' | 'vector';
 interface State {
   readonly value: Local;
   readonly position: Local | undefined;
+  /** Set once a NaN was met. */
+  readonly unordered: Local | undefined;
+}
+
+/** What is merged into a state: a new value, or another state. */
+interface Contribution {
+  readonly value: Emit;
+  readonly position?: Emit | undefined;
+  readonly unordered?: Emit | undefined;
 }
 
 const isArgument = (op: ReduceOp): boolean => op === 'argMax' || op === 'argMin';
@@ -45,27 +55,41 @@ export class Accumulation {
     this.#code = code;
     this.#shape = shape;
     this.#type = comparedType(accumulator);
+    const flag = shape === 'vector' ? 'v128' : 'i32';
+    const { op } = accumulator;
     this.#states = Array.from({ length: copies }, () => ({
       value: code.fn.local(shape === 'vector' ? 'v128' : valueTypeOf(this.#type)),
-      position: isArgument(accumulator.op) ? code.fn.local(shape === 'vector' ? 'v128' : 'i32') : undefined,
+      position: isArgument(op) ? code.fn.local(flag) : undefined,
+      unordered: (op === 'max' || op === 'min') && this.#type === 'f32' ? code.fn.local(flag) : undefined,
     }));
   }
 
-  /** Local of the finished result in one copy. */
+  /** Finishes one copy and returns the local of its result. */
   result(copy: number): Local {
-    const { value, position } = this.#states[copy]!;
+    const code = this.#code;
+    const { value, position, unordered } = this.#states[copy]!;
+    if (unordered) {
+      const [met, result] = [code.get(unordered), code.get(value)];
+      // A lane with all bits set is a NaN.
+      if (this.#shape === 'vector') code.op('v128.or', result, met)();
+      else code.op('select', () => code.fn.f32(Number.NaN), result, met)();
+      code.fn.set(value);
+    }
     return position ?? value;
   }
 
   /** Sets all copies to the identity. */
   reset(): void {
     const { fn } = this.#code;
-    for (const { value, position } of this.#states) {
+    const integer = (local: Local, value: number): void => {
+      if (this.#shape === 'vector') fn.i32x4(value).set(local);
+      else fn.i32(value).set(local);
+    };
+    for (const { value, position, unordered } of this.#states) {
       this.#constant(identity(this.accumulator.op, this.#type));
       fn.set(value);
-      if (!position) continue;
-      if (this.#shape === 'vector') fn.i32x4(0x7fffffff).set(position);
-      else fn.i32(0x7fffffff).set(position);
+      if (position) integer(position, 0x7fffffff);
+      if (unordered) integer(unordered, 0);
     }
   }
 
@@ -80,7 +104,7 @@ export class Accumulation {
 
   /** `acc = acc op value`. The value comes as code computes it: a bool vector is a mask. */
   update(copy: number, value: Emit, position?: Emit): void {
-    this.#merge(this.#states[copy]!, this.#comparable(value), position);
+    this.#merge(this.#states[copy]!, { value: this.#comparable(value), position });
   }
 
   /** A mask as 0 or 1. */
@@ -90,24 +114,43 @@ export class Accumulation {
     return isMask ? code.op('v128.and', value, code.i32x4(1)) : value;
   }
 
-  #merge(state: State, value: Emit, position: Emit | undefined): void {
-    const code = this.#code;
-    if (!state.position) {
-      combine(code, this.accumulator.op, this.#type, this.#shape, code.get(state.value), value)();
-      code.fn.set(state.value);
-      return;
+  #merge(state: State, { value, position, unordered }: Contribution): void {
+    if (state.position) this.#mergeArgument(state, value, position!);
+    else if (state.unordered) this.#mergeExtreme(state, value, unordered);
+    else {
+      combine(this.#code, this.accumulator.op, this.#type, this.#shape, this.#code.get(state.value), value)();
+      this.#code.fn.set(state.value);
     }
+  }
+
+  /** `unordered` absent: the value itself may be a NaN, which loses every comparison. */
+  #mergeExtreme(state: State, value: Emit, unordered: Emit | undefined): void {
+    const code = this.#code;
+    const vector = this.#shape === 'vector';
+    const isMax = this.accumulator.op === 'max';
+    const x = code.keep(value, vector ? 'v128' : 'f32');
+    const best = code.get(state.value);
+    if (vector) code.op(isMax ? 'f32x4.pmax' : 'f32x4.pmin', best, x)();
+    else code.op('select', x, best, code.op(isMax ? 'f32.gt' : 'f32.lt', x, best))();
+    code.fn.set(state.value);
+    const met = unordered ?? code.op(vector ? 'f32x4.ne' : 'f32.ne', x, x);
+    code.op(vector ? 'v128.or' : 'i32.or', code.get(state.unordered!), met)();
+    code.fn.set(state.unordered!);
+  }
+
+  #mergeArgument(state: State, value: Emit, position: Emit): void {
+    const code = this.#code;
     const vector = this.#shape === 'vector';
     const x = code.keep(value, vector ? 'v128' : valueTypeOf(this.#type));
-    const p = code.keep(position!, vector ? 'v128' : 'i32');
-    const [best, at] = [code.get(state.value), code.get(state.position)];
+    const p = code.keep(position, vector ? 'v128' : 'i32');
+    const [best, at] = [code.get(state.value), code.get(state.position!)];
     const takes = code.keep(this.#takes(x, p, best, at), vector ? 'v128' : 'i32');
     const pick = (fresh: Emit, old: Emit): Emit =>
       vector ? code.choose(takes, fresh, old) : code.op('select', fresh, old, takes);
     pick(x, best)();
     code.fn.set(state.value);
     pick(p, at)();
-    code.fn.set(state.position);
+    code.fn.set(state.position!);
   }
 
   /** x is more extreme than the best, or as extreme at a smaller position. NaN is the most extreme. */
@@ -133,7 +176,12 @@ export class Accumulation {
   }
 
   #mergeState(into: State, from: State): void {
-    this.#merge(into, this.#code.get(from.value), from.position && this.#code.get(from.position));
+    const code = this.#code;
+    this.#merge(into, {
+      value: code.get(from.value),
+      position: from.position && code.get(from.position),
+      unordered: from.unordered && code.get(from.unordered),
+    });
   }
 
   /** Folds the copies into copy 0, pairwise. */
@@ -148,13 +196,14 @@ export class Accumulation {
   /** Takes in the lanes of a vector accumulation's copy 0, in order. */
   absorbLanes(vector: Accumulation): void {
     const code = this.#code;
-    const { value, position } = vector.#states[0]!;
+    const { value, position, unordered } = vector.#states[0]!;
     for (let lane = 0; lane < 4; lane++) {
-      this.#merge(
-        this.#states[0]!,
-        extractLane(code, code.get(value), this.#type, lane),
-        position && extractLane(code, code.get(position), 'i32', lane),
-      );
+      const integer = (local: Local | undefined) => local && extractLane(code, code.get(local), 'i32', lane);
+      this.#merge(this.#states[0]!, {
+        value: extractLane(code, code.get(value), this.#type, lane),
+        position: integer(position),
+        unordered: integer(unordered),
+      });
     }
   }
 }
@@ -164,7 +213,7 @@ function combine(code: Code, op: ReduceOp, type: ScalarType, shape: Shape, a: Em
   const arithmetic = op === 'sum' ? 'add' : op === 'prod' ? 'mul' : op === 'max' ? 'max' : 'min';
   const logical = op === 'sum' || op === 'max' ? 'or' : 'and';
   const alu = type === 'bool' ? logical : arithmetic;
-  const placeholder = { op: 'const', type, value: 0 } as const;
+  const placeholder = { op: 'scalar', type, param: 0 } as const; // only its type matters
   const expression = { op: 'alu', alu, type, args: [placeholder, placeholder] } as const;
   return shape === 'vector' ? vectorAlu(code, expression, [a, b], false) : scalarAlu(code, expression, [a, b]);
 }

@@ -43,14 +43,17 @@ export class Code {
   }
 
   f32x4(...lanes: number[]): Emit {
+    if (lanes.length === 1) return () => this.fn.f32(lanes[0]!).op('f32x4.splat');
     return () => this.fn.f32x4(...lanes);
   }
 
   i32x4(...lanes: number[]): Emit {
+    if (lanes.length === 1) return () => this.fn.i32(lanes[0]! | 0).op('i32x4.splat');
     return () => this.fn.i32x4(...lanes);
   }
 
   f64x2(...lanes: number[]): Emit {
+    if (lanes.length === 1) return () => this.fn.f64(lanes[0]!).op('f64x2.splat');
     return () => this.fn.f64x2(...lanes);
   }
 

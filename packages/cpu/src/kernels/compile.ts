@@ -3,7 +3,7 @@ import { type Kernel, printKernel } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { emitBody } from './function.ts';
 import { type Graph, importKernel } from './graph.ts';
-import { chooseStrategy, scalarStrategy, type Strategy } from './strategy.ts';
+import { type Choice, chooseStrategy, scalarStrategy, type Strategy } from './strategy.ts';
 
 /** Nanoseconds of work below which a range is not worth its hand-off. */
 const leastRange = 4000;
@@ -11,18 +11,16 @@ const leastRange = 4000;
 const lineElements = 16;
 
 export function compileKernel(kernel: Kernel): WasmProgram {
-  const graph = importKernel(kernel);
-  const { strategy, cost } = chooseStrategy(graph);
-  return programOf(kernel, graph, strategy, cost);
+  return programOf(kernel, chooseStrategy(importKernel(kernel)));
 }
 
 /** As `compileKernel`, with a strategy that the caller chose. */
 export function compileWith(kernel: Kernel, strategyOf: (graph: Graph) => Strategy = scalarStrategy): WasmProgram {
   const graph = importKernel(kernel);
-  return programOf(kernel, graph, strategyOf(graph), 1);
+  return programOf(kernel, { graph, strategy: strategyOf(graph), cost: 1, scratchBytes: 0 });
 }
 
-function programOf(kernel: Kernel, graph: Graph, strategy: Strategy, cost: number): WasmProgram {
+function programOf(kernel: Kernel, { graph, strategy, cost, scratchBytes }: Choice): WasmProgram {
   const units = graph.space.reduce((product, variable) => product * variable.extent, 1);
   const stage: Stage = {
     units,
@@ -41,7 +39,7 @@ function programOf(kernel: Kernel, graph: Graph, strategy: Strategy, cost: numbe
     scalarCount: kernel.scalars.length,
     scalarTypes: kernel.scalars,
     workspaceBytes: 0,
-    scratchBytes: 0,
+    scratchBytes,
   };
 }
 

@@ -5,16 +5,16 @@
 import type { AluOp, Expression } from '@tutti/core/backend';
 import type { Lens } from './lens.ts';
 import { mathCosts, type MathName } from './math/index.ts';
-import type { Item } from './schedule.ts';
+import { type Item, storesOf } from './schedule.ts';
 import type { PhasePlan, Strand, Strategy } from './strategy.ts';
 
-const slowAlu: Partial<Record<AluOp, number>> = { div: 1, sqrt: 1, rsqrt: 2, max: 0.6, min: 0.6, idiv: 3, rem: 4, roundF16: 3 };
+const slowAlu: Partial<Record<AluOp, number>> = { div: 1, sqrt: 1, rsqrt: 2, max: 0.4, min: 0.4, idiv: 3, rem: 4, roundF16: 2 };
 
 function aluCost(e: Expression & { op: 'alu' }, vector: boolean): number {
   const math = mathCosts[e.alu as MathName];
   if (math !== undefined) return math; // a scalar goes through one lane of the same code
   if (vector && (e.alu === 'idiv' || e.alu === 'rem')) return 8;
-  return slowAlu[e.alu] ?? 0.25;
+  return slowAlu[e.alu] ?? 0.12;
 }
 
 /** One evaluation of an item; for a vector, of four lanes. */
@@ -26,7 +26,7 @@ function itemCost(lens: Lens, { expression, form }: Item): number {
     case 'load': {
       const access = lens.access(expression.buffer, expression.index);
       const guard = expression.guard ? 0.6 : 0;
-      if (form === 'scalar') return 0.4 + guard;
+      if (form === 'scalar') return 0.2 + guard;
       return accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, expression.buffer)) + guard;
     }
     default:
@@ -41,24 +41,26 @@ const bytesOf = (lens: Lens, place: number): number => {
 
 /** Four lanes. Elements far apart each take a cache line, and with it most of the time. */
 function accessCost(kind: 'walk' | 'fixed' | 'lanes', step: number, bytes: number): number {
-  if (kind === 'fixed') return 0.4;
-  if (kind === 'lanes') return 3;
-  if (step === bytes) return 0.5;
-  return Math.abs(step) < 64 ? 1.5 : 6;
+  if (kind === 'fixed') return 0.2;
+  if (kind === 'lanes') return 2;
+  if (step === bytes) return 0.25;
+  return Math.abs(step) < 64 ? 1 : 5;
 }
 
 /** The phase's own work for each value: accumulating or storing. */
 function bodyCost(strand: Strand): number {
   const { lens } = strand;
   const { phase } = lens;
-  if (phase.kind === 'reduce') {
-    return phase.accumulators.reduce((sum, a) => sum + (a.position ? 2 : a.op === 'max' || a.op === 'min' ? 0.6 : 0.3), 0);
+  let cost = 0;
+  for (const a of phase.kind === 'reduce' ? phase.accumulators : []) {
+    cost += a.position ? 2 : a.op === 'max' || a.op === 'min' ? 0.3 : 0.15;
   }
-  return phase.stores.reduce((sum, store) => {
+  for (const store of storesOf(phase)) {
     const access = lens.access(store.buffer, store.index);
-    if (!lens.vector) return sum + 0.4;
-    return sum + accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, store.buffer));
-  }, 0);
+    if (!lens.vector) cost += 0.2;
+    else cost += accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, store.buffer));
+  }
+  return cost;
 }
 
 /** One run of a strand over the phase's loops, the innermost of which takes `innerTrips`. */
@@ -72,7 +74,7 @@ function strandCost(strand: Strand, innerTrips: number): number {
     }
     return product;
   };
-  let cost = trips(lens.bodyDepth) * (bodyCost(strand) + 0.3);
+  let cost = trips(lens.bodyDepth) * (bodyCost(strand) + 0.3 / strand.copies);
   for (const item of schedule.items) {
     if (item.depth >= 2) cost += trips(item.depth) * itemCost(lens, item);
   }

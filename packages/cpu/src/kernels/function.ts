@@ -33,9 +33,9 @@ export function emitBody(
   const parameter = (param: number): Emit => {
     if (param >= 0) return argument(buffers + 1 + param, graph.scalars[param] === 'f32' ? 'f32' : 'i32');
     const place = -1 - param;
-    const { from, dtype } = graph.places[place]!;
+    const { from, dtype, offset = 0 } = graph.places[place]!;
     if (from === 'buffer') return argument(place, 'i32');
-    if (from === 'scratch') return code.get(locals.scratch!);
+    if (from === 'scratch') return code.op('i32.add', code.get(locals.scratch!), code.i32(offset));
     // Indices count from the start of the result, and the source starts at `begin`.
     const skipped = code.op('i32.mul', code.get(locals.begin), code.i32(dtypeInfo[dtype].bytes));
     return code.op('i32.sub', code.get(locals.source!), skipped);

@@ -28,7 +28,12 @@ export interface Place {
   readonly from: 'buffer' | 'scratch' | 'source';
   /** Only read: loads from it may move across stores. */
   readonly constant: boolean;
+  /** Bytes from the start of the scratch memory. */
+  readonly offset?: number;
 }
+
+/** A phase that may also keep values of its row in scratch memory. */
+export type GraphPhase = Phase & { readonly keep?: readonly Store[] };
 
 export interface Graph {
   readonly name: string;
@@ -36,7 +41,7 @@ export interface Graph {
   readonly scalars: readonly ScalarType[];
   /** At least one variable. */
   readonly space: readonly IndexVariable[];
-  readonly phases: readonly Phase[];
+  readonly phases: readonly GraphPhase[];
   readonly builder: GraphBuilder;
 }
 
@@ -128,13 +133,20 @@ export class GraphBuilder extends ExpressionBuilder {
     return this.alu(expression.alu, expression.type, ...expression.args.map((arg) => this.atZero(arg, variable)));
   }
 
+  /** The same expression with its operands mapped. */
+  rebuild(e: Expression, map: (operand: Expression) => Expression): Expression {
+    if (e.op === 'alu') return this.alu(e.alu, e.type, ...e.args.map(map));
+    if (e.op === 'load') return this.load(e.type, e.buffer, map(e.index), e.guard && map(e.guard));
+    return e;
+  }
+
   /** The byte address of an element, from an index. */
   elementAddress(place: number, dtype: DType, index: Expression): Expression {
     return this.alu('add', 'i32', this.address(place), this.alu('mul', 'i32', index, this.int(dtypeInfo[dtype].bytes)));
   }
 }
 
-/** Rebuilds a kernel's expressions in a `GraphBuilder`, with its variables mapped to canonical ones. */
+/** Imports a kernel's expressions into a `GraphBuilder`, with its variables mapped to canonical ones. */
 class Importer {
   readonly builder: GraphBuilder = new GraphBuilder();
   readonly #known = new Map<Expression, Expression>();

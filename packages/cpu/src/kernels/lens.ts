@@ -7,8 +7,8 @@
  * In vector code one variable, the lens's `vector`, stands for four consecutive values, one in each lane. What depends on it *varies*
  * and is a vector; the rest stays scalar, and is splat where vectors need it.
  */
-import { type Expression, type IndexVariable, InternalError, type LoadExpression, type Phase } from '@tutti/core/backend';
-import type { Graph } from './graph.ts';
+import { type Expression, type IndexVariable, InternalError, type LoadExpression } from '@tutti/core/backend';
+import type { Graph, GraphPhase } from './graph.ts';
 
 /** `splat`: a scalar in all four lanes. A bool is 0 or 1 as a scalar, and all bits of its lane in a vector. */
 export type Form = 'scalar' | 'splat' | 'vector';
@@ -29,7 +29,7 @@ export type Access =
 
 export class Lens {
   readonly graph: Graph;
-  readonly phase: Phase;
+  readonly phase: GraphPhase;
   /** The variable whose values are in the lanes; undefined in scalar code. */
   readonly vector: IndexVariable | undefined;
   /** The variable in which addresses advance: `vector`, or the innermost one. */
@@ -41,7 +41,7 @@ export class Lens {
   readonly #varying = new Map<Expression, boolean>();
   readonly #accumulatorsVary: boolean;
 
-  constructor(graph: Graph, phase: Phase, vector?: IndexVariable) {
+  constructor(graph: Graph, phase: GraphPhase, vector?: IndexVariable) {
     this.graph = graph;
     this.phase = phase;
     this.vector = vector;

@@ -10,16 +10,20 @@
  * innermost loop of each phase. Scalar code and lanes run the same instructions on each value, so it does not matter which of
  * them a point falls to.
  */
-import type { IndexVariable, MapPhase, ReducePhase } from '@tutti/core/backend';
+import type { IndexVariable, MapPhase as Mapping, ReducePhase as Reduction } from '@tutti/core/backend';
 import type { FunctionBuilder, Local } from '../wasm/index.ts';
 import { Accumulation } from './accumulate.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, GraphPhase } from './graph.ts';
 import { Environment, type Frame, Region } from './region.ts';
+import { storesOf } from './schedule.ts';
 import { emitStores } from './store.ts';
 import type { PhasePlan, Strand, Strategy } from './strategy.ts';
 
 /** Additions into one f32 accumulator before it is folded into an outer one: bounds the rounding error of long sums. */
 const blockLength = 256;
+
+type MapPhase = GraphPhase & Mapping;
+type ReducePhase = GraphPhase & Reduction;
 
 interface Bounds {
   readonly from: number;
@@ -243,7 +247,7 @@ export class Nest {
     const environment = phase.loops.length > 0 ? new Environment(outer) : outer;
     const region = new Region(this.#frame, strand.lens, environment, strand.copies);
     if (phase.loops.length > 0) region.settle(strand.schedule, strand.lens.bodyDepth);
-    for (let copy = 0; copy < strand.copies; copy++) emitStores(region, phase.stores, copy);
+    for (let copy = 0; copy < strand.copies; copy++) emitStores(region, storesOf(phase), copy);
   }
 
   #reduceBody(phase: ReducePhase, strand: Strand, into: readonly Accumulation[], outer: Environment): void {
@@ -254,6 +258,7 @@ export class Nest {
         const position = a.position && region.value(strand.lens.use(a.position), copy);
         into[i]!.update(copy, region.value(strand.lens.use(a.value), copy), position);
       }
+      if (phase.keep) emitStores(region, phase.keep, copy);
     }
   }
 

@@ -4,8 +4,9 @@
  * A value is stored when something deeper uses it (that is what hoists it out of a loop) or when it has two users. The rest is
  * written out where it is used. Stored values are computed unconditionally: expressions are pure and never trap.
  */
+import type { Expression, Store } from '@tutti/core/backend';
+import type { GraphPhase } from './graph.ts';
 import type { Form, Lens, Use } from './lens.ts';
-import type { Expression } from '@tutti/core/backend';
 
 export interface Item extends Use {
   readonly depth: number;
@@ -52,15 +53,21 @@ export class Schedule {
   }
 }
 
+/** What a phase's body stores, to buffers or to scratch memory. */
+export function storesOf(phase: GraphPhase): readonly Store[] {
+  const stores = phase.kind === 'map' ? phase.stores : [];
+  return phase.keep ? [...stores, ...phase.keep] : stores;
+}
+
 /** What a phase's body reads, in scalar code or in the vector code of `lens`. */
 export function phaseRoots(lens: Lens): readonly Use[] {
   const { phase } = lens;
-  if (phase.kind === 'reduce') {
-    return phase.accumulators.flatMap((a) => (a.position ? [lens.use(a.value), lens.use(a.position)] : [lens.use(a.value)]));
-  }
-  return phase.stores.flatMap((store) => {
+  const stored = storesOf(phase).flatMap((store) => {
     const address = lens.accessUse(lens.access(store.buffer, store.index));
     const guard = store.guard ? [lens.control(store.guard)] : [];
     return [lens.use(store.value), address, ...guard];
   });
+  const accumulators = phase.kind === 'reduce' ? phase.accumulators : [];
+  const reduced = accumulators.flatMap((a) => (a.position ? [a.value, a.position] : [a.value]));
+  return [...reduced.map((e) => lens.use(e)), ...stored];
 }

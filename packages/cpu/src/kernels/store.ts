@@ -1,5 +1,5 @@
 /** The stores of a map phase, for one copy of its body. */
-import type { Store } from '@tutti/core/backend';
+import { type DType, dtypeInfo, type Store } from '@tutti/core/backend';
 import type { Code, Emit } from './code.ts';
 import type { Access } from './lens.ts';
 import {
@@ -15,7 +15,6 @@ import {
 import type { Region } from './region.ts';
 import { scalarAlu, valueTypeOf } from './scalar-alu.ts';
 import { extractLane, vectorAlu } from './vector-alu.ts';
-import { type DType, dtypeInfo } from '@tutti/core/backend';
 
 /**
  * Stores of one iteration. With more than one, all values are computed before the first is stored: expressions speak of the memory
@@ -61,7 +60,7 @@ export function emitStores(region: Region, stores: readonly Store[], copy: numbe
 function combined(code: Code, store: Store, dtype: DType, shape: 'scalar' | 'vector', current: Emit, value: Emit): Emit {
   const type = scalarTypeOf(dtype);
   const alu = type === 'bool' ? 'or' : store.mode === 'add' ? 'add' : 'max';
-  const operand = { op: 'const', type, value: 0 } as const;
+  const operand = { op: 'scalar', type, param: 0 } as const; // only its type matters: the value is passed beside it
   const expression = { op: 'alu', alu, type, args: [operand, operand] } as const;
   return shape === 'vector' ? vectorAlu(code, expression, [current, value], false) : scalarAlu(code, expression, [current, value]);
 }

@@ -1,8 +1,10 @@
 /** How a graph is vectorised, and what one point then costs. */
-import type { IndexVariable, Phase } from '@tutti/core/backend';
+import type { IndexVariable } from '@tutti/core/backend';
 import { pointCost } from './cost.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, GraphPhase } from './graph.ts';
 import { Lens } from './lens.ts';
+import { mathCosts } from './math/index.ts';
+import { keepRowValues } from './row-cache.ts';
 import { phaseRoots, Schedule } from './schedule.ts';
 
 /** One phase as scalar or vector code: its lens, its order of evaluation, and how many copies run side by side. */
@@ -13,7 +15,7 @@ export interface Strand {
 }
 
 export interface PhasePlan {
-  readonly phase: Phase;
+  readonly phase: GraphPhase;
   readonly scalar: Strand;
   /** Absent where only scalar code is made. */
   readonly vector: Strand | undefined;
@@ -28,7 +30,7 @@ export interface Strategy {
   readonly plans: readonly PhasePlan[];
 }
 
-export function strand(graph: Graph, phase: Phase, vector: IndexVariable | undefined, copies: number): Strand {
+export function strand(graph: Graph, phase: GraphPhase, vector: IndexVariable | undefined, copies: number): Strand {
   const lens = new Lens(graph, phase, vector);
   return { lens, schedule: new Schedule(lens, phaseRoots(lens)), copies };
 }
@@ -39,48 +41,65 @@ export function scalarStrategy(graph: Graph): Strategy {
   return { over: 'loops', plans };
 }
 
-export function spaceStrategy(graph: Graph, copies: number): Strategy {
+/** `copies`: bodies side by side, the same for all phases. By default as many as suit the fullest phase. */
+export function spaceStrategy(graph: Graph, copies?: number): Strategy {
   const inner = graph.space.at(-1)!;
-  const plans = graph.phases.map((phase) => ({
+  const vectors = graph.phases.map((phase) => strand(graph, phase, inner, 1));
+  const width = copies ?? Math.min(...vectors.map(copiesFor));
+  const plans = graph.phases.map((phase, i) => ({
     phase,
     scalar: strand(graph, phase, undefined, 1),
-    vector: strand(graph, phase, inner, copies),
+    vector: { ...vectors[i]!, copies: width },
   }));
   return { over: 'space', plans };
 }
 
-export function loopStrategy(graph: Graph, copies: number): Strategy {
+export function loopStrategy(graph: Graph, copies?: number): Strategy {
   const plans = graph.phases.map((phase) => {
     const loop = phase.loops.at(-1);
     const sequential = phase.kind === 'map' && phase.order === 'sequential';
-    const vectorise = loop !== undefined && loop.extent >= 4 && !sequential;
-    return {
-      phase,
-      scalar: strand(graph, phase, undefined, 1),
-      vector: vectorise ? strand(graph, phase, loop, Math.max(1, Math.min(copies, loop.extent >> 2))) : undefined,
-    };
+    const scalar = strand(graph, phase, undefined, 1);
+    if (!loop || loop.extent < 4 || sequential) return { phase, scalar, vector: undefined };
+    const vector = strand(graph, phase, loop, 1);
+    const width = Math.max(1, Math.min(copies ?? copiesFor(vector), loop.extent >> 2));
+    return { phase, scalar, vector: { ...vector, copies: width } };
   });
   return { over: 'loops', plans };
 }
 
-/** Bodies side by side: as many as keep their values in the machine's 16 vector registers, and no more. */
-function copiesFor(graph: Graph, over: 'space' | 'loops'): number {
-  const single = over === 'space' ? spaceStrategy(graph, 1) : loopStrategy(graph, 1);
-  const work = Math.max(...single.plans.map(({ vector }) => (vector ? bodySize(vector) : 0)));
-  const accumulators = Math.max(...graph.phases.map((p) => (p.kind === 'reduce' ? p.accumulators.length : 0)));
-  const byWork = work <= 8 ? 4 : work <= 24 ? 2 : 1;
+/**
+ * Bodies side by side: as many as keep their values in the machine's 16 vector registers, and no more. A long body needs none:
+ * the processor looks far enough ahead to overlap iterations by itself.
+ */
+function copiesFor({ lens, schedule }: Strand): number {
+  const work = schedule.items.reduce((sum, item) => {
+    if (item.form !== 'vector' || item.depth !== lens.bodyDepth) return sum;
+    return sum + (item.expression.op === 'alu' && item.expression.alu in mathCosts ? 20 : 1);
+  }, 0);
+  const byWork = work <= 8 ? 4 : work <= 16 ? 2 : 1;
+  const accumulators = lens.phase.kind === 'reduce' ? lens.phase.accumulators.length : 0;
   return Math.max(1, Math.min(byWork, accumulators > 0 ? 8 >> Math.ceil(Math.log2(accumulators)) : 4));
 }
 
-/** Vector operations in the innermost body. */
-function bodySize({ lens, schedule }: Strand): number {
-  return schedule.items.filter((item) => item.form === 'vector' && item.depth === lens.bodyDepth).length;
+/** A graph (perhaps rewritten) with the way to run it. */
+export interface Choice {
+  readonly graph: Graph;
+  readonly strategy: Strategy;
+  /** Nanoseconds for one point. */
+  readonly cost: number;
+  readonly scratchBytes: number;
 }
 
-export function chooseStrategy(graph: Graph): { strategy: Strategy; cost: number } {
+export function chooseStrategy(graph: Graph): Choice {
   const innermost = graph.space.at(-1)!.extent;
-  const candidates = [loopStrategy(graph, copiesFor(graph, 'loops'))];
-  if (innermost >= 4) candidates.push(spaceStrategy(graph, copiesFor(graph, 'space')));
-  const rated = candidates.map((strategy) => ({ strategy, cost: pointCost(strategy, innermost) }));
-  return rated.reduce((best, next) => (next.cost < best.cost ? next : best));
+  const candidates: Choice[] = [];
+  const consider = (of: Graph, over: 'space' | 'loops', scratchBytes: number): void => {
+    const strategy = over === 'space' ? spaceStrategy(of) : loopStrategy(of);
+    candidates.push({ graph: of, strategy, cost: pointCost(strategy, innermost), scratchBytes });
+  };
+  consider(graph, 'loops', 0);
+  if (innermost >= 4) consider(graph, 'space', 0);
+  const keeping = keepRowValues(graph);
+  if (keeping) consider(keeping.graph, 'loops', keeping.bytes);
+  return candidates.reduce((best, next) => (next.cost < best.cost ? next : best));
 }

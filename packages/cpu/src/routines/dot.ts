@@ -3,11 +3,13 @@ import type { DotAnchor } from '@tutti/core/backend';
 import type { WasmProgram } from '../program.ts';
 import { product } from './emit.ts';
 import { zeroProgram } from './finish.ts';
-import { gemmProgram, type Product } from './gemm.ts';
+import { gemmProgram } from './gemm.ts';
+import type { Product } from './gemm-plan.ts';
 import { innerProgram, isInner } from './inner.ts';
 
 export function dotRoutine(anchor: DotAnchor): WasmProgram | undefined {
-  if (anchor.type !== 'f32' || anchor.lhs.dtype !== 'float32' || anchor.rhs.dtype !== 'float32') return undefined;
+  if (anchor.type !== 'f32' || anchor.lhs.dtype !== 'float32' || anchor.rhs.dtype !== 'float32')
+    return undefined;
   const elements = product(anchor.batch) * anchor.m * anchor.n;
   if (elements === 0 || anchor.k === 0) return zeroProgram(anchor, elements);
   const simple = simplify(anchor);

@@ -24,7 +24,13 @@ export function addConstant(fn: FunctionBuilder, constant: number): void {
 }
 
 /** target = min(step, total - start): the size of a block that may be the last. */
-export function emitBlockSize(fn: FunctionBuilder, target: Local, start: Local, step: number, total: number): void {
+export function emitBlockSize(
+  fn: FunctionBuilder,
+  target: Local,
+  start: Local,
+  step: number,
+  total: number,
+): void {
   if (total % step === 0) {
     fn.i32(step).set(target);
     return;
@@ -67,13 +73,21 @@ export function advance(fn: FunctionBuilder, local: Local, by: number): void {
 }
 
 /** Stores the first `lanes` lanes of a vector, and touches nothing behind them. */
-export function emitStoreLanes(fn: FunctionBuilder, address: Local, vector: Local, lanes: number, offset = 0): void {
+export function emitStoreLanes(
+  fn: FunctionBuilder,
+  address: Local,
+  vector: Local,
+  lanes: number,
+  offset = 0,
+): void {
   if (lanes === 4) {
     fn.get(address).get(vector).store('v128.store', offset, 4);
     return;
   }
   if (lanes >= 2) fn.get(address).get(vector).storeLane('v128.store64_lane', 0, offset);
   if (lanes % 2 === 1) {
-    fn.get(address).get(vector).storeLane('v128.store32_lane', lanes - 1, offset + (lanes - 1) * 4);
+    fn.get(address)
+      .get(vector)
+      .storeLane('v128.store32_lane', lanes - 1, offset + (lanes - 1) * 4);
   }
 }

@@ -36,7 +36,15 @@ export function geometryOf(anchor: ConvAnchor): Geometry {
   const axis = (d: number): Axis => {
     const at = dims - 3 + d;
     if (at < 0) {
-      const one = { inSize: 1, outSize: 1, kernelSize: 1, stride: 1, padLow: 0, inputDilation: 1, kernelDilation: 1 };
+      const one = {
+        inSize: 1,
+        outSize: 1,
+        kernelSize: 1,
+        stride: 1,
+        padLow: 0,
+        inputDilation: 1,
+        kernelDilation: 1,
+      };
       return { ...one, lhs: 0, rhs: 0 };
     }
     return {
@@ -84,7 +92,10 @@ export interface AxisLayout {
 /** The layout for a runner with `count` positions `step` apart and the given shifts of the other side. */
 export function layoutAxis(step: number, count: number, shifts: readonly number[]): AxisLayout {
   const phases = [...new Set(shifts.map((shift) => shift % step))].sort((a, b) => a - b);
-  const placed = shifts.map((shift) => ({ phase: phases.indexOf(shift % step), index: Math.floor(shift / step) }));
+  const placed = shifts.map((shift) => ({
+    phase: phases.indexOf(shift % step),
+    index: Math.floor(shift / step),
+  }));
   return { step, phases, shifts: placed, length: count + Math.max(...placed.map((s) => s.index)) };
 }
 
@@ -95,7 +106,9 @@ export function phaseRun(axis: Axis, layout: AxisLayout, phase: number): PhaseRu
   let count = 0;
   const inputOf = (u: number): number => {
     const q = u * layout.step + phase - axis.padLow;
-    return q >= 0 && q % axis.inputDilation === 0 && q / axis.inputDilation < axis.inSize ? q / axis.inputDilation : -1;
+    return q >= 0 && q % axis.inputDilation === 0 && q / axis.inputDilation < axis.inSize
+      ? q / axis.inputDilation
+      : -1;
   };
   for (let u = 0; u < layout.length; u++) {
     if (inputOf(u) < 0) continue;

@@ -10,9 +10,27 @@
  */
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { addConstant, addScaled, ceilDiv, emitBlockSize, emitOffsets, product, roundUp, signatureOf } from './emit.ts';
-import { assemble, emitFinish, finishCost, flatScratch, flatStage, sumsFitResult, workspaceSlot } from './finish.ts';
-import { emitSumChunks, memoryBytes, type Product } from './gemm.ts';
+import { emitSumChunks } from './chunks.ts';
+import {
+  addConstant,
+  addScaled,
+  ceilDiv,
+  emitBlockSize,
+  emitOffsets,
+  product,
+  roundUp,
+  signatureOf,
+} from './emit.ts';
+import {
+  assemble,
+  emitFinish,
+  finishCost,
+  flatScratch,
+  flatStage,
+  sumsFitResult,
+  workspaceSlot,
+} from './finish.ts';
+import { memoryBytes, type Product } from './gemm-plan.ts';
 import { range } from './geometry.ts';
 import { emitTranspose4 } from './pack.ts';
 import { emitMultiplyAdd } from './tile.ts';
@@ -42,7 +60,8 @@ function planInner({ m, n, k, batch }: Product): Plan {
   const batches = product(batch);
   // Cycles for each four k of a tile; streaming the larger operand from memory costs 0.07 ns a byte.
   const tiles = ceilDiv(m, tileRows) * ceilDiv(n, tileColumns);
-  const multiply = (batches * tiles * ((k / 4) * (Math.max(4, (tileRows + tileColumns) / 2) + 0.5) + 25)) / 3.5;
+  const multiply =
+    (batches * tiles * ((k / 4) * (Math.max(4, (tileRows + tileColumns) / 2) + 0.5) + 25)) / 3.5;
   const bytes = (m + n) * k * 4;
   const time = Math.max(multiply, batches * bytes * (bytes > memoryBytes ? 0.07 : 0.02));
   const wanted = Math.min(32, Math.ceil(time / unitTime));
@@ -79,7 +98,15 @@ export function innerProgram(anchor: Product): WasmProgram {
     return assemble(anchor, [stage], { scratch, workspace: 0 }, variant);
   }
   const reduce = flatStage(anchor, elements, plan.chunks * 0.15, (fn, { args, target, first, count }) => {
-    emitSumChunks(fn, { args, target, first, count, slot: workspaceSlot(anchor), chunks: plan.chunks, elements });
+    emitSumChunks(fn, {
+      args,
+      target,
+      first,
+      count,
+      slot: workspaceSlot(anchor),
+      chunks: plan.chunks,
+      elements,
+    });
   });
   const memory = { scratch: flatScratch, workspace: plan.chunks * elements * 4 + 64 };
   return assemble(anchor, [stage, reduce], memory, variant);
@@ -93,24 +120,50 @@ function emitStage(fn: FunctionBuilder, module: ModuleBuilder, anchor: Product, 
   const inResult = chunks > 1 || sumsFitResult(anchor);
   const sumsRow = inResult ? n : plan.columns;
   const locals = range(16).map(() => fn.local('i32'));
-  const [flat, part, image, row, column, rows, columns, count] = locals as [Local, Local, Local, Local, Local, Local, Local, Local];
-  const [a, b, c, first, sums, i, j, pb] = locals.slice(8) as [Local, Local, Local, Local, Local, Local, Local, Local];
+  const [flat, part, image, row, column, rows, columns, count] = locals as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  const [a, b, c, first, sums, i, j, pb] = locals.slice(8) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
   const only = (index: number, scale: number): number[] => range(4).map((at) => (at === index ? scale : 0));
 
   fn.loopRange(begin, begin, end, 1, () => {
     fn.get(begin).set(flat);
     for (const local of [part, image, row, column]) fn.i32(0).set(local);
-    emitOffsets(fn, flat, [chunks, batches, ceilDiv(m, plan.rows), ceilDiv(n, plan.columns)], [
-      { target: part, strides: only(0, 1) },
-      { target: image, strides: only(1, 1) },
-      { target: row, strides: only(2, plan.rows) },
-      { target: column, strides: only(3, plan.columns) },
-    ]);
+    emitOffsets(
+      fn,
+      flat,
+      [chunks, batches, ceilDiv(m, plan.rows), ceilDiv(n, plan.columns)],
+      [
+        { target: part, strides: only(0, 1) },
+        { target: image, strides: only(1, 1) },
+        { target: row, strides: only(2, plan.rows) },
+        { target: column, strides: only(3, plan.columns) },
+      ],
+    );
     emitBlockSize(fn, rows, row, plan.rows, m);
     emitBlockSize(fn, columns, column, plan.columns, n);
     fn.get(part).i32(chunk).op('i32.mul').set(first);
     emitBlockSize(fn, count, first, chunk, k);
-    for (const [pointer, operand, stride, from] of [[a, lhs, lhs.row, row], [b, rhs, rhs.column, column]] as const) {
+    for (const [pointer, operand, stride, from] of [
+      [a, lhs, lhs.row, row],
+      [b, rhs, rhs.column, column],
+    ] as const) {
       fn.get(args).load('i32.load', operand.slot * 4);
       addConstant(fn, operand.offset * 4);
       addScaled(fn, from, stride * 4);
@@ -122,7 +175,9 @@ function emitStage(fn: FunctionBuilder, module: ModuleBuilder, anchor: Product, 
       { target: a, strides: lhs.batch.map((s) => s * 4) },
       { target: b, strides: rhs.batch.map((s) => s * 4) },
     ]);
-    fn.get(image).i32(m * n).op('i32.mul');
+    fn.get(image)
+      .i32(m * n)
+      .op('i32.mul');
     addScaled(fn, row, n);
     fn.get(column).op('i32.add').set(first);
     if (chunks > 1) {
@@ -139,13 +194,18 @@ function emitStage(fn: FunctionBuilder, module: ModuleBuilder, anchor: Product, 
     const across = (tileRows: number): void => {
       const tile = (tileColumns: number): void => {
         fn.get(a).get(pb).get(c).get(j).i32(4).op('i32.mul').op('i32.add').get(count);
-        fn.call(emitInnerTile(module, { tileRows, tileColumns, a: lhs.row * 4, b: rhs.column * 4, c: sumsRow * 4 }));
+        fn.call(
+          emitInnerTile(module, { tileRows, tileColumns, a: lhs.row * 4, b: rhs.column * 4, c: sumsRow * 4 }),
+        );
       };
       fn.get(b).set(pb).i32(0).set(j);
       fn.get(columns).i32(plan.tileColumns).op('i32.ge_s').if();
       const again = fn.loop();
       tile(plan.tileColumns);
-      fn.get(pb).i32(plan.tileColumns * rhs.column * 4).op('i32.add').set(pb);
+      fn.get(pb)
+        .i32(plan.tileColumns * rhs.column * 4)
+        .op('i32.add')
+        .set(pb);
       fn.get(j).i32(plan.tileColumns).op('i32.add').tee(j).i32(plan.tileColumns).op('i32.add');
       fn.get(columns).op('i32.le_s').brIf(again);
       fn.end().end();
@@ -159,8 +219,14 @@ function emitStage(fn: FunctionBuilder, module: ModuleBuilder, anchor: Product, 
     fn.get(rows).i32(plan.tileRows).op('i32.ge_s').if();
     const again = fn.loop();
     across(plan.tileRows);
-    fn.get(a).i32(plan.tileRows * lhs.row * 4).op('i32.add').set(a);
-    fn.get(c).i32(plan.tileRows * sumsRow * 4).op('i32.add').set(c);
+    fn.get(a)
+      .i32(plan.tileRows * lhs.row * 4)
+      .op('i32.add')
+      .set(a);
+    fn.get(c)
+      .i32(plan.tileRows * sumsRow * 4)
+      .op('i32.add')
+      .set(c);
     fn.get(i).i32(plan.tileRows).op('i32.add').tee(i).i32(plan.tileRows).op('i32.add');
     fn.get(rows).op('i32.le_s').brIf(again);
     fn.end().end();
@@ -172,7 +238,10 @@ function emitStage(fn: FunctionBuilder, module: ModuleBuilder, anchor: Product, 
     if (chunks === 1) {
       fn.loopRange(i, 0, rows, 1, () => {
         emitFinish(fn, module, anchor, { args, source: sums, begin: first, count: columns });
-        fn.get(sums).i32(sumsRow * 4).op('i32.add').set(sums);
+        fn.get(sums)
+          .i32(sumsRow * 4)
+          .op('i32.add')
+          .set(sums);
         fn.get(first).i32(n).op('i32.add').set(first);
       });
     }
@@ -200,7 +269,8 @@ function emitInnerTile(
       for (const [i, local] of left.entries()) load(a, i * spec.a, local);
       for (let j = 0; j < tileColumns; j++) {
         load(b, j * spec.b, right);
-        for (const [i, local] of left.entries()) emitMultiplyAdd(fn, local, right, sums[i * tileColumns + j]!);
+        for (const [i, local] of left.entries())
+          emitMultiplyAdd(fn, local, right, sums[i * tileColumns + j]!);
       }
     };
     fn.get(k).i32(4).op('i32.ge_s').if();
@@ -216,7 +286,12 @@ function emitInnerTile(
     fn.end();
     for (let i = 0; i < tileRows; i++) {
       for (let j = 0; j < tileColumns; j += 4) {
-        emitRowSums(fn, c, i * spec.c + j * 4, sums.slice(i * tileColumns + j, i * tileColumns + Math.min(j + 4, tileColumns)));
+        emitRowSums(
+          fn,
+          c,
+          i * spec.c + j * 4,
+          sums.slice(i * tileColumns + j, i * tileColumns + Math.min(j + 4, tileColumns)),
+        );
       }
     }
   });

@@ -33,7 +33,10 @@ export function emitPackColumns(
     if (spec.column === 4) {
       emitCountdown(fn, k, 1, () => {
         for (let j = 0; j < vectors; j++) {
-          fn.get(target).get(source).load('v128.load', j * 16, 4).store('v128.store', j * 16);
+          fn.get(target)
+            .get(source)
+            .load('v128.load', j * 16, 4)
+            .store('v128.store', j * 16);
         }
         advance(fn, source, spec.row);
         advance(fn, target, vectors * 16);
@@ -43,12 +46,16 @@ export function emitPackColumns(
       const vector = fn.local('v128');
       emitCountdown(fn, k, 1, () => {
         for (let j = 0; j < vectors; j++) {
-          fn.get(source).load('v128.load32_splat', j * 4 * spec.column).set(vector);
+          fn.get(source)
+            .load('v128.load32_splat', j * 4 * spec.column)
+            .set(vector);
           for (let lane = 1; lane < 4 && j * 4 + lane < spec.columns; lane++) {
             fn.get(source).get(vector);
             fn.loadLane('v128.load32_lane', lane, (j * 4 + lane) * spec.column).set(vector);
           }
-          fn.get(target).get(vector).store('v128.store', j * 16);
+          fn.get(target)
+            .get(vector)
+            .store('v128.store', j * 16);
         }
         advance(fn, source, spec.row);
         advance(fn, target, vectors * 16);
@@ -76,7 +83,9 @@ function emitTransposed(
         return row;
       });
       for (const [i, out] of emitTranspose4(fn, rows).entries()) {
-        fn.get(target).get(out).store('v128.store', (i * vectors + j) * 16);
+        fn.get(target)
+          .get(out)
+          .store('v128.store', (i * vectors + j) * 16);
       }
     }
     advance(fn, source, 16);
@@ -122,7 +131,12 @@ export function emitPackRows(
   return module.helper(`pack rows ${JSON.stringify(spec)}`, signatureOf(4), (fn) => {
     const [source, target, k, m] = fn.params as readonly [Local, Local, Local, Local];
     const [from, count, spacing] = [fn.local('i32'), fn.local('i32'), fn.local('i32')];
-    fn.get(k).i32(spec.rows * 4).op('i32.mul').i32(panelGap).op('i32.add').set(spacing);
+    fn.get(k)
+      .i32(spec.rows * 4)
+      .op('i32.mul')
+      .i32(panelGap)
+      .op('i32.add')
+      .set(spacing);
     const group = spec.row === 4 ? Math.max(1, Math.floor(16 / spec.rows)) : 1;
     const targets = Array.from({ length: group }, () => fn.local('i32'));
     /** Packs `panels` panels of `rows` rows from the place reached, and moves on. */
@@ -138,11 +152,17 @@ export function emitPackRows(
           if (spec.row === 4) {
             // Whole vectors: what runs over is overwritten by the next k.
             for (let i = 0; i < rows; i += 4) {
-              fn.get(to).get(from).load('v128.load', (first + i) * 4, 4).store('v128.store', i * 4, 4);
+              fn.get(to)
+                .get(from)
+                .load('v128.load', (first + i) * 4, 4)
+                .store('v128.store', i * 4, 4);
             }
           } else {
             for (let i = 0; i < rows; i++) {
-              fn.get(to).get(from).load('i32.load', (first + i) * spec.row).store('i32.store', i * 4);
+              fn.get(to)
+                .get(from)
+                .load('i32.load', (first + i) * spec.row)
+                .store('i32.store', i * 4);
             }
           }
           advance(fn, to, spec.rows * 4);

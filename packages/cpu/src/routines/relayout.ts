@@ -41,12 +41,24 @@ export function planRelayout(
 ): Relayout {
   const runs = xLayout.phases.map((phase) => phaseRun(axes.x, xLayout, phase));
   const leading = Math.min(...runs.map((run) => run.first));
-  const trailing = Math.min(...runs.map((run) => xLayout.length - run.first - (run.count - 1) * run.step - 1));
+  const trailing = Math.min(
+    ...runs.map((run) => xLayout.length - run.first - (run.count - 1) * run.step - 1),
+  );
   const shared = runs.some((run) => run.count === 0) ? 0 : Math.min(leading, trailing);
   const pitch = xLayout.length - shared;
   const regionBytes = (rows * pitch + shared + 4) * 4;
   const lines = roundUp(regionBytes * yLayout.phases.length * xLayout.phases.length, 64) / 64;
-  return { ...axes, yLayout, xLayout, rows, pitch, regionBytes, planeBytes: (lines | 1) * 64, channel, zTaps };
+  return {
+    ...axes,
+    yLayout,
+    xLayout,
+    rows,
+    pitch,
+    regionBytes,
+    planeBytes: (lines | 1) * 64,
+    channel,
+    zTaps,
+  };
 }
 
 /** Bytes from the start of a plane to where shifts (ty, tx) begin. */
@@ -64,7 +76,13 @@ export function shiftBytes(plan: Relayout, ty: number, tx: number): number {
 export function emitRelayout(module: ModuleBuilder, plan: Relayout): number {
   return module.helper(`relayout ${JSON.stringify(plan)}`, signatureOf(5), (fn) => {
     const [source, target, channels, row, depth] = fn.params as readonly [Local, Local, Local, Local, Local];
-    const [channel, tz, plane, pz, u] = [fn.local('i32'), fn.local('i32'), fn.local('i32'), fn.local('i32'), fn.local('i32')];
+    const [channel, tz, plane, pz, u] = [
+      fn.local('i32'),
+      fn.local('i32'),
+      fn.local('i32'),
+      fn.local('i32'),
+      fn.local('i32'),
+    ];
     const [q, from, to, exists] = [fn.local('i32'), fn.local('i32'), fn.local('i32'), fn.local('i32')];
     const { y, z } = plan;
     fn.loopRange(channel, 0, channels, 1, () => {
@@ -73,16 +91,31 @@ export function emitRelayout(module: ModuleBuilder, plan: Relayout): number {
         fn.i32(z.padLow).op('i32.sub').set(q);
         emitInside(fn, q, z, pz);
         fn.set(exists);
-        fn.get(source).get(pz).i32(z.lhs * 4).op('i32.mul').op('i32.add').set(plane);
+        fn.get(source)
+          .get(pz)
+          .i32(z.lhs * 4)
+          .op('i32.mul')
+          .op('i32.add')
+          .set(plane);
         for (const [ry, phase] of plan.yLayout.phases.entries()) {
           const firstRegion = ry * plan.xLayout.phases.length;
-          fn.get(target).i32(firstRegion * plan.regionBytes).op('i32.add').set(to);
+          fn.get(target)
+            .i32(firstRegion * plan.regionBytes)
+            .op('i32.add')
+            .set(to);
           fn.loopRange(u, 0, plan.rows, 1, () => {
             fn.get(row).get(u).op('i32.add').i32(plan.yLayout.step).op('i32.mul');
-            fn.i32(phase - y.padLow).op('i32.add').set(q);
+            fn.i32(phase - y.padLow)
+              .op('i32.add')
+              .set(q);
             emitInside(fn, q, y, from);
             fn.get(exists).op('i32.and').if();
-            fn.get(from).i32(y.lhs * 4).op('i32.mul').get(plane).op('i32.add').set(from);
+            fn.get(from)
+              .i32(y.lhs * 4)
+              .op('i32.mul')
+              .get(plane)
+              .op('i32.add')
+              .set(from);
             for (const [rx, xPhase] of plan.xLayout.phases.entries()) {
               emitRow(fn, plan, phaseRun(plan.x, plan.xLayout, xPhase), from, to, rx * plan.regionBytes);
             }
@@ -142,19 +175,31 @@ function emitVectors(
 function emitZeros(fn: FunctionBuilder, to: Local, at: number, elements: number): void {
   if (elements <= 0) return;
   emitVectors(fn, elements, [to], ([target], offset) => {
-    fn.get(target!).f32x4(0).store('v128.store', at + offset, 4);
+    fn.get(target!)
+      .f32x4(0)
+      .store('v128.store', at + offset, 4);
   });
 }
 
 /** One row of one phase: zeros, input, zeros. */
-function emitRow(fn: FunctionBuilder, plan: Relayout, run: PhaseRun, from: Local, to: Local, at: number): void {
+function emitRow(
+  fn: FunctionBuilder,
+  plan: Relayout,
+  run: PhaseRun,
+  from: Local,
+  to: Local,
+  at: number,
+): void {
   const hop = run.by * plan.x.lhs;
   const start = run.from * plan.x.lhs * 4;
   if (run.count > 0 && run.step === 1 && (hop === 1 || run.count === 1)) {
     emitZeros(fn, to, at, run.first);
     const target = at + run.first * 4;
     emitVectors(fn, run.count, [from, to], ([source, sink], offset) => {
-      fn.get(sink!).get(source!).load('v128.load', start + offset, 4).store('v128.store', target + offset, 4);
+      fn.get(sink!)
+        .get(source!)
+        .load('v128.load', start + offset, 4)
+        .store('v128.store', target + offset, 4);
     });
     emitZeros(fn, to, target + run.count * 4, plan.pitch - run.first - run.count);
     return;
@@ -166,7 +211,10 @@ function emitRow(fn: FunctionBuilder, plan: Relayout, run: PhaseRun, from: Local
   const [source, sink, left] = [fn.local('i32'), fn.local('i32'), fn.local('i32')];
   fn.get(from).set(source).get(to).set(sink).i32(run.count).set(left);
   const again = fn.loop();
-  fn.get(sink).get(source).load('i32.load', start).store('i32.store', at + run.first * 4);
+  fn.get(sink)
+    .get(source)
+    .load('i32.load', start)
+    .store('i32.store', at + run.first * 4);
   advance(fn, source, hop * 4);
   advance(fn, sink, run.step * 4);
   fn.get(left).i32(1).op('i32.sub').tee(left).brIf(again);

@@ -6,10 +6,12 @@
  * Operands are reached by constant strides, so that packed panels and matrices as they lie are the same thing to it, or
  * by a table of byte offsets, one for each k (convolutions: the offsets of input pixels).
  *
- * Tiles, measured on one thread of a Zen 5 at 3.5 GHz, whose limit for 128-bit FMA is 56 GFLOP/s: 3x3 54 to 56, 4x2 53,
- * 2x4 52; without relaxed_madd 3x3 40, 4x2 and 2x4 45. 3x4, 4x3, 5x2 and 6x2 (25 to 41) spill: the engine leaves 15
- * registers. Unrolling k makes each of them slower (it hoists all loads over the arithmetic, then spills); with one
- * step in the loop body the engine's own peeling does what is useful.
+ * Tiles, measured on one thread of a Zen 5 at 3.5 GHz, whose limit for 128-bit FMA is 56 GFLOP/s: 3x3 and 4x2 53 to 56,
+ * 2x4 52. 3x4, 4x3, 5x2 and 6x2 (25 to 41) spill: the engine leaves 15 registers. Without relaxed_madd 3x3 falls to 40
+ * for the same reason (products need a place), and 4x2 keeps 53 to 56, since this processor has separate adders.
+ * Holding each element of `a` four times in packed panels (a plain load in place of a splat) gains nothing. Unrolling k
+ * makes every tile slower: the engine hoists all loads over the arithmetic, then spills; with one step in the loop body
+ * its own peeling does what is useful.
  */
 import { features } from '../runtime/features.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
@@ -75,11 +77,11 @@ export interface SweepSpec {
   /** Columns of the panel that exist; lanes behind them are computed and not stored. */
   readonly columns: number;
   /**
-   * strided: a[i, k] is at a + i * row + k * step, and `splat` panels hold every element four times.
+   * strided: a[i, k] is at a + i * row + k * step.
    * gathered: a[i, k] is at base + rowTable[i] + kTable[k].
    */
   readonly a:
-    | { readonly kind: 'strided'; readonly row: number; readonly step: number; readonly splat: boolean }
+    | { readonly kind: 'strided'; readonly row: number; readonly step: number }
     | { readonly kind: 'gathered' };
   /** strided: b[k, j] is at b + k * step + 4 j. gathered: at b + kTable[k] + 4 j. */
   readonly b: { readonly kind: 'strided'; readonly step: number } | { readonly kind: 'gathered' };
@@ -105,7 +107,10 @@ export function emitSweep(module: ModuleBuilder, spec: SweepSpec): number {
     fn.get(left).i32(full).op('i32.ge_s').if();
     const again = fn.loop();
     emitTile(fn, spec, full);
-    fn.get(c).i32(full * spec.cRow).op('i32.add').set(c);
+    fn.get(c)
+      .i32(full * spec.cRow)
+      .op('i32.add')
+      .set(c);
     fn.get(left).i32(full).op('i32.sub').tee(left);
     fn.i32(full).op('i32.ge_s').brIf(again);
     fn.end().end();
@@ -120,7 +125,14 @@ export function emitSweep(module: ModuleBuilder, spec: SweepSpec): number {
 /** One tile of `rows` rows: the loop over k, and c. Moves `a` (or the row table) on to the next tile. */
 function emitTile(fn: FunctionBuilder, spec: SweepSpec, rows: number): void {
   const [a, aTile, b, c, k, , accumulate, table] = fn.params as readonly Local[] as readonly [
-    Local, Local, Local, Local, Local, Local, Local, Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
   ];
   const vectors = Math.ceil(spec.columns / 4);
   const sums = Array.from({ length: rows * vectors }, () => fn.local('v128'));
@@ -133,8 +145,16 @@ function emitTile(fn: FunctionBuilder, spec: SweepSpec, rows: number): void {
 
   for (const sum of sums) fn.f32x4(0).set(sum);
   if (spec.a.kind === 'gathered') {
-    for (const [i, p] of pa.entries()) fn.get(aTile).load('i32.load', i * 4).get(a).op('i32.add').set(p);
-    fn.get(aTile).i32(rows * 4).op('i32.add').set(aTile);
+    for (const [i, p] of pa.entries())
+      fn.get(aTile)
+        .load('i32.load', i * 4)
+        .get(a)
+        .op('i32.add')
+        .set(p);
+    fn.get(aTile)
+      .i32(rows * 4)
+      .op('i32.add')
+      .set(aTile);
   } else fn.get(a).set(pa[0]!);
   fn.get(b).set(pb);
   fn.get(table).set(pt);
@@ -175,7 +195,6 @@ function emitStep(
 ): void {
   const loadA = (i: number): void => {
     if (spec.a.kind === 'gathered') fn.get(pa[i]!).get(offset).op('i32.add').load('v128.load32_splat');
-    else if (spec.a.splat) fn.get(pa[0]!).load('v128.load', i * 16);
     else fn.get(pa[0]!).load('v128.load32_splat', i * spec.a.row);
   };
   const base = fn.local('i32');

@@ -28,16 +28,27 @@ export function emitPackWeights(
     fn.get(args).load('i32.load', 4);
     addConstant(fn, rhs.offset * 4);
     addScaled(fn, tile, rows * rhs.outer * 4);
-    fn.get(begin).i32(tiles).op('i32.div_u').i32(outChannels * rhs.outer * 4).op('i32.mul').op('i32.add').set(source);
+    fn.get(begin)
+      .i32(tiles)
+      .op('i32.div_u')
+      .i32(outChannels * rhs.outer * 4)
+      .op('i32.mul')
+      .op('i32.add')
+      .set(source);
     fn.get(args).load('i32.load', workspaceSlot(anchor));
     addScaled(fn, begin, rows * inChannels * geometry.taps * 4);
     fn.set(target);
     const pack = (count: number): void => {
-      fn.get(source).get(target).call(emitPackTile(module, anchor, geometry, rows, count));
+      fn.get(source)
+        .get(target)
+        .call(emitPackTile(module, anchor, geometry, rows, count));
     };
     if (edge === 0) pack(rows);
     else {
-      fn.get(tile).i32(tiles - 1).op('i32.eq').if();
+      fn.get(tile)
+        .i32(tiles - 1)
+        .op('i32.eq')
+        .if();
       pack(edge);
       fn.else();
       pack(rows);
@@ -54,7 +65,17 @@ function emitPackTile(
   count: number,
 ): number {
   const { inner, outer } = anchor.rhs;
-  const shape = [anchor.inChannels, inner, outer, z.kernelSize, z.rhs, y.kernelSize, y.rhs, x.kernelSize, x.rhs];
+  const shape = [
+    anchor.inChannels,
+    inner,
+    outer,
+    z.kernelSize,
+    z.rhs,
+    y.kernelSize,
+    y.rhs,
+    x.kernelSize,
+    x.rhs,
+  ];
   return module.helper(`pack weights ${shape.join(' ')} ${rows} ${count}`, signatureOf(2), (fn) => {
     const [source, target] = fn.params as readonly [Local, Local];
     const axes = [
@@ -67,17 +88,29 @@ function emitPackTile(
       const axis = axes[depth];
       if (!axis) {
         for (let r = 0; r < count; r++) {
-          fn.get(target).get(from).load('i32.load', r * outer * 4).store('i32.store', r * 4);
+          fn.get(target)
+            .get(from)
+            .load('i32.load', r * outer * 4)
+            .store('i32.store', r * 4);
         }
-        fn.get(target).i32(rows * 4).op('i32.add').set(target);
+        fn.get(target)
+          .i32(rows * 4)
+          .op('i32.add')
+          .set(target);
         return;
       }
-      if (axis.size === 1) return level(depth + 1, from);
+      if (axis.size === 1) {
+        level(depth + 1, from);
+        return;
+      }
       const [at, i] = [fn.local('i32'), fn.local('i32')];
       fn.get(from).set(at);
       fn.loopRange(i, 0, axis.size, 1, () => {
         level(depth + 1, at);
-        fn.get(at).i32(axis.stride * 4).op('i32.add').set(at);
+        fn.get(at)
+          .i32(axis.stride * 4)
+          .op('i32.add')
+          .set(at);
       });
     };
     level(0, source);

@@ -124,6 +124,8 @@ class Generator {
       let value = this.#value(type, variables, 3);
       if (type === 'f32' && op === 'sum') value = this.#small(variables, 31);
       if (type === 'f32' && op === 'prod') value = this.#b.alu('add', 'f32', this.#small(variables, 1), this.#b.const('f32', 1));
+      // Which zero max and min of -0 and 0 give is open.
+      if (type === 'f32' && (op === 'max' || op === 'min')) value = this.#b.alu('add', 'f32', value, this.#b.const('f32', 0));
       const position = this.#chance(0.7) ? this.#flat(loops) : this.#smallInt(variables, 63);
       const argument = op === 'argMax' || op === 'argMin';
       return { id, op, type, value, ...(argument ? { position } : {}) };

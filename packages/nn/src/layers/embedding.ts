@@ -1,12 +1,9 @@
 import {
   ArgumentError,
   arange,
-  cast,
   detach,
   embedding,
   eq,
-  mul,
-  ne,
   scope,
   type Tensor,
   unsqueeze,
@@ -65,7 +62,7 @@ export class Embedding extends Module {
 function withoutRow(weight: Tensor, row: number): Tensor {
   const result = scope(() => {
     const rows = arange(weight.shape[0]!, undefined, 1, { device: weight.device });
-    return mul(weight, cast(unsqueeze(ne(rows, row), -1), 'float32'));
+    return where(unsqueeze(eq(rows, row), -1), 0, weight);
   });
   weight.dispose();
   return result;

@@ -31,12 +31,7 @@ export interface BatchNormOptions extends LayerOptions {
   readonly trackRunningStats?: boolean;
 }
 
-/**
- * `y = (x - mean) / sqrt(variance + eps) * weight + bias`, for each channel (axis 1).
- *
- * In training the statistics are those of the batch, with the biased variance, and the running ones are updated:
- * `running = (1 - momentum) running + momentum * batch`, with the unbiased variance. In `eval()` the running ones are taken.
- */
+/** What the layers for inputs of different rank have in common; they say the formula. */
 abstract class BatchNorm extends Module {
   readonly weight: Variable | undefined;
   readonly bias: Variable | undefined;
@@ -133,14 +128,22 @@ const batchNormNames: Readonly<Record<string, string>> = {
   batchesTracked: 'num_batches_tracked',
 };
 
-/** Batch normalisation of images. Shape (N, C, H, W) -> the same. Formula: {@link BatchNorm}. */
+/**
+ * `y = (x - mean) / sqrt(variance + eps) * weight + bias` for each channel. Shape (N, C, H, W) -> the same; weight and bias (C).
+ *
+ * In training the statistics are those of the batch, with the biased variance, and the running ones are updated:
+ * `running = (1 - momentum) * running + momentum * batch`, with the unbiased variance. In `eval()` the running ones are taken.
+ *
+ * @throws ArgumentError for a momentum outside of [0, 1]; in `forward` ShapeError for another rank or number of channels, and
+ * in training for a single value per channel.
+ */
 export class BatchNorm2d extends BatchNorm {
   protected override get ranks(): readonly number[] {
     return [4];
   }
 }
 
-/** Batch normalisation of features. Shape (N, C) or (N, C, L) -> the same. Formula as for {@link BatchNorm2d}. */
+/** As {@link BatchNorm2d}, for shapes (N, C) and (N, C, L). */
 export class BatchNorm1d extends BatchNorm {
   protected override get ranks(): readonly number[] {
     return [2, 3];

@@ -1,0 +1,31 @@
+import type { Operands, Work } from '../work.ts';
+
+/** One library behind one face. Adapters import their library inside `open`, so that importing it can be timed. */
+export interface Adapter {
+  readonly name: string;
+  /** Imports the library and makes it ready to compute. */
+  open(): Promise<Session>;
+}
+
+export interface Session {
+  /** Version, instruction set and threads, in one line. */
+  readonly description: string;
+  /** Puts the operands on the device and compiles what can be; a string says why the library cannot do this work. */
+  prepare(work: Work, operands: Operands): Promise<Prepared | string>;
+}
+
+export interface Prepared {
+  /** Runs the work once. When it returns (or its promise resolves) the result exists on the device. */
+  run(): Promise<void> | void;
+  /** The result of a run, in the reference's layout. */
+  result(): Promise<Float32Array>;
+  /** Kernels that one run submits, where the library can tell. */
+  kernels?(): Promise<number>;
+}
+
+/** The three losses that are compared: those of a fresh model's first steps. */
+export async function losses(steps: number, step: () => Promise<number>): Promise<Float32Array> {
+  const values: number[] = [];
+  for (let i = 0; i < steps; i++) values.push(await step());
+  return Float32Array.from(values);
+}

@@ -1,0 +1,96 @@
+/** The table for people, and the file for programs. */
+import { cpus } from 'node:os';
+import { ours } from './adapters/index.ts';
+import type { CaseReport, Measurement } from './rounds.ts';
+import { pairedRatio } from './statistics.ts';
+import { bytesOf, flopsOf, type Work } from './work.ts';
+
+export interface Machine {
+  readonly processor: string;
+  readonly cores: number;
+  readonly node: string;
+  readonly platform: string;
+}
+
+export function machine(): Machine {
+  const processors = cpus();
+  return {
+    processor: processors[0]?.model ?? 'unknown processor',
+    cores: processors.length,
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+/** One line for each case and library. The ratio is how many times as long as ours a peer took. */
+export function tableRows(report: CaseReport): string[][] {
+  return Object.entries(report.measurements).map(([adapter, each], i) => {
+    const name = i === 0 ? report.name : '';
+    if (each.status !== 'measured') return [name, adapter, each.status, '', '', reasonOf(each)];
+    const kernels =
+      each.kernels === undefined ? '' : `${each.kernels} ${each.kernels === 1 ? 'kernel' : 'kernels'}`;
+    return [
+      name,
+      adapter,
+      `${format(each.median)} ms`,
+      rate(report.case.work, each.median),
+      ratio(report, adapter),
+      kernels,
+    ];
+  });
+}
+
+export const tableHead: readonly string[] = ['case', 'library', 'median', 'rate', `x ${ours}`, ''];
+
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = tableHead.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+function reasonOf(each: Measurement): string {
+  return 'reason' in each ? each.reason.split('\n')[0]! : '';
+}
+
+function rate(work: Work, milliseconds: number): string {
+  const flops = flopsOf(work);
+  if (flops !== undefined) return `${format(flops / milliseconds / 1e6)} GFLOP/s`;
+  const bytes = bytesOf(work);
+  if (bytes !== undefined) return `${format(bytes / milliseconds / 1e6)} GB/s`;
+  if (work.kind === 'replay') return `${format((1000 * milliseconds) / work.kernels)} us/kernel`;
+  return '';
+}
+
+function ratio({ measurements }: CaseReport, adapter: string): string {
+  const [own, each] = [measurements[ours], measurements[adapter]];
+  if (adapter === ours || own?.status !== 'measured' || each?.status !== 'measured') return '';
+  return `${pairedRatio(each.samples, own.samples).toFixed(2)}`;
+}
+
+function format(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+/** What `--json` holds: every sample of every round. */
+export function jsonReport(suite: string, reports: readonly CaseReport[], downloadBytes: number): string {
+  const cases = reports.map((report) => ({
+    name: report.name,
+    work: report.case.work,
+    flops: flopsOf(report.case.work),
+    bytes: bytesOf(report.case.work),
+    measurements: Object.fromEntries(
+      Object.entries(report.measurements).map(([adapter, each]) => {
+        const own = report.measurements[ours];
+        const both = own?.status === 'measured' && each.status === 'measured' && adapter !== ours;
+        return [adapter, both ? { ...each, ratio: pairedRatio(each.samples, own.samples) } : each];
+      }),
+    ),
+  }));
+  return `${JSON.stringify({ suite, machine: machine(), downloadBytes, cases }, null, 1)}\n`;
+}

@@ -1,0 +1,71 @@
+import { type ConformanceProgress, formatReport, runConformance } from '@tutti/conformance';
+import { Command, Option } from 'commander';
+import { ArgumentError } from 'tutti';
+import { checkWritable, writeAtomically } from '../files.ts';
+import { list, nonEmpty } from '../flags.ts';
+import { InterruptGuard } from '../interrupt.ts';
+
+interface ConformanceFlags {
+  readonly backend?: string[];
+  readonly filter?: string;
+  readonly json?: string;
+}
+
+/** `tutti conformance [--backend a,b] [--filter text] [--json FILE]` */
+export function conformanceCommand(): Command {
+  return new Command('conformance')
+    .description('run the conformance suite, and print what each backend can do and how exactly')
+    .addOption(
+      new Option(
+        '--backend <ids>',
+        'devices that must run, such as cpu,cuda:1 (default: all that are there)',
+      ).argParser(list),
+    )
+    .addOption(
+      new Option('--filter <text>', 'only operations and cases with this in their name').argParser(nonEmpty),
+    )
+    .addOption(new Option('--json <file>', 'write every result').argParser(nonEmpty))
+    .action(run);
+}
+
+async function run({ backend, filter, json }: ConformanceFlags): Promise<void> {
+  if (json) await checkWritable(json, '--json');
+  const line = statusLine(process.stderr);
+  const guard = new InterruptGuard(line.clear);
+  try {
+    const { report, exitCode } = await runConformance({
+      ...(backend ? { backends: backend } : {}),
+      ...(filter ? { filter } : {}),
+      onProgress: line.show,
+    });
+    line.clear();
+    if (report.results.length === 0) {
+      throw new ArgumentError(`--filter ${filter}: no operation has this in its name`, {
+        received: filter,
+        fix: 'without --filter the table lists all of them',
+      });
+    }
+    if (json) await guard.protect(() => writeAtomically(json, `${JSON.stringify(report)}\n`));
+    console.log(formatReport(report));
+    process.exitCode = exitCode;
+  } finally {
+    line.clear();
+    guard.release();
+  }
+}
+
+interface StatusLine {
+  readonly show: (progress: ConformanceProgress) => void;
+  readonly clear: () => void;
+}
+
+/** One line that is written over and over, where there is a terminal. */
+function statusLine(stream: NodeJS.WriteStream): StatusLine {
+  const write = (text: string): void => {
+    if (stream.isTTY) stream.write(`\r\u001b[K${text}`);
+  };
+  return {
+    show: (progress) => write(`${progress.done + 1}/${progress.total}  ${progress.case}`),
+    clear: () => write(''),
+  };
+}

@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder, tutti } from './support.ts';
+
+describe('tutti conformance', () => {
+  it('prints a table and writes every result', async () => {
+    const file = join(temporaryFolder(), 'out.json');
+    const { code, stdout, stderr } = await tutti([
+      'conformance',
+      ...['--backend', 'cpu', '--filter', 'transpose', '--json', file],
+    ]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^cpu: [1-9]\d* passed, 0 failed, 0 unsupported, 0 not run$/m);
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    expect(Object.keys(report)).toEqual(['devices', 'results', 'summary']);
+    expect(report.summary.cpu).toMatchObject({ fail: 0, notRun: 0 });
+  });
+
+  it('fails when a backend that was asked for did not run', async () => {
+    const { code, stdout } = await tutti(['conformance', '--backend', 'cpu,cuda', '--filter', 'transpose']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('cuda did not run: the package @tutti/cuda is not installed');
+    expect(stdout).toMatch(/^cuda: 0 passed, 0 failed, 0 unsupported, [1-9]\d* not run$/m);
+  });
+
+  it('a filter that fits nothing is an error', async () => {
+    const { code, stderr } = await tutti(['conformance', '--backend', 'cpu', '--filter', 'glissando']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error \[TUTTI_ARGUMENT\]: --filter glissando: /);
+  });
+});

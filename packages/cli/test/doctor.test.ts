@@ -1,0 +1,119 @@
+import { defaultCapabilities } from '@tutti/core/backend';
+import type { KnownBackend } from 'tutti';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { examine, describe as text } from '../src/commands/doctor.ts';
+import { tutti } from './support.ts';
+
+const never = (): Promise<never> => Promise.reject(new RangeError('nothing is opened'));
+
+const strings: KnownBackend = {
+  name: 'strings',
+  package: '@tutti/strings',
+  runs: 'orchestras',
+  included: true,
+  factory: {
+    name: 'strings',
+    priority: 1,
+    probe: async () => ({
+      available: true,
+      devices: [
+        {
+          description: '14 violins',
+          emulated: false,
+          capabilities: { ...defaultCapabilities, timing: true },
+        },
+        {
+          description: 'a synthesizer',
+          emulated: true,
+          capabilities: { ...defaultCapabilities, storage: ['float32'], bytesPerBuffer: 3 * 2 ** 29 },
+        },
+      ],
+    }),
+    open: never,
+  },
+};
+
+const brass: KnownBackend = {
+  name: 'brass',
+  package: '@tutti/brass',
+  runs: 'bands',
+  included: false,
+  factory: {
+    name: 'brass',
+    priority: 2,
+    probe: async () => ({ available: false, reason: 'no valves were found', fix: 'oil them' }),
+    open: never,
+  },
+};
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe('examine', () => {
+  it('reports every known backend, available or not', async () => {
+    const { backends } = await examine([brass, strings]);
+    expect(backends).toMatchObject([
+      { name: 'brass', available: false, reason: 'no valves were found', fix: 'oil them' },
+      { name: 'strings', available: true, devices: [{ id: 'strings' }, { id: 'strings:1' }] },
+    ]);
+  });
+
+  it('names the automatic choice: the best available, or TUTTI_DEVICE', async () => {
+    vi.stubEnv('TUTTI_DEVICE', '');
+    expect((await examine([brass, strings])).automatic).toBe('strings');
+    expect((await examine([brass])).automatic).toBe(null);
+    vi.stubEnv('TUTTI_DEVICE', 'brass');
+    expect((await examine([brass, strings])).automatic).toBe('brass');
+  });
+});
+
+describe('the text', () => {
+  it('has devices with limits and dtypes, and reasons with what to do', async () => {
+    const lines = text(await examine([brass, strings])).split('\n');
+    const at = lines.findIndex((line) => line.startsWith('brass'));
+    expect(lines.slice(at)).toEqual([
+      'brass        not available: no valves were found',
+      '             for: bands',
+      '             fix: oil them',
+      '',
+      'strings      available: 14 violins',
+      '             dtypes: float32, float16, bfloat16, int32, uint32, uint8, bool',
+      '             limits: 8 buffers in a kernel, 128 MiB in a buffer',
+      '             can: row programs, several outputs of a kernel, scatter, times of kernels',
+      'strings:1    available: a synthesizer (emulated in software)',
+      '             dtypes: float32',
+      '             limits: 8 buffers in a kernel, 1.5 GiB in a buffer',
+      '             can: row programs, several outputs of a kernel, scatter',
+    ]);
+  });
+
+  it('has the version of Node, the threads, and what WebAssembly can do', async () => {
+    const head = text(await examine([strings])).split('\n');
+    expect(head[0]).toContain(`Node ${process.version}`);
+    expect(head[1]).toMatch(/^processor .*\d threads?$/);
+    expect(head[2]).toMatch(/^WebAssembly {2}SIMD, (no )?relaxed SIMD, shared memory$/);
+  });
+});
+
+describe('tutti doctor', () => {
+  it('knows cpu, webgpu, webgl and cuda', async () => {
+    const { code, stdout, stderr } = await tutti(['doctor']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^cpu +available: /m);
+    for (const name of ['cuda', 'webgpu', 'webgl']) {
+      expect(stdout).toMatch(new RegExp(`^${name} +(not )?available: `, 'm'));
+    }
+  });
+
+  it('--json is the same for programs', async () => {
+    const { stdout } = await tutti(['doctor', '--json']);
+    const report = JSON.parse(stdout);
+    expect(report.backends.map((each: { name: string }) => each.name)).toEqual([
+      'cuda',
+      'webgpu',
+      'webgl',
+      'cpu',
+    ]);
+    expect(report.machine.node).toBe(process.version);
+    expect(report.automatic).toBe('cpu');
+  });
+});

@@ -1,0 +1,219 @@
+/** Runs the cases against the oracle and the devices, and gathers the rows of the report. */
+import { devices as knownDevices, scope, setDefaultDevice } from '@tutti/core';
+import type { DeviceEntry } from '@tutti/core';
+import { type DType, defaultCapabilities } from '@tutti/core/backend';
+import type { OpCase, Sample } from '../cases/case.ts';
+import { cases } from '../cases/index.ts';
+import { checkGradient, checkSecondGradient } from '../check/derivative.ts';
+import { checkJudged, checkReference, type Expectation } from '../check/expectation.ts';
+import { fuzz } from '../fuzz/fuzz.ts';
+import { compare } from '../tolerance/compare.ts';
+import { backendModes, type BackendMode, backward, expect, forward, type Measured, type Outcome, runBatch } from './modes.ts';
+import { type ConformanceReport, type ConformanceResult, exitCode, type Mode, type ReportedDevice, summarise } from './report.ts';
+
+export interface ConformanceOptions {
+  /** Ids of the devices to run, for example `['cpu', 'cuda:1']`. Default: all that are available. */
+  readonly backends?: readonly string[];
+  /** Devices that must have run. Default: those named in `backends`. */
+  readonly required?: readonly string[];
+  /** Only cases whose name or operation contains this text. Default: all. */
+  readonly filter?: string;
+  /** Default: all. */
+  readonly modes?: readonly Mode[];
+  /** Random graphs for each device. Default 60. */
+  readonly randomGraphs?: number;
+  /** Of the random graphs. Default 1. */
+  readonly seed?: number;
+  /** Called before each case. */
+  readonly onProgress?: (progress: ConformanceProgress) => void;
+}
+
+export interface ConformanceProgress {
+  readonly case: string;
+  /** Position of the case, from 0, and how many there are. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** What came of a run. */
+export interface ConformanceRun {
+  readonly report: ConformanceReport;
+  /** 1 when anything failed or a required backend did not run; otherwise 0. */
+  readonly exitCode: 0 | 1;
+}
+
+const passed: Measured = { status: 'pass', maxRel: 0, maxUlp: 0 };
+const failed = (reason: string): Measured => ({ status: 'fail', maxRel: 0, maxUlp: 0, reason });
+
+/** One case in one dtype, with what the oracle says of its samples. */
+interface Prepared {
+  readonly opCase: OpCase;
+  readonly dtype: DType;
+  readonly samples: readonly Sample[];
+  readonly forward: readonly Expectation[];
+  /** Samples of which gradients are compared, with the oracle's. */
+  readonly gradient: readonly { readonly sample: Sample; readonly expectation: Expectation }[];
+}
+
+/** Runs a check of every sample; the first that objects makes the row fail. */
+function checkAll(samples: readonly Sample[], check: (sample: Sample, i: number) => string | undefined): Measured {
+  for (const [i, sample] of samples.entries()) {
+    try {
+      const objection = scope(() => check(sample, i));
+      if (objection !== undefined && objection !== 'skipped') return failed(`${sample.label}: ${objection}`);
+    } catch (error) {
+      return failed(`${sample.label}: ${error instanceof Error ? error.message.split('\n')[0] : error}`);
+    }
+  }
+  return passed;
+}
+
+const hasGradient = (sample: Sample): boolean => sample.inputs.some((input) => input.differentiable);
+
+function prepare(opCase: OpCase, dtype: DType, modes: readonly Mode[]): Prepared {
+  const samples = opCase.samples(dtype);
+  const wanted = modes.some((mode) => mode.includes('gradient')) && opCase.differentiable && dtype === 'float32';
+  return {
+    opCase,
+    dtype,
+    samples,
+    forward: samples.map((sample) => scope(() => expect(sample, forward))),
+    gradient: (wanted ? samples.filter(hasGradient) : []).map((sample) => ({ sample, expectation: scope(() => expect(sample, backward)) })),
+  };
+}
+
+/** The oracle against the formula of the case and against finite differences: what no backend is needed for. */
+function checkOracle({ opCase, dtype, samples, forward: expectations }: Prepared, modes: readonly Mode[]): ConformanceResult[] {
+  const row = (mode: Mode, measured: Measured): ConformanceResult => ({ case: opCase.name, op: opCase.op, dtype, backend: 'oracle', mode, ...measured });
+  const rows: ConformanceResult[] = [];
+  if (modes.includes('reference')) {
+    const check = (sample: Sample, i: number) =>
+      checkReference(sample, expectations[i]!, dtype) ?? checkJudged(sample, expectations[i]!.values);
+    rows.push(row('reference', checkAll(samples, check)));
+  }
+  if (!opCase.differentiable || dtype !== 'float32') return rows;
+  if (modes.includes('derivative')) rows.push(row('derivative', checkAll(samples, checkGradient)));
+  if (modes.includes('second derivative')) rows.push(row('second derivative', checkAll(samples.slice(0, 6), checkSecondGradient)));
+  return rows;
+}
+
+/** Compares what a device gave for a batch with what it should have given. */
+export function judge(samples: readonly Sample[], expectations: readonly Expectation[], outcomes: readonly Outcome[]): Measured {
+  let [maxRel, maxUlp] = [0, 0];
+  let reason: string | undefined;
+  for (const [i, sample] of samples.entries()) {
+    const outcome = outcomes[i]!;
+    if ('error' in outcome) {
+      reason ??= `${sample.label}: ${outcome.error}`;
+      continue;
+    }
+    const { values, alternatives } = expectations[i]!;
+    for (const [k, expected] of values.entries()) {
+      const comparison = compare(outcome.values[k]!, expected, alternatives[k]);
+      if (!comparison.ok) reason ??= `${sample.label}: ${values.length > 1 ? `result ${k}: ` : ''}${comparison.reason}`;
+      maxRel = Math.max(maxRel, comparison.maxRel);
+      maxUlp = Math.max(maxUlp, comparison.maxUlp);
+    }
+  }
+  return reason === undefined ? { status: 'pass', maxRel, maxUlp } : { status: 'fail', maxRel, maxUlp, reason };
+}
+
+const lacking = (storage: readonly DType[], dtypes: readonly (DType | undefined)[]): DType | undefined =>
+  dtypes.find((dtype): dtype is DType => dtype !== undefined && !storage.includes(dtype));
+
+async function runMode(prepared: Prepared, mode: BackendMode, storage: readonly DType[]): Promise<Measured | undefined> {
+  const gradient = mode === 'gradient' || mode === 'jit gradient';
+  const pairs = gradient
+    ? prepared.gradient
+    : prepared.samples.map((sample, i) => ({ sample, expectation: prepared.forward[i]! }));
+  if (pairs.length === 0) return undefined;
+  const missing = lacking(storage, [prepared.dtype]);
+  const able = pairs.filter(({ sample }) => !lacking(storage, [sample.result, ...sample.inputs.map((input) => input.dtype)]));
+  if (missing || able.length === 0) {
+    return { status: 'unsupported', maxRel: 0, maxUlp: 0, reason: `the device does not store ${missing ?? 'a dtype of the case'}` };
+  }
+  const samples = able.map(({ sample }) => sample);
+  return judge(samples, able.map(({ expectation }) => expectation), await runBatch(samples, mode));
+}
+
+interface Participant {
+  readonly id: string;
+  readonly storage: readonly DType[];
+}
+
+/** The devices of a run: those asked for, or all that are there. */
+async function participants(options: ConformanceOptions): Promise<{ devices: ReportedDevice[]; able: Participant[] }> {
+  const known = await knownDevices();
+  const able: Participant[] = [];
+  const devices: ReportedDevice[] = [];
+  for (const id of options.backends ?? known.filter((entry) => entry.available).map((entry) => entry.id)) {
+    const entry = known.find((candidate) => candidate.id === id);
+    devices.push(reported(id, entry));
+    if (entry?.available) able.push({ id, storage: entry.info.capabilities.storage ?? defaultCapabilities.storage });
+  }
+  for (const id of options.required ?? []) {
+    if (!devices.some((device) => device.id === id)) devices.push(reported(id, known.find((candidate) => candidate.id === id), 'it was not asked to run'));
+  }
+  return { devices, able };
+}
+
+function reported(id: string, entry: DeviceEntry | undefined, otherwise = 'no such device is registered'): ReportedDevice {
+  if (!entry) return { id, available: false, description: otherwise };
+  if (!entry.available) return { id, available: false, description: `${entry.reason} (${entry.fix})` };
+  return { id, available: true, description: entry.info.description, emulated: entry.info.emulated };
+}
+
+const matches = (filter: string | undefined) => (opCase: OpCase): boolean =>
+  !filter || opCase.name.includes(filter) || opCase.op.includes(filter);
+
+const allModes: readonly Mode[] = ['reference', 'derivative', 'second derivative', ...backendModes, 'random'];
+
+/**
+ * Runs the suite: every case × dtype against the oracle, and on every device in every mode. It changes the default device
+ * and leaves the last one of the run in force.
+ *
+ * @example
+ * const { report, exitCode } = await runConformance({ backends: ['cpu'], filter: 'conv' });
+ * console.log(formatReport(report));
+ */
+export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceRun> {
+  const modes = options.modes ?? allModes;
+  const { devices, able } = await participants(options);
+  const chosen = cases.filter(matches(options.filter));
+  const results: ConformanceResult[] = [];
+  for (const [done, opCase] of chosen.entries()) {
+    options.onProgress?.({ case: opCase.name, done, total: chosen.length });
+    for (const dtype of opCase.dtypes) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
+  }
+  if (modes.includes('random') && !options.filter) {
+    for (const { id, storage } of able) {
+      await setDefaultDevice(id);
+      results.push(...(await fuzz({ backend: id, storage, runs: options.randomGraphs ?? 60, seed: options.seed ?? 1 })));
+    }
+  }
+  const report: ConformanceReport = { devices, results, summary: summarise(results) };
+  return { report, exitCode: exitCode(report, options.required ?? options.backends ?? []) };
+}
+
+async function runCase(opCase: OpCase, dtype: DType, modes: readonly Mode[], able: readonly Participant[], devices: readonly ReportedDevice[]): Promise<ConformanceResult[]> {
+  const base = { case: opCase.name, op: opCase.op, dtype };
+  const results: ConformanceResult[] = devices
+    .filter((device) => !device.available)
+    .map(({ id, description }) => ({ ...base, backend: id, mode: 'eager', status: 'notRun', maxRel: 0, maxUlp: 0, reason: description }));
+  let prepared: Prepared;
+  try {
+    prepared = prepare(opCase, dtype, modes);
+  } catch (error) {
+    return [...results, { ...base, backend: 'oracle', mode: 'reference', ...failed(error instanceof Error ? error.message : String(error)) }];
+  }
+  results.push(...checkOracle(prepared, modes));
+  for (const { id, storage } of able) {
+    await setDefaultDevice(id);
+    for (const mode of backendModes) {
+      if (!modes.includes(mode)) continue;
+      const measured = await runMode(prepared, mode, storage);
+      if (measured) results.push({ ...base, backend: id, mode, ...measured });
+    }
+  }
+  return results;
+}

@@ -1,0 +1,3 @@
+export * from './compare.ts';
+export { errorRules } from './rules.ts';
+export type { ErrorRule } from './bounds.ts';
