@@ -20,7 +20,7 @@ export type Answer =
       readonly kernels?: number | undefined;
     }
   | { readonly status: 'unsupported'; readonly description: string; readonly reason: string }
-  | { readonly status: 'failed'; readonly reason: string };
+  | { readonly status: 'failed' | 'slow'; readonly reason: string };
 
 async function carryOut({ adapter: name, work, budget, wantResult }: Assignment): Promise<Answer> {
   const adapter = await adapters[name]!();
@@ -46,6 +46,9 @@ async function carryOut({ adapter: name, work, budget, wantResult }: Assignment)
 function send(answer: Answer): void {
   process.send!(answer, () => process.exit(0));
 }
+
+// Nobody waits for an answer any more.
+process.once('disconnect', () => process.exit(1));
 
 process.once('message', (assignment: Assignment) => {
   carryOut(assignment).then(send, (error: unknown) => {

@@ -26,7 +26,8 @@ export type Measurement =
       readonly median: number;
       readonly kernels?: number | undefined;
     }
-  | { readonly status: 'unsupported' | 'failed'; readonly reason: string }
+  /** `slow`: it did not end in the time that one process may take. */
+  | { readonly status: 'unsupported' | 'failed' | 'slow'; readonly reason: string }
   /** It computed something else than the others, or than the reference. */
   | { readonly status: 'wrong'; readonly reason: string };
 
@@ -68,8 +69,8 @@ function isDecided(answers: readonly Answer[], budget: Budget): boolean {
 }
 
 function summarize(answers: readonly Answer[]): Measurement {
-  const failed = answers.find((answer) => answer.status === 'failed');
-  if (failed) return failed;
+  const failed = answers.find((answer) => answer.status === 'failed' || answer.status === 'slow');
+  if (failed) return failed as Measurement;
   const samples: (readonly number[])[] = [];
   let kernels: number | undefined;
   let description = '';
@@ -119,7 +120,7 @@ function inFreshProcess(assignment: Assignment, timeout: number): Promise<Answer
       resolve(answer);
     };
     const timer = setTimeout(() => {
-      answered({ status: 'failed', reason: `not done after ${timeout / 1000} s` });
+      answered({ status: 'slow', reason: `not done after ${timeout / 1000} s` });
     }, timeout);
     child.stderr!.on('data', (chunk: Buffer) => {
       errors += chunk.toString();

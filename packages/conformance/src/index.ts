@@ -1,4 +1,5 @@
 export * from './cases/index.ts';
+export * from './faults/index.ts';
 export * from './oracle/index.ts';
 export { type ConformanceOptions, type ConformanceProgress, type ConformanceRun, runConformance } from './run/suite.ts';
 export * from './run/report.ts';

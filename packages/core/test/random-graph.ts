@@ -314,7 +314,8 @@ export class GraphGrower {
   #reduce(): void {
     const dtype = this.#differentiable ? 'float32' : this.#random.pick(['float32', 'float32', 'int32', 'uint32'] as const);
     const op = this.#random.pick(['reduceSum', 'reduceSum', 'reduceMax', 'reduceMin', 'reduceProd'] as const);
-    const { x, bound } = this.#numeric(this.#any(), dtype, op === 'reduceProd' ? 1 : exactBound / mostElements);
+    const entry = this.#numeric(this.#any(), dtype, exactBound / mostElements);
+    const { x, bound } = op === 'reduceProd' ? { x: apply('sign', [entry.x], {}), bound: 1 } : entry;
     const axes = x.shape.map((_, axis) => axis).filter(() => this.#random.chance(0.5));
     const empty = axes.some((axis) => x.shape[axis] === 0);
     if (empty && (op === 'reduceMax' || op === 'reduceMin')) return;

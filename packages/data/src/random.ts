@@ -25,18 +25,19 @@ export function threefry(key0: number, key1: number, counter0: number, counter1:
 
 /** A sequence of random numbers that is the same for the same key. */
 export class RandomStream {
-  readonly #key: readonly [number, number];
+  readonly #words: readonly number[];
+  #key: readonly [number, number] | undefined;
   #position = 0;
 
   /** The key is made of all of the words; only their low 32 bits count. */
   constructor(...words: readonly number[]) {
-    let key: [number, number] = [0, 0];
-    for (const [i, word] of words.entries()) key = threefry(key[0], key[1], word >>> 0, i);
-    this.#key = key;
+    this.#words = words;
   }
 
   /** Uniform in [0, 1), with 53 random bits. */
   next(): number {
+    // Made when it is first needed: the loader hands a stream to every sample, and most draw nothing.
+    this.#key ??= keyOf(this.#words);
     const [high, low] = threefry(this.#key[0], this.#key[1], this.#position++, 0);
     return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;
   }
@@ -45,6 +46,12 @@ export class RandomStream {
   integer(count: number): number {
     return Math.floor(this.next() * count);
   }
+}
+
+function keyOf(words: readonly number[]): [number, number] {
+  let key: [number, number] = [0, 0];
+  for (const [i, word] of words.entries()) key = threefry(key[0], key[1], word >>> 0, i);
+  return key;
 }
 
 /** The numbers 0 .. length - 1 in an order that the seed and the epoch fix (Fisher and Yates). */

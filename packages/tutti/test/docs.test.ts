@@ -54,7 +54,7 @@ beforeAll(() => {
     declaration: false,
     isolatedDeclarations: false,
     types: ['node'],
-    outDir: '.',
+    outDir: 'out',
     rootDir: '.',
   };
   const config = { extends: '../../../../tsconfig.base.json', compilerOptions, include: ['*.ts'] };
@@ -74,7 +74,7 @@ describe('examples', () => {
 
   it.each(examples)('$name runs and prints what it says', ({ file, prints }) => {
     const { TUTTI_DEVICE: _, ...env } = process.env;
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, `${file}.js`)], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'out', `${file}.js`)], {
       cwd: folder,
       env,
       encoding: 'utf8',

@@ -1,5 +1,5 @@
 /** Runs the cases against the oracle and the devices, and gathers the rows of the report. */
-import { devices as knownDevices, scope, setDefaultDevice } from '@tutti/core';
+import { Device, DeviceError, devices as knownDevices, replaceDefaultDevice, scope, setDefaultDevice } from '@tutti/core';
 import type { DeviceEntry } from '@tutti/core';
 import { type DType, defaultCapabilities } from '@tutti/core/backend';
 import type { OpCase, Sample } from '../cases/case.ts';
@@ -18,12 +18,16 @@ export interface ConformanceOptions {
   readonly required?: readonly string[];
   /** Only cases whose name or operation contains this text. Default: all. */
   readonly filter?: string;
+  /** The cases to run, for example one's own. Default: all of the suite. */
+  readonly cases?: readonly OpCase[];
   /** Default: all. */
   readonly modes?: readonly Mode[];
   /** Random graphs for each device. Default 60. */
   readonly randomGraphs?: number;
   /** Of the random graphs. Default 1. */
   readonly seed?: number;
+  /** Ends the run at the first failure. Default false. */
+  readonly stopAtFailure?: boolean;
   /** Called before each case. */
   readonly onProgress?: (progress: ConformanceProgress) => void;
 }
@@ -179,13 +183,15 @@ const allModes: readonly Mode[] = ['reference', 'derivative', 'second derivative
 export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceRun> {
   const modes = options.modes ?? allModes;
   const { devices, able } = await participants(options);
-  const chosen = cases.filter(matches(options.filter));
+  if (able.length === 0) useNoDevice();
+  const chosen = (options.cases ?? cases).filter(matches(options.filter));
   const results: ConformanceResult[] = [];
-  for (const [done, opCase] of chosen.entries()) {
-    options.onProgress?.({ case: opCase.name, done, total: chosen.length });
-    for (const dtype of opCase.dtypes) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
+  const done = (): boolean => options.stopAtFailure === true && results.some((result) => result.status === 'fail');
+  for (const [position, opCase] of chosen.entries()) {
+    options.onProgress?.({ case: opCase.name, done: position, total: chosen.length });
+    for (const dtype of opCase.dtypes) if (!done()) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
   }
-  if (modes.includes('random') && !options.filter) {
+  if (modes.includes('random') && !options.filter && !done()) {
     for (const { id, storage } of able) {
       await setDefaultDevice(id);
       results.push(...(await fuzz({ backend: id, storage, runs: options.randomGraphs ?? 60, seed: options.seed ?? 1 })));
@@ -193,6 +199,12 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
   }
   const report: ConformanceReport = { devices, results, summary: summarise(results) };
   return { report, exitCode: exitCode(report, options.required ?? options.backends ?? []) };
+}
+
+/** Lets graphs be built where nothing can run: all that the oracle needs. */
+function useNoDevice(): void {
+  const choose = () => Promise.reject(new DeviceError('no device takes part in this run'));
+  replaceDefaultDevice(new Device({ choose }));
 }
 
 async function runCase(opCase: OpCase, dtype: DType, modes: readonly Mode[], able: readonly Participant[], devices: readonly ReportedDevice[]): Promise<ConformanceResult[]> {

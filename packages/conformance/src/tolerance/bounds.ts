@@ -49,7 +49,8 @@ export function distance(a: number, b: number): number {
 export function spread(f: (x: number) => number, x: number, error: number): number {
   if (error === 0) return 0;
   const middle = f(x);
-  return Math.max(distance(f(x + error), middle), distance(f(x - error), middle));
+  const far = Math.max(distance(f(x + error), middle), distance(f(x - error), middle));
+  return middle === 0 ? Math.max(far, anySign) : far;
 }
 
 /**

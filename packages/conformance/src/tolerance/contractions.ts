@@ -28,14 +28,14 @@ class Sums {
 
   /**
    * Rounding relative to the magnitudes, and what underflow can cost each term. Where partial sums can overflow in one
-   * order and not in another, nothing is judged.
+   * order and not in another, nothing is judged. `none` is for a sum of no terms.
    */
-  bounds(values: Float64Array): Float64Array {
+  bounds(values: Float64Array, none = 0): Float64Array {
     const limit = overflowThreshold('float32');
     return values.map((value, i) => {
       const magnitude = this.magnitude[i]!;
       const propagated = this.propagated[i]!;
-      if (this.terms[i] === 0) return 0;
+      if (this.terms[i] === 0) return none;
       if (magnitude >= limit && !(Math.abs(value) >= limit)) return Infinity;
       if (!Number.isFinite(value)) return Number.isFinite(propagated) && magnitude < limit ? 0 : Infinity;
       return propagated + magnitude * sumGrowth(this.terms[i]!) + this.terms[i]! * 2 ** -126 + anySign;
@@ -58,7 +58,7 @@ const contractionErrors =
       const certain = errorX === 0 && errorY === 0;
       sums.add(out, x * y, certain ? 0 : Math.abs(x) * errorY + Math.abs(y) * errorX + errorX * errorY);
     });
-    return sums.bounds(values);
+    return sums.bounds(values, anySign); // padding may come in as 0 times a negative number
   };
 
 export const dotErrors: ErrorRule = contractionErrors(forEachDotTerm);

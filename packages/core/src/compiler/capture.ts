@@ -1,4 +1,4 @@
-import { InternalError } from '../backend/index.ts';
+import { TraceError } from '../backend/index.ts';
 import type { PrimitiveAttributes } from '../ops/primitives.ts';
 import type { DataCheck, GraphNode } from '../tensor/node.ts';
 import { attributeKey } from './op.ts';
@@ -14,6 +14,8 @@ export interface CapturedGraph {
   readonly scalarOf: ReadonlyMap<GraphNode, number>;
   readonly outputs: readonly GraphNode[];
   readonly checks: readonly DataCheck[];
+  /** The nodes that the checks belong to, in their order. */
+  readonly checked: readonly GraphNode[];
   /** Whether intermediate values that a later gradient may need are outputs too, where they are stored anyway. */
   readonly keep: boolean;
   /** Equal for graphs of equal structure. */
@@ -36,6 +38,7 @@ export function captureGraph(targets: readonly GraphNode[], options: CaptureOpti
   const nodes: GraphNode[] = [];
   const seen = new Set<GraphNode>();
   const checks: DataCheck[] = [];
+  const checked: GraphNode[] = [];
   const roots = [...targets];
   const stack: { node: GraphNode; next: number }[] = [];
   const push = (node: GraphNode): void => {
@@ -55,11 +58,12 @@ export function captureGraph(targets: readonly GraphNode[], options: CaptureOpti
       nodes.push(top.node);
       if (top.node.check && !options.isLeaf(top.node)) {
         checks.push(top.node.check);
+        checked.push(top.node);
         roots.push(top.node.check.flag);
       }
     }
   }
-  return { nodes, outputs: roots, checks, keep: options.keep, ...describe(nodes, roots, options) };
+  return { nodes, outputs: roots, checks, checked, keep: options.keep, ...describe(nodes, roots, options) };
 }
 
 type Description = Pick<CapturedGraph, 'leaves' | 'scalars' | 'scalarOf' | 'key'>;
@@ -77,13 +81,18 @@ function describe(nodes: readonly GraphNode[], outputs: readonly GraphNode[], op
       lines.push(`leaf ${node.dtype} ${node.shape.join('x')}`);
       continue;
     }
-    if (node.op === 'data') throw new InternalError('a leaf of the graph has no value');
+    if (node.op === 'data') {
+      throw new TraceError('a value that exists only while jit traces a function is used outside of it', {
+        op: 'jit',
+        fix: 'return the tensor from the traced function, and start variables that are made in it from values that do not depend on its arguments',
+      });
+    }
     if (node.op === 'const' && options.liftConstants) {
       const { value } = node.attributes as PrimitiveAttributes['const'];
       if (!isStructural(value) && node.dtype === 'float32') {
         scalarOf.set(node, scalars.length);
         lines.push(`scalar ${scalars.length}`);
-        scalars.push(value);
+        scalars.push(Math.fround(value));
         continue;
       }
     }

@@ -33,7 +33,8 @@ export class Group {
 
   /** The group with one more member, or undefined where its domain does not fit. */
   with(member: Op): Group | undefined {
-    const domain = joinDomains({ extents: this.domain, reduced: this.reduced }, domainOf(member), kindOf(member) === 'reduce');
+    const own = { extents: this.domain, reduced: this.reduced };
+    const domain = joinDomains(own, domainOf(member), kindOf(member) === 'reduce', this.members.some((op) => kindOf(op) === 'reduce'));
     return domain && new Group(this.id, this.kind, domain, [...this.members, member], this.inlines);
   }
 
@@ -75,12 +76,15 @@ export function domainOf(op: Op): Domain {
   return { extents: long.map((axis) => shape[axis]!), reduced: long.map((axis) => axes.includes(axis)) };
 }
 
-/** The domain that serves a group and a newcomer. */
-function joinDomains(group: Domain, member: Domain, memberReduces: boolean): Domain | undefined {
+/**
+ * The domain that serves a group and a newcomer. A reduction over axes of extent 1 reduces no dimension of the domain, and
+ * holds it to that all the same.
+ */
+function joinDomains(group: Domain, member: Domain, memberReduces: boolean, holdsReduction: boolean): Domain | undefined {
   const groupReduces = group.reduced.includes(true);
   if (memberReduces) {
     if (!sameShape(group.extents, member.extents)) return undefined;
-    if (!groupReduces) return member;
+    if (!holdsReduction) return member;
     return group.reduced.every((reduced, i) => reduced === member.reduced[i]) ? group : undefined;
   }
   if (sameShape(group.extents, member.extents)) return group;

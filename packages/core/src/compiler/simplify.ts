@@ -8,15 +8,15 @@ import { primitives } from '../ops/primitives.ts';
 import type { GraphNode } from '../tensor/node.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
-import { type Op, type OpAttributes, OpBuilder, type OpName, isOp } from './op.ts';
+import { type Op, type OpAttributes, OpBuilder, type OpName, elementsOf, isOp } from './op.ts';
 
 const isIdentity = (axes: readonly number[]): boolean => axes.every((axis, i) => axis === i);
 
 /** The value of a tensor all of whose elements are one known constant. */
 export function uniformValue(op: Op): number | undefined {
-  if (isOp(op, 'const')) return op.attributes.value;
-  if (op.op === 'expand' || op.op === 'reshape' || op.op === 'permute') return uniformValue(op.inputs[0]!);
-  return undefined;
+  let base = op;
+  while (base.op === 'expand' || base.op === 'reshape' || base.op === 'permute') base = base.inputs[0]!;
+  return isOp(base, 'const') ? base.attributes.value : undefined;
 }
 
 /** Folds only what IEEE defines to the last bit, so that folding can never be seen in a result. */
@@ -38,11 +38,15 @@ export class Simplifier {
   readonly builder: OpBuilder = new OpBuilder();
 
   make<P extends OpName>(op: P, inputs: readonly Op[], attributes: OpAttributes[P]): Op {
-    return this.#rewrite(op, inputs, attributes) ?? this.builder.make(op, inputs, attributes);
+    const made = this.#rewrite(op, inputs, attributes) ?? this.builder.make(op, inputs, attributes);
+    // No elements, no work: whatever it was computed from is not needed.
+    const isEmpty = elementsOf(made) === 0 && made.op !== 'input' && uniformValue(made) === undefined;
+    return isEmpty ? this.constant(0, made.dtype, made.shape) : made;
   }
 
   constant(value: number, dtype: DType, shape: Shape): Op {
-    const scalar = this.builder.make('const', [], { value, dtype });
+    // As the device holds it, so that folding computes with the same number.
+    const scalar = this.builder.make('const', [], { value: dtype === 'float32' ? Math.fround(value) : value, dtype });
     if (shape.length === 0) return scalar;
     const ones = this.make('reshape', [scalar], { shape: shape.map(() => 1) });
     return this.make('expand', [ones], { shape });
@@ -55,6 +59,10 @@ export class Simplifier {
   #rewrite(op: OpName, inputs: readonly Op[], attributes: OpAttributes[OpName]): Op | undefined {
     const [x, y] = inputs as [Op, Op];
     switch (op) {
+      case 'const': {
+        const { value, dtype } = attributes as OpAttributes['const'];
+        return this.constant(value, dtype, []);
+      }
       case 'reshape':
         return this.#reshape(x, (attributes as OpAttributes['reshape']).shape);
       case 'permute':
@@ -81,6 +89,11 @@ export class Simplifier {
       case 'reduceMax':
       case 'reduceMin':
         return this.#reduce(op, x, (attributes as OpAttributes['reduceSum']).axes);
+      case 'argMax':
+      case 'argMin': {
+        const { axis } = attributes as OpAttributes['argMax'];
+        return x.shape[axis] === 1 ? this.constant(0, 'int32', x.shape) : undefined;
+      }
       case 'dot':
       case 'conv':
         return this.#emptyAnchor(op, inputs, attributes);

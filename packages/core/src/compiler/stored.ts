@@ -44,7 +44,7 @@ export function requiredStores(order: readonly Op[], outputs: readonly Op[], fus
 /** What of an anchor's operand is stored: the value below its movement where strides can express that, else the operand. */
 function operandBase(operand: Op, stored: ReadonlySet<Op>): Op {
   let base = operand;
-  while (kindOf(base) === 'movement' && !stored.has(base)) base = base.inputs[0]!;
+  while ((kindOf(base) === 'movement' || base.op === 'barrier') && !stored.has(base)) base = base.inputs[0]!;
   const view = operandView(operand, operand.shape, (op) => op === base);
   return view ? base : operand;
 }

@@ -4,6 +4,18 @@ import { printPlan } from '../compiler/plan.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
 
+/** Buffers of these sizes: all of them, or none. @throws OutOfMemoryError */
+export function allocateAll(backend: Backend, sizes: readonly number[]): DeviceBuffer[] {
+  const buffers: DeviceBuffer[] = [];
+  try {
+    for (const bytes of sizes) buffers.push(backend.allocate(bytes));
+  } catch (error) {
+    for (const buffer of buffers) backend.free(buffer);
+    throw error;
+  }
+  return buffers;
+}
+
 /**
  * A plan with its intermediate buffers. Commands are made anew only where a buffer or scalar has changed since the last
  * run, so that a backend can keep what it prepared for them.
@@ -19,14 +31,18 @@ export class BoundPlan {
     this.#backend = backend;
   }
 
-  /** Resolves when all programs can be submitted; undefined where they can now. */
-  ready(): Promise<unknown> | undefined {
-    const waiting = this.plan.steps.flatMap((step) => (step.kind === 'run' && step.program.ready ? [step.program.ready] : []));
-    return waiting.length > 0 ? Promise.all(waiting) : undefined;
+  /** True when programs have to be waited for. */
+  get isPending(): boolean {
+    return this.plan.steps.some((step) => step.kind === 'run' && step.program.ready !== undefined);
+  }
+
+  /** Resolves when all programs can be submitted. */
+  async ready(): Promise<void> {
+    await Promise.all(this.plan.steps.map((step) => (step.kind === 'run' ? step.program.ready : undefined)));
   }
 
   run(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[], scalars: readonly number[]): Fence {
-    this.#temporaries ??= this.plan.temporaries.map((bytes) => this.#backend.allocate(bytes));
+    this.#temporaries ??= allocateAll(this.#backend, this.plan.temporaries);
     const bound = { input: inputs, output: outputs, temporary: this.#temporaries };
     const resolve = ({ kind, index }: Slot): DeviceBuffer => bound[kind][index]!;
     for (const [i, step] of this.plan.steps.entries()) {

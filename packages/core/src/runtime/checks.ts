@@ -1,55 +1,72 @@
 /** Conditions on data that were computed along with results, looked at when a result is read. */
 import type { Backend, DeviceBuffer, TuttiError } from '../backend/index.ts';
-import type { Verdict } from '../tensor/verdict.ts';
+import { Outcome, type Verdict } from '../tensor/verdict.ts';
 
 interface Outstanding {
   readonly flag: DeviceBuffer;
   readonly error: () => TuttiError;
-  readonly verdict: Verdict;
+  readonly outcome: Outcome;
+  /** Shared by all who wait for this flag. */
+  reading: Promise<void> | undefined;
 }
 
 /** So many may be waiting before they are read without being asked for. */
 const mostOutstanding = 256;
 
-/** The checks of one device that nobody has looked at yet, oldest first. */
+/** The checks of one device that nobody has looked at yet. */
 export class Checks {
-  #outstanding: Outstanding[] = [];
-  #verdicts: Verdict[] = [];
+  readonly #outstanding = new Set<Outstanding>();
   readonly #backend: Backend;
 
   constructor(backend: Backend) {
     this.#backend = backend;
   }
 
-  /** Takes ownership of the flags. */
-  add(checks: readonly { readonly flag: DeviceBuffer; readonly error: () => TuttiError }[], verdict: Verdict): void {
-    for (const check of checks) this.#outstanding.push({ ...check, verdict });
-    this.#verdicts.push(verdict);
-    if (this.#outstanding.length > mostOutstanding) void this.settle().catch(() => {}); // the reader of a result is told
+  /** Takes ownership of the flag. */
+  add(flag: DeviceBuffer, error: () => TuttiError): Outcome {
+    const outcome = new Outcome();
+    this.#outstanding.add({ flag, error, outcome, reading: undefined });
+    return outcome;
   }
 
-  #take(): { outstanding: Outstanding[]; verdicts: Verdict[] } {
-    const taken = { outstanding: this.#outstanding, verdicts: this.#verdicts };
-    this.#outstanding = [];
-    this.#verdicts = [];
-    return taken;
+  /** Looks at the flags when very many are waiting, so that a program that reads nothing does not collect them for ever. */
+  limit(): void {
+    if (this.#outstanding.size > mostOutstanding) this.settle().catch(() => {}); // the reader of a result is told
   }
 
-  #judge({ error, verdict, flag }: Outstanding, bytes: Uint8Array): void {
-    if (bytes[0] !== 0) verdict.error ??= error();
-    this.#backend.free(flag);
+  #judge({ outcome, error }: Outstanding, [flag]: Uint8Array): void {
+    if (outcome.known) return;
+    outcome.known = true;
+    if (flag !== 0) outcome.error = error();
   }
 
+  #forget(check: Outstanding): void {
+    if (this.#outstanding.delete(check)) this.#backend.free(check.flag);
+  }
+
+  async #read(check: Outstanding): Promise<void> {
+    this.#judge(check, await this.#backend.read(check.flag, 0, 1));
+    this.#forget(check);
+  }
+
+  /** Resolves when everything that is outstanding now is known. */
   async settle(): Promise<void> {
-    const { outstanding, verdicts } = this.#take();
-    const flags = await Promise.all(outstanding.map(({ flag }) => this.#backend.read(flag, 0, 1)));
-    for (const [i, check] of outstanding.entries()) this.#judge(check, flags[i]!);
-    for (const verdict of verdicts) verdict.settle();
+    await Promise.all([...this.#outstanding].map((check) => (check.reading ??= this.#read(check))));
   }
 
   settleSync(): void {
-    const { outstanding, verdicts } = this.#take();
-    for (const check of outstanding) this.#judge(check, this.#backend.readSync!(check.flag, 0, 1));
-    for (const verdict of verdicts) verdict.settle();
+    for (const check of this.#outstanding) {
+      this.#judge(check, this.#backend.readSync!(check.flag, 0, 1));
+      if (!check.reading) this.#forget(check); // else the buffer is still being read
+    }
   }
+}
+
+/** True when it takes a look at flags to know whether the data was good. */
+export const isOpen = (verdict: Verdict): boolean => verdict.some((outcome) => !outcome.known);
+
+/** @throws the error of the first condition that was found broken. */
+export function raise(verdict: Verdict | undefined): void {
+  const broken = verdict?.find((outcome) => outcome.error);
+  if (broken) throw broken.error!;
 }

@@ -1,12 +1,14 @@
 /** Runs pieces of the lazy graph: finds or builds their plan, binds it to buffers, submits it. */
-import { type Backend, type DeviceBuffer, InternalError, type TuttiError, dtypeInfo } from '../backend/index.ts';
+import { type Backend, type DeviceBuffer, InternalError, dtypeInfo } from '../backend/index.ts';
 import { type CapturedGraph, captureGraph } from '../compiler/capture.ts';
 import { type Plan, buildPlan, printPlan } from '../compiler/plan.ts';
+import { sourcesOf } from '../compiler/reach.ts';
 import { context } from '../tensor/context.ts';
 import type { GraphNode } from '../tensor/node.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { Verdict } from '../tensor/verdict.ts';
-import { BoundPlan } from './bound-plan.ts';
+import type { Variable } from '../tensor/tensor.ts';
+import { type Verdict, joinVerdicts } from '../tensor/verdict.ts';
+import { BoundPlan, allocateAll } from './bound-plan.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
 import { Checks } from './checks.ts';
@@ -32,7 +34,12 @@ export class Executor {
     const { host } = node;
     if (!host) throw new InternalError(`node ${node.id} (${node.op}) has no value`);
     const buffer = this.backend.allocate(host.byteLength);
-    this.backend.write(buffer, new Uint8Array(host.buffer, host.byteOffset, host.byteLength));
+    try {
+      this.backend.write(buffer, new Uint8Array(host.buffer, host.byteOffset, host.byteLength));
+    } catch (error) {
+      this.backend.free(buffer);
+      throw error;
+    }
     node.fulfil(buffer);
     return buffer;
   }
@@ -40,15 +47,14 @@ export class Executor {
   /** What has to be computed so that `targets` and all waiting variables have their values; undefined: nothing. */
   prepare(targets: readonly GraphNode[]): PreparedRun | undefined {
     const wanted = new Set(targets.filter((node) => !node.computed));
-    for (const variable of context.pending) {
-      const { stored } = variable;
-      if (!stored.device.isOpen || stored.device.backend !== this.backend) continue;
-      context.pending.delete(variable);
-      if (!stored.computed) wanted.add(stored);
+    const waiting = [...context.pending].filter(({ stored }) => stored.device.isOpen && stored.device.backend === this.backend);
+    for (const variable of waiting) {
+      if (variable.stored.computed) context.pending.delete(variable);
+      else wanted.add(variable.stored);
     }
     if (wanted.size === 0) return undefined;
     const graph = captureGraph([...wanted], { isLeaf: (node) => node.computed, liftConstants: true, keep: true });
-    return new PreparedRun(this, graph, this.#planFor(graph));
+    return new PreparedRun(this, graph, this.#planFor(graph), waiting);
   }
 
   #planFor(graph: CapturedGraph): Plan {
@@ -71,13 +77,17 @@ export class Executor {
     return plan;
   }
 
-  /** Registers data checks of a run: `flags` are buffers that the run wrote, owned by the checks from now on. */
-  verdictFor(inputs: readonly GraphNode[], checks: readonly { flag: DeviceBuffer; error: () => TuttiError }[]): Verdict | undefined {
-    const parents = [...new Set(inputs.map((node) => node.verdict).filter((verdict) => verdict !== undefined))];
-    if (parents.length === 0 && checks.length === 0) return undefined;
-    const verdict = new Verdict(parents);
-    this.checks.add(checks, verdict);
-    return verdict;
+  /**
+   * What each of `results` depends on: the conditions of the `inputs` that it was computed from, and those of the run's own
+   * checks. `flags` are buffers that the run wrote; they belong to the checks from now on.
+   */
+  verdicts(graph: CapturedGraph, inputs: readonly GraphNode[], flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
+    const doubtful = [...inputs.keys()].filter((i) => joinVerdicts([inputs[i]!.verdict]));
+    const below = sourcesOf(graph, [...doubtful.map((i) => graph.leaves[i]!), ...graph.checked], results);
+    const own = graph.checks.map((check, i): Verdict => [this.checks.add(flags[i]!, check.error)]);
+    this.checks.limit();
+    const verdicts = [...doubtful.map((i) => inputs[i]!.verdict), ...own];
+    return below.map((sources) => joinVerdicts(sources.map((source) => verdicts[source])));
   }
 }
 
@@ -86,45 +96,76 @@ export class PreparedRun {
   readonly #executor: Executor;
   readonly #graph: CapturedGraph;
   readonly #bound: BoundPlan;
+  readonly #waiting: readonly Variable[];
 
-  constructor(executor: Executor, graph: CapturedGraph, plan: Plan) {
+  /** `waiting` are variables whose new values are among the outputs. */
+  constructor(executor: Executor, graph: CapturedGraph, plan: Plan, waiting: readonly Variable[]) {
     this.#executor = executor;
     this.#graph = graph;
     this.#bound = new BoundPlan(plan, executor.backend);
+    this.#waiting = waiting;
     // The nodes may be let go by their owners while programs compile.
     for (const node of graph.nodes) node.retain();
   }
 
-  get ready(): Promise<unknown> | undefined {
+  get isPending(): boolean {
+    return this.#bound.isPending;
+  }
+
+  ready(): Promise<void> {
     return this.#bound.ready();
   }
 
-  /** Gives up: what was retained is let go. */
-  abandon(): void {
+  /** What was retained is let go. The last call to an instance, made for by `submit` itself. */
+  release(): void {
     for (const node of this.#graph.nodes) node.release();
   }
 
+  /** Submits the work and hands out its results. Whether it throws or not, the run is over. */
   submit(): Promise<void> {
+    try {
+      return this.#submit();
+    } finally {
+      this.release();
+    }
+  }
+
+  #submit(): Promise<void> {
     const { backend } = this.#executor;
-    const { nodes, leaves, outputs, checks, scalars } = this.#graph;
+    const { leaves, scalars } = this.#graph;
     const { plan } = this.#bound;
     const inputs = leaves.map((leaf) => this.#executor.bufferOf(leaf));
-    const buffers = plan.outputs.map(({ bytes }) => backend.allocate(bytes));
-    const { done } = this.#bound.run(inputs, buffers, scalars);
-    this.#bound.release();
-
-    const firstCheck = outputs.length - checks.length;
-    const flags = checks.map((check, i) => ({ flag: buffers[firstCheck + i]!, error: check.error }));
-    const verdict = this.#executor.verdictFor(leaves, flags);
-    const results = [...outputs.slice(0, firstCheck), ...plan.kept.map((position) => nodes[position]!)];
-    const resultBuffers = [...buffers.slice(0, firstCheck), ...buffers.slice(outputs.length)];
-    for (const [i, node] of results.entries()) {
-      node.verdict = verdict;
-      if (node.computed) backend.free(resultBuffers[i]!); // another run, prepared at the same time, was faster
-      else node.fulfil(resultBuffers[i]!);
+    const buffers = allocateAll(backend, plan.outputs.map(({ bytes }) => bytes));
+    let done: Promise<void>;
+    try {
+      done = this.#bound.run(inputs, buffers, scalars).done;
+    } catch (error) {
+      for (const buffer of buffers) backend.free(buffer);
+      throw error;
+    } finally {
+      this.#bound.release();
     }
-    this.abandon();
+    this.#deliver(buffers);
     return done;
+  }
+
+  #deliver(buffers: readonly DeviceBuffer[]): void {
+    const { nodes, leaves, outputs, checks } = this.#graph;
+    const firstCheck = outputs.length - checks.length;
+    const kept = this.#bound.plan.kept.map((position) => nodes[position]!);
+    const results = [...outputs.slice(0, firstCheck), ...kept];
+    const resultBuffers = [...buffers.slice(0, firstCheck), ...buffers.slice(outputs.length)];
+    const flags = buffers.slice(firstCheck, outputs.length);
+    const verdicts = this.#executor.verdicts(this.#graph, leaves, flags, results);
+    for (const [i, node] of results.entries()) {
+      if (node.computed) {
+        this.#executor.backend.free(resultBuffers[i]!); // another run, prepared at the same time, was faster
+        continue;
+      }
+      node.verdict = verdicts[i];
+      node.fulfil(resultBuffers[i]!);
+    }
+    for (const variable of this.#waiting) if (variable.disposed || variable.stored.computed) context.pending.delete(variable);
   }
 }
 

@@ -12,7 +12,8 @@ import type { Device } from '../tensor/device.ts';
 import type { GraphNode, HostArray } from '../tensor/node.ts';
 import { type Shape, formatShape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
-import { bytesOf, executorOf } from './executor.ts';
+import { isOpen, raise } from './checks.ts';
+import { type PreparedRun, bytesOf, executorOf } from './executor.ts';
 import { device as openDevice } from './registry.ts';
 
 /** Elements as they are read: 16-bit floats as float32, bool as 0 and 1. */
@@ -32,26 +33,34 @@ export async function realize(...tensors: Tensor[]): Promise<void> {
 
 /** @internal */
 export async function realizeNodes(nodes: readonly GraphNode[]): Promise<void> {
-  for (const node of nodes) if (!node.computed) await node.device.open();
-  for (const [device, group] of byDevice(nodes)) {
-    const run = executorOf(device.backend).prepare(group);
-    if (!run) continue;
-    try {
-      await run.ready;
-    } catch (error) {
-      run.abandon();
-      throw error;
+  for (const node of nodes) node.retain(); // their handles may be disposed while this waits
+  try {
+    for (const node of nodes) if (!node.computed) await node.device.open();
+    for (const [device, group] of byDevice(nodes)) {
+      const run = executorOf(device.backend).prepare(group);
+      if (run) await submitWhenReady(run);
     }
-    run.submit().catch(() => {}); // a failed device fails every later read with the same reason
+  } finally {
+    for (const node of nodes) node.release();
   }
+}
+
+async function submitWhenReady(run: PreparedRun): Promise<void> {
+  try {
+    if (run.isPending) await run.ready();
+  } catch (error) {
+    run.release();
+    throw error;
+  }
+  run.submit().catch(() => {}); // a failed device fails every later read with the same reason
 }
 
 function realizeNodesSync(nodes: readonly GraphNode[]): void {
   for (const [device, group] of byDevice(nodes)) {
     const run = executorOf(device.backend).prepare(group);
     if (!run) continue;
-    if (run.ready) {
-      run.abandon();
+    if (run.isPending) {
+      run.release();
       throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
         op: 'dataSync',
         received: device.id,
@@ -79,12 +88,10 @@ async function readNode(node: GraphNode): Promise<HostArray> {
     await realizeNodes([node]);
     if (node.host) return node.host.slice();
     const { backend } = node.device;
-    const { checks } = executorOf(backend);
-    const buffer = node.storage!;
-    if (node.verdict) await checks.settle();
-    const error = node.verdict?.error;
-    if (error) throw error;
-    return fromBytes(await backend.read(buffer, 0, bytesOf(node)), node.dtype);
+    const { verdict } = node;
+    if (verdict && isOpen(verdict)) await executorOf(backend).checks.settle();
+    raise(verdict);
+    return fromBytes(await backend.read(node.storage!, 0, bytesOf(node)), node.dtype);
   } finally {
     node.release();
   }
@@ -101,8 +108,9 @@ function readNodeSync(node: GraphNode): HostArray {
     });
   }
   realizeNodesSync([node]);
-  if (node.verdict) executorOf(backend).checks.settleSync();
-  if (node.verdict?.error) throw node.verdict.error;
+  const { verdict } = node;
+  if (verdict && isOpen(verdict)) executorOf(backend).checks.settleSync();
+  raise(verdict);
   return fromBytes(backend.readSync(node.storage!, 0, bytesOf(node)), node.dtype);
 }
 
@@ -197,9 +205,14 @@ Tensor.prototype.realize = async function realizeThis<T extends Tensor>(this: T)
 Tensor.prototype.to = async function to(this: Tensor, target: Device | string) {
   context.trace?.refuse('to()');
   const { node } = this;
-  const device = typeof target === 'string' ? await openDevice(target) : target;
-  await device.open();
-  return fromHost(await readNode(node), node.shape, node.dtype, device);
+  node.retain();
+  try {
+    const device = typeof target === 'string' ? await openDevice(target) : target;
+    await device.open();
+    return fromHost(await readNode(node), node.shape, node.dtype, device);
+  } finally {
+    node.release();
+  }
 };
 
 /** Waits until everything submitted to a device has run. @throws what the device failed with. */

@@ -12,8 +12,8 @@ import {
   type Expression,
   fromBfloat16Bits,
   fromFloat16Bits,
-  InternalError,
   type IndexVariable,
+  InternalError,
   type Kernel,
   type Phase,
   roundToBfloat16,
@@ -78,9 +78,17 @@ export function interpretKernel(
 
 type Point = Map<IndexVariable, number>;
 
-function forEachPoint(variables: readonly IndexVariable[], point: Point, visit: (point: Point) => void, depth = 0): void {
+function forEachPoint(
+  variables: readonly IndexVariable[],
+  point: Point,
+  visit: (point: Point) => void,
+  depth = 0,
+): void {
   const variable = variables[depth];
-  if (!variable) return visit(point);
+  if (!variable) {
+    visit(point);
+    return;
+  }
   for (let i = 0; i < variable.extent; i++) {
     point.set(variable, i);
     forEachPoint(variables, point, visit, depth + 1);
@@ -125,7 +133,11 @@ class Machine {
     const known = new Map<Expression, number>();
     const pending = stores
       .filter((store) => !store.guard || this.#value(store.guard, known) !== 0)
-      .map((store) => ({ store, index: this.#value(store.index, known), value: this.#value(store.value, known) }));
+      .map((store) => ({
+        store,
+        index: this.#value(store.index, known),
+        value: this.#value(store.value, known),
+      }));
     for (const { store, index, value } of pending) {
       const { dtype } = this.#kernel.buffers[store.buffer]!;
       const contents = this.#at(store.buffer, index);
@@ -144,7 +156,9 @@ class Machine {
     const { length } = this.#kernel.buffers[buffer]!;
     const contents = this.#buffers[buffer]!;
     if (!(index >= 0 && index < Math.min(length, contents.length)))
-      throw new InternalError(`${this.#kernel.name}: index ${index} of buffer ${buffer} is not in 0..${length - 1}`);
+      throw new InternalError(
+        `${this.#kernel.name}: index ${index} of buffer ${buffer} is not in 0..${length - 1}`,
+      );
     return contents;
   }
 
@@ -163,7 +177,8 @@ class Machine {
         return e.value;
       case 'index': {
         const value = this.#point.get(e.variable);
-        if (value === undefined) throw new InternalError(`${e.variable.name} is not a variable of this phase`);
+        if (value === undefined)
+          throw new InternalError(`${e.variable.name} is not a variable of this phase`);
         return value;
       }
       case 'scalar':
@@ -179,7 +194,10 @@ class Machine {
         return readElement(this.#kernel.buffers[e.buffer]!.dtype, this.#at(e.buffer, index), index);
       }
       case 'alu':
-        return evaluateAlu(e, e.args.map((arg) => this.#value(arg, known)));
+        return evaluateAlu(
+          e,
+          e.args.map((arg) => this.#value(arg, known)),
+        );
     }
   }
 }
@@ -190,8 +208,18 @@ interface State {
 }
 
 function start({ op, type }: Accumulator): State {
-  const lowest: Record<ScalarType, number> = { f32: Number.NEGATIVE_INFINITY, i32: -0x80000000, u32: 0, bool: 0 };
-  const highest: Record<ScalarType, number> = { f32: Number.POSITIVE_INFINITY, i32: 0x7fffffff, u32: 0xffffffff, bool: 1 };
+  const lowest: Record<ScalarType, number> = {
+    f32: Number.NEGATIVE_INFINITY,
+    i32: -0x80000000,
+    u32: 0,
+    bool: 0,
+  };
+  const highest: Record<ScalarType, number> = {
+    f32: Number.POSITIVE_INFINITY,
+    i32: 0x7fffffff,
+    u32: 0xffffffff,
+    bool: 1,
+  };
   const position = 0x7fffffff;
   if (op === 'sum' || op === 'prod') return { value: op === 'sum' ? 0 : 1, position };
   return { value: op === 'max' || op === 'argMax' ? lowest[type] : highest[type], position };
@@ -203,7 +231,8 @@ function accumulate({ op, type }: Accumulator, state: State, value: number, posi
       state.value = type === 'f32' ? state.value + value : wrap(type, state.value + value);
       break;
     case 'prod':
-      state.value = type === 'i32' || type === 'u32' ? wrap(type, Math.imul(state.value, value)) : state.value * value;
+      state.value =
+        type === 'i32' || type === 'u32' ? wrap(type, Math.imul(state.value, value)) : state.value * value;
       break;
     case 'max':
     case 'min':
@@ -229,7 +258,8 @@ function wrap(type: ScalarType, value: number): number {
 }
 
 /** Math.max and Math.min let NaN win, as the contract asks. */
-const extreme = (op: 'max' | 'min', a: number, b: number): number => (op === 'max' ? Math.max(a, b) : Math.min(a, b));
+const extreme = (op: 'max' | 'min', a: number, b: number): number =>
+  op === 'max' ? Math.max(a, b) : Math.min(a, b);
 
 const floatView = new Float32Array(1);
 const intView = new Int32Array(floatView.buffer);

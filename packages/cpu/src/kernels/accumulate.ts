@@ -215,5 +215,7 @@ function combine(code: Code, op: ReduceOp, type: ScalarType, shape: Shape, a: Em
   const alu = type === 'bool' ? logical : arithmetic;
   const placeholder = { op: 'scalar', type, param: 0 } as const; // only its type matters
   const expression = { op: 'alu', alu, type, args: [placeholder, placeholder] } as const;
-  return shape === 'vector' ? vectorAlu(code, expression, [a, b], false) : scalarAlu(code, expression, [a, b]);
+  return shape === 'vector'
+    ? vectorAlu(code, expression, [a, b], false)
+    : scalarAlu(code, expression, [a, b]);
 }

@@ -82,15 +82,27 @@ export class Code {
 
   /** `c[0] + x (c[1] + x (c[2] + ...))` on f32x4, lowest power first. */
   polynomial(x: Emit, coefficients: readonly number[]): Emit {
-    return this.#horner(coefficients, (c) => this.f32x4(c), (sum, c) => this.madd(sum, x, c));
+    return this.#horner(
+      coefficients,
+      (c) => this.f32x4(c),
+      (sum, c) => this.madd(sum, x, c),
+    );
   }
 
   /** As `polynomial`, on f64x2. */
   polynomial64(x: Emit, coefficients: readonly number[]): Emit {
-    return this.#horner(coefficients, (c) => this.f64x2(c), (sum, c) => this.madd64(sum, x, c));
+    return this.#horner(
+      coefficients,
+      (c) => this.f64x2(c),
+      (sum, c) => this.madd64(sum, x, c),
+    );
   }
 
-  #horner(coefficients: readonly number[], constant: (c: number) => Emit, step: (sum: Emit, c: Emit) => Emit): Emit {
+  #horner(
+    coefficients: readonly number[],
+    constant: (c: number) => Emit,
+    step: (sum: Emit, c: Emit) => Emit,
+  ): Emit {
     return coefficients.map(constant).reduceRight((sum, c) => step(sum, c));
   }
 

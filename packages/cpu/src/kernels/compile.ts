@@ -3,7 +3,8 @@ import { type Kernel, printKernel } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { emitBody } from './function.ts';
 import { type Graph, importKernel } from './graph.ts';
-import { type Choice, chooseStrategy, scalarStrategy, type Strategy } from './strategy.ts';
+import { type Choice, chooseStrategy, type Strategy, scalarStrategy } from './strategy.ts';
+import { tileTranspose } from './tile.ts';
 
 /** Nanoseconds of work below which a range is not worth its hand-off. */
 const leastRange = 4000;
@@ -11,11 +12,15 @@ const leastRange = 4000;
 const lineElements = 16;
 
 export function compileKernel(kernel: Kernel): WasmProgram {
-  return programOf(kernel, chooseStrategy(importKernel(kernel)));
+  const graph = importKernel(kernel);
+  return programOf(kernel, chooseStrategy(tileTranspose(graph) ?? graph));
 }
 
 /** As `compileKernel`, with a strategy that the caller chose. */
-export function compileWith(kernel: Kernel, strategyOf: (graph: Graph) => Strategy = scalarStrategy): WasmProgram {
+export function compileWith(
+  kernel: Kernel,
+  strategyOf: (graph: Graph) => Strategy = scalarStrategy,
+): WasmProgram {
   const graph = importKernel(kernel);
   return programOf(kernel, { graph, strategy: strategyOf(graph), cost: 1, scratchBytes: 0 });
 }
@@ -33,7 +38,8 @@ function programOf(kernel: Kernel, { graph, strategy, cost, scratchBytes }: Choi
   };
   return {
     name: kernel.name,
-    source: () => `${printKernel(kernel)}\n  ; ${describe(strategy)}, ${cost.toFixed(1)} ns for each of ${units} points`,
+    source: () =>
+      `${printKernel(kernel)}\n  ; ${describe(strategy)}, ${cost.toFixed(1)} ns for each of ${units} points`,
     stages: [stage],
     bufferCount: kernel.buffers.length,
     scalarCount: kernel.scalars.length,

@@ -4,16 +4,26 @@
  */
 import type { AluOp, Expression } from '@tutti/core/backend';
 import type { Lens } from './lens.ts';
-import { mathCosts, type MathName } from './math/index.ts';
+import { type MathName, mathCosts } from './math/index.ts';
 import { type Item, storesOf } from './schedule.ts';
 import type { PhasePlan, Strand, Strategy } from './strategy.ts';
+import { dividesFast } from './vector-alu.ts';
 
-const slowAlu: Partial<Record<AluOp, number>> = { div: 1, sqrt: 1, rsqrt: 2, max: 0.4, min: 0.4, idiv: 3, rem: 4, roundF16: 2 };
+const slowAlu: Partial<Record<AluOp, number>> = {
+  div: 1,
+  sqrt: 1,
+  rsqrt: 2,
+  max: 0.4,
+  min: 0.4,
+  idiv: 3,
+  rem: 4,
+  roundF16: 2,
+};
 
 function aluCost(e: Expression & { op: 'alu' }, vector: boolean): number {
   const math = mathCosts[e.alu as MathName];
   if (math !== undefined) return math; // a scalar goes through one lane of the same code
-  if (vector && (e.alu === 'idiv' || e.alu === 'rem')) return 8;
+  if (vector && (e.alu === 'idiv' || e.alu === 'rem')) return dividesFast(e) ? 1.2 : 8;
   return slowAlu[e.alu] ?? 0.12;
 }
 
@@ -27,7 +37,10 @@ function itemCost(lens: Lens, { expression, form }: Item): number {
       const access = lens.access(expression.buffer, expression.index);
       const guard = expression.guard ? 0.6 : 0;
       if (form === 'scalar') return 0.2 + guard;
-      return accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, expression.buffer)) + guard;
+      return (
+        accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, expression.buffer)) +
+        guard
+      );
     }
     default:
       return 0;
@@ -58,7 +71,8 @@ function bodyCost(strand: Strand): number {
   for (const store of storesOf(phase)) {
     const access = lens.access(store.buffer, store.index);
     if (!lens.vector) cost += 0.2;
-    else cost += accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, store.buffer));
+    else
+      cost += accessCost(access.kind, access.kind === 'walk' ? access.step : 0, bytesOf(lens, store.buffer));
   }
   return cost;
 }

@@ -57,9 +57,7 @@ export class GraphBuilder extends ExpressionBuilder {
     return expression.op === 'scalar' && expression.param < 0 ? -1 - expression.param : undefined;
   }
 
-  override alu(
-    ...[alu, type, ...args]: Parameters<ExpressionBuilder['alu']>
-  ): Expression {
+  override alu(...[alu, type, ...args]: Parameters<ExpressionBuilder['alu']>): Expression {
     const [a, b] = args as [Expression, Expression];
     if (type === 'i32' && b !== undefined && args.length === 2) {
       const left = a.op === 'const' ? a.value : undefined;
@@ -130,7 +128,11 @@ export class GraphBuilder extends ExpressionBuilder {
   #substitute(expression: Expression, variable: IndexVariable): Expression {
     if (expression.op === 'index') return expression.variable === variable ? this.int(0) : expression;
     if (expression.op !== 'alu') throw new InternalError(`a ${expression.op} is not affine`);
-    return this.alu(expression.alu, expression.type, ...expression.args.map((arg) => this.atZero(arg, variable)));
+    return this.alu(
+      expression.alu,
+      expression.type,
+      ...expression.args.map((arg) => this.atZero(arg, variable)),
+    );
   }
 
   /** The same expression with its operands mapped. */
@@ -142,7 +144,12 @@ export class GraphBuilder extends ExpressionBuilder {
 
   /** The byte address of an element, from an index. */
   elementAddress(place: number, dtype: DType, index: Expression): Expression {
-    return this.alu('add', 'i32', this.address(place), this.alu('mul', 'i32', index, this.int(dtypeInfo[dtype].bytes)));
+    return this.alu(
+      'add',
+      'i32',
+      this.address(place),
+      this.alu('mul', 'i32', index, this.int(dtypeInfo[dtype].bytes)),
+    );
   }
 }
 
@@ -260,7 +267,12 @@ export function importEpilogue(anchor: AnchorParts): Graph {
   const space = atLeastOne(anchor.space);
   const flat = space.reduce<Expression>(
     (index, variable) =>
-      builder.alu('add', 'i32', builder.alu('mul', 'i32', index, builder.int(variable.extent)), builder.index(variable)),
+      builder.alu(
+        'add',
+        'i32',
+        builder.alu('mul', 'i32', index, builder.int(variable.extent)),
+        builder.index(variable),
+      ),
     builder.int(0),
   );
   const source = anchor.buffers.length;
@@ -275,7 +287,9 @@ export function importEpilogue(anchor: AnchorParts): Graph {
     places: [...places(anchor), { dtype, from: 'source', constant: false }],
     scalars: anchor.scalars,
     space,
-    phases: [{ kind: 'map', loops: [], order: 'parallel', stores: [{ buffer: 2, index: flat, value, mode: 'set' }] }],
+    phases: [
+      { kind: 'map', loops: [], order: 'parallel', stores: [{ buffer: 2, index: flat, value, mode: 'set' }] },
+    ],
     builder,
   };
 }

@@ -77,7 +77,9 @@ export class Lens {
       case 'load': {
         // In a sequential map an earlier iteration may have stored to what this one loads.
         const pinned =
-          this.phase.kind === 'map' && this.phase.order === 'sequential' && !this.graph.places[e.buffer]!.constant;
+          this.phase.kind === 'map' &&
+          this.phase.order === 'sequential' &&
+          !this.graph.places[e.buffer]!.constant;
         return pinned ? this.bodyDepth : Math.max(this.depth(e.index), e.guard ? this.depth(e.guard) : 0);
       }
       case 'alu':
@@ -115,9 +117,11 @@ export class Lens {
     const { builder, places } = this.graph;
     const address = builder.elementAddress(place, places[place]!.dtype, index);
     const step = builder.stride(address, this.walk);
-    if (step === undefined) return this.vector ? { kind: 'lanes', addresses: address } : { kind: 'fixed', address };
+    if (step === undefined)
+      return this.vector ? { kind: 'lanes', addresses: address } : { kind: 'fixed', address };
     // An accumulator in an address is constant along the walk, and yet differs between lanes.
-    if (step === 0) return this.varies(address) ? { kind: 'lanes', addresses: address } : { kind: 'fixed', address };
+    if (step === 0)
+      return this.varies(address) ? { kind: 'lanes', addresses: address } : { kind: 'fixed', address };
     const base = builder.atZero(address, this.walk);
     if (this.varies(base)) return { kind: 'lanes', addresses: address };
     return { kind: 'walk', base, step };
@@ -147,10 +151,13 @@ export class Lens {
       case 'load':
         return this.#loadInputs(expression);
       case 'alu': {
-        if (form === 'scalar') return expression.args.map((arg): Use => ({ expression: arg, form: 'scalar' }));
+        if (form === 'scalar')
+          return expression.args.map((arg): Use => ({ expression: arg, form: 'scalar' }));
         if (expression.alu === 'shl' || expression.alu === 'shr') {
           const [value, amount] = expression.args as [Expression, Expression];
-          return this.varies(amount) ? expression.args.map((arg) => this.use(arg)) : [this.use(value), this.control(amount)];
+          return this.varies(amount)
+            ? expression.args.map((arg) => this.use(arg))
+            : [this.use(value), this.control(amount)];
         }
         return expression.args.map((arg) => this.use(arg));
       }

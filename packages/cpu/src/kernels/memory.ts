@@ -82,7 +82,10 @@ export function loadContiguous(code: Code, dtype: DType, spot: Spot): Emit {
     spot.address();
     if (bytes === 4) fn.load('v128.load', spot.offset, 4);
     else if (bytes === 2) fn.load('v128.load16x4_u', spot.offset, 2);
-    else fn.load('v128.load32_zero', spot.offset, 1).op('i16x8.extend_low_i8x16_u').op('i32x4.extend_low_i16x8_u');
+    else
+      fn.load('v128.load32_zero', spot.offset, 1)
+        .op('i16x8.extend_low_i8x16_u')
+        .op('i32x4.extend_low_i16x8_u');
   });
 }
 
@@ -97,7 +100,11 @@ function loadPairs(code: Code, spot: Spot): Emit {
   };
 }
 
-const loadLane: Readonly<Record<number, LoadLaneOp>> = { 1: 'v128.load8_lane', 2: 'v128.load16_lane', 4: 'v128.load32_lane' };
+const loadLane: Readonly<Record<number, LoadLaneOp>> = {
+  1: 'v128.load8_lane',
+  2: 'v128.load16_lane',
+  4: 'v128.load32_lane',
+};
 const storeLane: Readonly<Record<number, StoreLaneOp>> = {
   1: 'v128.store8_lane',
   2: 'v128.store16_lane',
@@ -105,7 +112,12 @@ const storeLane: Readonly<Record<number, StoreLaneOp>> = {
 };
 
 /** One element for each lane, from four spots. Lanes whose `only` is false stay zero and are not read. */
-export function loadLanes(code: Code, dtype: DType, spots: readonly Spot[], only?: (lane: number) => Emit): Emit {
+export function loadLanes(
+  code: Code,
+  dtype: DType,
+  spots: readonly Spot[],
+  only?: (lane: number) => Emit,
+): Emit {
   const { fn } = code;
   const { bytes } = dtypeInfo[dtype];
   return widen(code, dtype, () => {
@@ -117,7 +129,9 @@ export function loadLanes(code: Code, dtype: DType, spots: readonly Spot[], only
         fn.if();
       }
       spot.address();
-      fn.get(bits).loadLane(loadLane[bytes]!, lane * (4 / bytes), spot.offset).set(bits);
+      fn.get(bits)
+        .loadLane(loadLane[bytes]!, lane * (4 / bytes), spot.offset)
+        .set(bits);
       if (only) fn.end();
     }
     fn.get(bits);
@@ -168,7 +182,13 @@ export function storeContiguous(code: Code, dtype: DType, spot: Spot, value: Emi
 }
 
 /** Each lane to its own spot; lanes whose `only` is false are skipped. `value` is a cheap `Emit`. */
-export function storeLanes(code: Code, dtype: DType, spots: readonly Spot[], value: Emit, only?: (lane: number) => Emit): void {
+export function storeLanes(
+  code: Code,
+  dtype: DType,
+  spots: readonly Spot[],
+  value: Emit,
+  only?: (lane: number) => Emit,
+): void {
   const { fn } = code;
   const { bytes } = dtypeInfo[dtype];
   const bits = code.keep(narrow(code, dtype, value));

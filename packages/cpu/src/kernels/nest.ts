@@ -57,6 +57,8 @@ export class Nest {
       this.#points(outside, inner, end);
       return;
     }
+    // An empty range has no row to decode.
+    fn.get(begin).get(end).op('i32.lt_s').if();
     this.#decode(begin);
     const unit = fn.local('i32');
     const stop = fn.local('i32');
@@ -73,6 +75,7 @@ export class Nest {
     fn.i32(0).set(inner);
     this.#countUp();
     fn.get(unit).get(end).op('i32.lt_s').brIf(again).end();
+    fn.end();
   }
 
   #declare(variable: IndexVariable): Local {
@@ -129,7 +132,10 @@ export class Nest {
     const limit = fn.local('i32');
     const copies = this.#strategy.plans[0]!.vector!.copies;
     for (const width of copies > 1 ? [copies, 1] : [1]) {
-      fn.get(stop).i32(4 * width - 1).op('i32.sub').set(limit);
+      fn.get(stop)
+        .i32(4 * width - 1)
+        .op('i32.sub')
+        .set(limit);
       fn.loopRange(inner, inner, limit, 4 * width, () => this.#spacePoint(row, width));
     }
     fn.loopRange(inner, inner, stop, 1, () => this.#spacePoint(row, 0));
@@ -158,9 +164,14 @@ export class Nest {
     this.#settle([strand], point, 2);
     if (phase.kind === 'map') {
       const body = (environment: Environment) => this.#mapBody(phase, strand, environment);
-      if (phase.loops.length === 0) return body(point);
+      if (phase.loops.length === 0) {
+        body(point);
+        return;
+      }
       this.#outerLoops([strand], point, (environment) => {
-        this.#loop(phase.loops.at(-1)!, { from: 0, to: phase.loops.at(-1)!.extent, step: 1 }, () => body(environment));
+        this.#loop(phase.loops.at(-1)!, { from: 0, to: phase.loops.at(-1)!.extent, step: 1 }, () =>
+          body(environment),
+        );
       });
       return;
     }
@@ -225,11 +236,18 @@ export class Nest {
   }
 
   /** The loops of a phase around its innermost one. */
-  #outerLoops(strands: readonly Strand[], point: Environment, inside: (environment: Environment) => void): void {
+  #outerLoops(
+    strands: readonly Strand[],
+    point: Environment,
+    inside: (environment: Environment) => void,
+  ): void {
     const loops = strands[0]!.lens.phase.loops.slice(0, -1);
     const open = (level: number, outer: Environment): void => {
       const loop = loops[level];
-      if (!loop) return inside(outer);
+      if (!loop) {
+        inside(outer);
+        return;
+      }
       this.#loop(loop, { from: 0, to: loop.extent, step: 1 }, () => {
         const environment = new Environment(outer);
         this.#settle(strands, environment, 3 + level);
@@ -271,13 +289,17 @@ export class Nest {
     outer: Environment,
   ): void {
     const variable = phase.loops.at(-1);
-    if (!variable) return this.#reduceBody(phase, strand, totals, outer);
+    if (!variable) {
+      this.#reduceBody(phase, strand, totals, outer);
+      return;
+    }
     const steps = Math.ceil((bounds.to - bounds.from) / bounds.step);
     const passes = phase.loops.slice(0, -1).reduce((product, loop) => product * loop.extent, 1);
     const sums = phase.accumulators.some((a) => a.op === 'sum' && a.type === 'f32');
     const long = steps > 2 * blockLength;
     if (!sums || !(long || (steps >= 16 && passes * steps > 4 * blockLength))) {
-      return this.#loop(variable, bounds, () => this.#reduceBody(phase, strand, totals, outer));
+      this.#loop(variable, bounds, () => this.#reduceBody(phase, strand, totals, outer));
+      return;
     }
     const shape = strand.lens.vector ? 'vector' : 'scalar';
     const partial = this.#accumulations(phase, shape, strand.copies);
@@ -287,7 +309,10 @@ export class Nest {
       for (const [i, total] of totals.entries()) total.absorb(partial[i]!);
     };
     const body = () => this.#reduceBody(phase, strand, partial, outer);
-    if (!long) return block(() => this.#loop(variable, bounds, body));
+    if (!long) {
+      block(() => this.#loop(variable, bounds, body));
+      return;
+    }
     const fn = this.#fn;
     const start = fn.local('i32');
     const stop = fn.local('i32');

@@ -5,7 +5,7 @@
  * all code inside it. Vector code may run several *copies* of its body side by side, each four values of the vector
  * variable further on; what varies is kept for each copy.
  */
-import { type Expression, InternalError, type IndexVariable, type LoadExpression } from '@tutti/core/backend';
+import { type Expression, type IndexVariable, InternalError, type LoadExpression } from '@tutti/core/backend';
 import type { Local } from '../wasm/index.ts';
 import type { Code, Emit } from './code.ts';
 import type { Access, Form, Lens, Use } from './lens.ts';
@@ -89,7 +89,8 @@ export class Region {
     const { code } = this.frame;
     const { expression, form } = use;
     if (expression.op === 'const') return this.#constant(expression.type, expression.value, form);
-    if (form === 'splat') return splat(code, this.value({ expression, form: 'scalar' }, copy), expression.type);
+    if (form === 'splat')
+      return splat(code, this.value({ expression, form: 'scalar' }, copy), expression.type);
     switch (expression.op) {
       case 'scalar':
         return this.frame.parameter(expression.param);
@@ -126,20 +127,30 @@ export class Region {
     const scalar = this.#variable(variable);
     if (form === 'scalar') return scalar;
     const first = 4 * copy;
-    return code.op('i32x4.add', code.op('i32x4.splat', scalar), code.i32x4(first, first + 1, first + 2, first + 3));
+    return code.op(
+      'i32x4.add',
+      code.op('i32x4.splat', scalar),
+      code.i32x4(first, first + 1, first + 2, first + 3),
+    );
   }
 
   /** Address of the element that a copy's first lane (or scalar code) accesses. */
   spot(access: Access, copy: number): Spot {
     const { code } = this.frame;
     if (access.kind === 'lanes') throw new InternalError('lanes have no common address');
-    if (access.kind === 'fixed') return { address: this.value({ expression: access.address, form: 'scalar' }, copy), offset: 0 };
+    if (access.kind === 'fixed')
+      return { address: this.value({ expression: access.address, form: 'scalar' }, copy), offset: 0 };
     const variable = this.#variable(this.lens.walk);
     const { step } = access;
-    const distance = step > 0 && (step & (step - 1)) === 0
-      ? code.op('i32.shl', variable, code.i32(Math.log2(step)))
-      : code.op('i32.mul', variable, code.i32(step));
-    const address = code.op('i32.add', this.value({ expression: access.base, form: 'scalar' }, copy), distance);
+    const distance =
+      step > 0 && (step & (step - 1)) === 0
+        ? code.op('i32.shl', variable, code.i32(Math.log2(step)))
+        : code.op('i32.mul', variable, code.i32(step));
+    const address = code.op(
+      'i32.add',
+      this.value({ expression: access.base, form: 'scalar' }, copy),
+      distance,
+    );
     return this.lens.vector ? moved(code, { address, offset: 0 }, 4 * copy * step) : { address, offset: 0 };
   }
 
@@ -195,4 +206,3 @@ export class Region {
     };
   }
 }
-

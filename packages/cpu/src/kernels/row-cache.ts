@@ -4,9 +4,15 @@
  * The first phase stores the value to the thread's scratch memory as it goes, and the later ones load it. The row must fit the
  * first-level cache beside the row itself, and the value must cost more than the store and the load.
  */
-import { type Expression, type IndexVariable, type Store, operands, visitExpressions } from '@tutti/core/backend';
+import {
+  type Expression,
+  type IndexVariable,
+  operands,
+  type Store,
+  visitExpressions,
+} from '@tutti/core/backend';
 import type { Graph, GraphPhase } from './graph.ts';
-import { mathCosts, type MathName } from './math/index.ts';
+import { type MathName, mathCosts } from './math/index.ts';
 
 /** Elements of a row that are kept at most: 32 KiB of f32. */
 const longestRow = 8192;
@@ -38,7 +44,8 @@ export function keepRowValues(graph: Graph): { graph: Graph; bytes: number } | u
         phases[first] = { ...phases[first]!, keep: [...(phases[first]!.keep ?? []), keep] };
         const kept = graph.builder.load('f32', place, index);
         for (let k = later; k < phases.length; k++) {
-          if (phases[k]!.loops === loops && !isSequential(phases[k]!)) phases[k] = replaceIn(graph, phases[k]!, value, kept);
+          if (phases[k]!.loops === loops && !isSequential(phases[k]!))
+            phases[k] = replaceIn(graph, phases[k]!, new Map([[value, kept]]));
         }
       }
     }
@@ -50,7 +57,13 @@ const isSequential = (phase: GraphPhase): boolean => phase.kind === 'map' && pha
 
 const rowMajor = ({ builder }: Graph, loops: readonly IndexVariable[]): Expression =>
   loops.reduce<Expression>(
-    (index, loop) => builder.alu('add', 'i32', builder.alu('mul', 'i32', index, builder.int(loop.extent)), builder.index(loop)),
+    (index, loop) =>
+      builder.alu(
+        'add',
+        'i32',
+        builder.alu('mul', 'i32', index, builder.int(loop.extent)),
+        builder.index(loop),
+      ),
     builder.int(0),
   );
 
@@ -72,15 +85,21 @@ function repeated(first: GraphPhase, later: GraphPhase, loops: readonly IndexVar
   const search = (e: Expression): void => {
     if (seen.has(e)) return;
     seen.add(e);
-    if (known.has(e) && e.type === 'f32' && e.op === 'alu' && (costs.get(e) ?? 0) >= worthKeeping) found.push(e);
+    if (known.has(e) && e.type === 'f32' && e.op === 'alu' && (costs.get(e) ?? 0) >= worthKeeping)
+      found.push(e);
     else operands(e).forEach(search);
   };
   rootsOf(later).forEach(search);
   return found;
 }
 
-function replaceIn(graph: Graph, phase: GraphPhase, value: Expression, kept: Expression): GraphPhase {
-  const done = new Map<Expression, Expression>([[value, kept]]);
+/** The phase with expressions replaced, and what is built from them rebuilt. */
+export function replaceIn(
+  graph: Graph,
+  phase: GraphPhase,
+  replacements: ReadonlyMap<Expression, Expression>,
+): GraphPhase {
+  const done = new Map(replacements);
   const rebuild = (e: Expression): Expression => {
     let result = done.get(e);
     if (!result) {

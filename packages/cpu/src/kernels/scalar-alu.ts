@@ -72,7 +72,13 @@ const direct: Readonly<Record<ScalarType, Readonly<Record<string, PlainOp>>>> = 
 const vectorised = new Set(['exp', 'log', 'log1p', 'expm1', 'sin', 'cos', 'tanh', 'erf', 'pow']);
 
 /** A function that exists for vectors, on one lane: the same instructions, and so the same bits. */
-export function throughLane(code: Code, name: MathName, operands: readonly Emit[], from: ScalarType, to: ScalarType): Emit {
+export function throughLane(
+  code: Code,
+  name: MathName,
+  operands: readonly Emit[],
+  from: ScalarType,
+  to: ScalarType,
+): Emit {
   const splat = from === 'f32' ? 'f32x4.splat' : 'i32x4.splat';
   const result = vectorMath(code, name, ...operands.map((operand) => code.op(splat, operand)));
   return () => {
@@ -97,9 +103,21 @@ export function scalarAlu(code: Code, e: AluExpression, operands: readonly Emit[
       if (valueTypeOf(from) === valueTypeOf(e.type)) return a;
       return code.op(from === 'f32' ? 'i32.reinterpret_f32' : 'f32.reinterpret_i32', a);
     case 'roundF16':
-      return throughLane(code, 'fromFloat16', [throughLane(code, 'toFloat16', [a], 'f32', 'i32')], 'i32', 'f32');
+      return throughLane(
+        code,
+        'fromFloat16',
+        [throughLane(code, 'toFloat16', [a], 'f32', 'i32')],
+        'i32',
+        'f32',
+      );
     case 'roundBF16':
-      return throughLane(code, 'fromBfloat16', [throughLane(code, 'toBfloat16', [a], 'f32', 'i32')], 'i32', 'f32');
+      return throughLane(
+        code,
+        'fromBfloat16',
+        [throughLane(code, 'toBfloat16', [a], 'f32', 'i32')],
+        'i32',
+        'f32',
+      );
     case 'rsqrt':
       return code.op('f32.div', () => code.fn.f32(1), code.op('f32.sqrt', a));
     case 'neg':
@@ -124,7 +142,8 @@ export function scalarAlu(code: Code, e: AluExpression, operands: readonly Emit[
 
 function cast(code: Code, from: ScalarType, to: ScalarType, a: Emit): Emit {
   if (from === to) return a;
-  if (to === 'bool') return from === 'f32' ? code.op('f32.ne', a, () => code.fn.f32(0)) : code.op('i32.ne', a, code.i32(0));
+  if (to === 'bool')
+    return from === 'f32' ? code.op('f32.ne', a, () => code.fn.f32(0)) : code.op('i32.ne', a, code.i32(0));
   if (to === 'f32') return code.op(from === 'u32' ? 'f32.convert_i32_u' : 'f32.convert_i32_s', a);
   if (from === 'f32') return code.op(to === 'u32' ? 'i32.trunc_sat_f32_u' : 'i32.trunc_sat_f32_s', a);
   return a;

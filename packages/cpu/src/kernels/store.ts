@@ -6,8 +6,8 @@ import {
   loadContiguous,
   loadLanes,
   loadScalar,
-  scalarTypeOf,
   type Spot,
+  scalarTypeOf,
   storeContiguous,
   storeLanes,
   storeScalar,
@@ -57,18 +57,35 @@ export function emitStores(region: Region, stores: readonly Store[], copy: numbe
 }
 
 /** `current op value`, as the store's mode says. */
-function combined(code: Code, store: Store, dtype: DType, shape: 'scalar' | 'vector', current: Emit, value: Emit): Emit {
+function combined(
+  code: Code,
+  store: Store,
+  dtype: DType,
+  shape: 'scalar' | 'vector',
+  current: Emit,
+  value: Emit,
+): Emit {
   const type = scalarTypeOf(dtype);
   const alu = type === 'bool' ? 'or' : store.mode === 'add' ? 'add' : 'max';
   const operand = { op: 'scalar', type, param: 0 } as const; // only its type matters: the value is passed beside it
   const expression = { op: 'alu', alu, type, args: [operand, operand] } as const;
-  return shape === 'vector' ? vectorAlu(code, expression, [current, value], false) : scalarAlu(code, expression, [current, value]);
+  return shape === 'vector'
+    ? vectorAlu(code, expression, [current, value], false)
+    : scalarAlu(code, expression, [current, value]);
 }
 
 function writeScalar(code: Code, store: Store, dtype: DType, spot: Spot, value: Emit): void {
-  if (store.mode === 'set') return storeScalar(code, dtype, spot, value);
+  if (store.mode === 'set') {
+    storeScalar(code, dtype, spot, value);
+    return;
+  }
   const fixed = { address: code.keep(spot.address, 'i32'), offset: spot.offset };
-  storeScalar(code, dtype, fixed, combined(code, store, dtype, 'scalar', loadScalar(code, dtype, fixed), value));
+  storeScalar(
+    code,
+    dtype,
+    fixed,
+    combined(code, store, dtype, 'scalar', loadScalar(code, dtype, fixed), value),
+  );
 }
 
 interface VectorTarget {
@@ -83,11 +100,17 @@ interface VectorTarget {
 function writeVector(target: VectorTarget, value: Emit, mask?: Emit): void {
   const { code } = target.region.frame;
   const contiguous = target.access.kind === 'walk' && target.access.step === dtypeInfo[target.dtype].bytes;
-  if (!mask) return contiguous ? writeContiguous(target, value) : writeLanes(target, value);
+  if (!mask) {
+    (contiguous ? writeContiguous : writeLanes)(target, value);
+    return;
+  }
   const kept = code.keep(value);
   const lanes = code.keep(mask);
   const only = (lane: number) => extractLane(code, lanes, 'i32', lane);
-  if (!contiguous) return writeLanes(target, kept, only);
+  if (!contiguous) {
+    writeLanes(target, kept, only);
+    return;
+  }
   code.op('i32x4.all_true', lanes)();
   code.fn.if();
   writeContiguous(target, kept);
@@ -99,15 +122,29 @@ function writeVector(target: VectorTarget, value: Emit, mask?: Emit): void {
 function writeContiguous({ region, store, dtype, access, copy, spots }: VectorTarget, value: Emit): void {
   const { code } = region.frame;
   const spot = spots?.[0] ?? region.spot(access, copy);
-  if (store.mode === 'set') return storeContiguous(code, dtype, spot, value);
+  if (store.mode === 'set') {
+    storeContiguous(code, dtype, spot, value);
+    return;
+  }
   const fixed = { address: code.keep(spot.address, 'i32'), offset: spot.offset };
-  storeContiguous(code, dtype, fixed, combined(code, store, dtype, 'vector', loadContiguous(code, dtype, fixed), value));
+  storeContiguous(
+    code,
+    dtype,
+    fixed,
+    combined(code, store, dtype, 'vector', loadContiguous(code, dtype, fixed), value),
+  );
 }
 
-function writeLanes({ region, store, dtype, access, copy, spots }: VectorTarget, value: Emit, only?: (lane: number) => Emit): void {
+function writeLanes(
+  { region, store, dtype, access, copy, spots }: VectorTarget,
+  value: Emit,
+  only?: (lane: number) => Emit,
+): void {
   const { code } = region.frame;
   const places = spots ?? region.spots(access, copy);
   const result =
-    store.mode === 'set' ? value : combined(code, store, dtype, 'vector', loadLanes(code, dtype, places, only), value);
+    store.mode === 'set'
+      ? value
+      : combined(code, store, dtype, 'vector', loadLanes(code, dtype, places, only), value);
   storeLanes(code, dtype, places, code.keep(result), only);
 }

@@ -30,14 +30,23 @@ export interface Strategy {
   readonly plans: readonly PhasePlan[];
 }
 
-export function strand(graph: Graph, phase: GraphPhase, vector: IndexVariable | undefined, copies: number): Strand {
+export function strand(
+  graph: Graph,
+  phase: GraphPhase,
+  vector: IndexVariable | undefined,
+  copies: number,
+): Strand {
   const lens = new Lens(graph, phase, vector);
   return { lens, schedule: new Schedule(lens, phaseRoots(lens)), copies };
 }
 
 /** No vectors at all: the plainest code, which everything else is compared with. */
 export function scalarStrategy(graph: Graph): Strategy {
-  const plans = graph.phases.map((phase) => ({ phase, scalar: strand(graph, phase, undefined, 1), vector: undefined }));
+  const plans = graph.phases.map((phase) => ({
+    phase,
+    scalar: strand(graph, phase, undefined, 1),
+    vector: undefined,
+  }));
   return { over: 'loops', plans };
 }
 

@@ -3,6 +3,7 @@ import { type AluExpression, type Expression, InternalError, type ScalarType } f
 import type { PlainOp } from '../wasm/index.ts';
 import type { Code, Emit } from './code.ts';
 import { type MathName, vectorMath } from './math/index.ts';
+import { rangeOf } from './range.ts';
 import { scalarAlu, valueTypeOf } from './scalar-alu.ts';
 
 const integer = {
@@ -67,7 +68,12 @@ const direct: Readonly<Record<ScalarType, Readonly<Record<string, PlainOp>>>> = 
 const functions = new Set(['exp', 'log', 'log1p', 'expm1', 'sin', 'cos', 'tanh', 'erf', 'pow']);
 
 /** Pushes four lanes of `e`. A shift whose amount does not vary gets it as a scalar; other operands are vectors. */
-export function vectorAlu(code: Code, e: AluExpression, operands: readonly Emit[], scalarAmount: boolean): Emit {
+export function vectorAlu(
+  code: Code,
+  e: AluExpression,
+  operands: readonly Emit[],
+  scalarAmount: boolean,
+): Emit {
   const from = e.args[e.args.length - 1]!.type;
   if (from === 'f32' && (e.alu === 'max' || e.alu === 'min')) return extreme(code, e, operands);
   const name = direct[from][e.alu];
@@ -123,14 +129,19 @@ function extreme(code: Code, e: AluExpression, operands: readonly Emit[]): Emit 
   const constant = e.args[constantAt];
   const exact = constant?.op === 'const' && !Object.is(constant.value, isMax ? Number.NaN : -0);
   if (!exact) return code.op(isMax ? 'f32x4.max' : 'f32x4.min', ...operands);
-  const picked = code.op(isMax ? 'f32x4.pmax' : 'f32x4.pmin', operands[1 - constantAt]!, operands[constantAt]!);
+  const picked = code.op(
+    isMax ? 'f32x4.pmax' : 'f32x4.pmin',
+    operands[1 - constantAt]!,
+    operands[constantAt]!,
+  );
   return isMax && Object.is(constant.value, 0) ? code.op('f32x4.add', picked, code.f32x4(0)) : picked;
 }
 
 function cast(code: Code, from: ScalarType, to: ScalarType, a: Emit): Emit {
   if (from === to) return a;
   if (from === 'bool') return code.op('v128.and', a, to === 'f32' ? code.f32x4(1) : code.i32x4(1));
-  if (to === 'bool') return from === 'f32' ? code.op('f32x4.ne', a, code.f32x4(0)) : code.op('i32x4.ne', a, code.i32x4(0));
+  if (to === 'bool')
+    return from === 'f32' ? code.op('f32x4.ne', a, code.f32x4(0)) : code.op('i32x4.ne', a, code.i32x4(0));
   if (to === 'f32') return code.op(from === 'u32' ? 'f32x4.convert_i32x4_u' : 'f32x4.convert_i32x4_s', a);
   if (from === 'f32') return code.op(to === 'u32' ? 'i32x4.trunc_sat_f32x4_u' : 'i32x4.trunc_sat_f32x4_s', a);
   return a;
@@ -141,47 +152,78 @@ function sign(code: Code, type: ScalarType, a: Emit): Emit {
     const x = code.keep(a);
     if (type === 'u32') return code.op('v128.and', code.op('i32x4.ne', x, code.i32x4(0)), code.i32x4(1))();
     if (type === 'i32') {
-      return code.op('i32x4.sub', code.op('i32x4.lt_s', x, code.i32x4(0)), code.op('i32x4.gt_s', x, code.i32x4(0)))();
+      return code.op(
+        'i32x4.sub',
+        code.op('i32x4.lt_s', x, code.i32x4(0)),
+        code.op('i32x4.gt_s', x, code.i32x4(0)),
+      )();
     }
     const signed = code.op('v128.or', code.f32x4(1), code.op('v128.and', x, code.i32x4(-0x80000000)));
     code.choose(code.op('f32x4.gt', code.op('f32x4.abs', x), code.f32x4(0)), signed, x)(); // NaN and zeros stay
   };
 }
 
-/**
- * Division by a constant that is not 0 or -1, exact in f64: a quotient of 32-bit integers is at least 2^-32 (relative) away
- * from the next integer, unless it is one.
- */
+/** Integers from which an f32 quotient is still exact after `floor`: it cannot round up to the next integer. */
+const exactInFloat = 2 ** 22;
+/** The bits of 2^23 as f32. A small integer added to it lies in the lowest bits. */
+const twoTo23Bits = 0x4b000000;
+
+/** Whether `divideByConstant` can use the short way. */
+export function dividesFast(e: AluExpression): boolean {
+  const [dividend, divisor] = e.args as [Expression, Expression];
+  if (divisor.op !== 'const' || divisor.value <= 0) return false;
+  if (e.type === 'u32') return (divisor.value & (divisor.value - 1)) === 0;
+  const range = rangeOf(dividend);
+  return range !== undefined && range.least >= 0 && range.most < exactInFloat;
+}
+
+/** Division by a constant that is not 0 or -1. */
 function divideByConstant(code: Code, e: AluExpression, type: ScalarType, a: Emit): Emit | undefined {
   const divisor: Expression = e.args[1]!;
   if (divisor.op !== 'const') return undefined;
   const value = type === 'u32' ? divisor.value >>> 0 : divisor.value | 0;
   if (value === 0 || value === -1) return undefined;
-  const { fn } = code;
-  const unsigned = type === 'u32';
+  const fast = dividesFast(e);
+  const powerOfTwo = fast && (value & (value - 1)) === 0;
   return () => {
     const x = code.keep(a);
-    if (unsigned && (value & (value - 1)) === 0) {
-      x();
-      if (e.alu === 'rem') fn.i32x4((value - 1) | 0).op('v128.and');
-      else fn.i32(Math.log2(value)).op('i32x4.shr_u');
+    if (powerOfTwo && e.alu === 'rem') {
+      code.op('v128.and', x, code.i32x4((value - 1) | 0))();
       return;
     }
-    const half = (): void => {
-      fn.op(unsigned ? 'f64x2.convert_low_i32x4_u' : 'f64x2.convert_low_i32x4_s').f64x2(value).op('f64x2.div');
-      fn.op(unsigned ? 'i32x4.trunc_sat_f64x2_u_zero' : 'i32x4.trunc_sat_f64x2_s_zero');
-    };
-    const quotient = (): void => {
-      x();
-      half();
+    const quotient = powerOfTwo
+      ? code.op('i32x4.shr_u', x, code.i32(Math.log2(value)))
+      : fast
+        ? quotientInFloat(code, x, value)
+        : quotientInDouble(code, x, value, type === 'u32');
+    if (e.alu === 'idiv') quotient();
+    else code.op('i32x4.sub', x, code.op('i32x4.mul', quotient, code.i32x4(value | 0)))();
+  };
+}
+
+function quotientInFloat(code: Code, x: Emit, divisor: number): Emit {
+  const quotient = code.op('f32x4.div', code.op('f32x4.convert_i32x4_s', x), code.f32x4(divisor));
+  const shifted = code.op('f32x4.add', code.op('f32x4.floor', quotient), code.f32x4(2 ** 23));
+  return code.op('i32x4.sub', shifted, code.i32x4(twoTo23Bits));
+}
+
+/** Exact for all integers: their quotient is at least 2^-32 (relative) away from the next integer, unless it is one. */
+function quotientInDouble(code: Code, x: Emit, divisor: number, unsigned: boolean): Emit {
+  const { fn } = code;
+  const half = (pair: Emit): void => {
+    pair();
+    fn.op(unsigned ? 'f64x2.convert_low_i32x4_u' : 'f64x2.convert_low_i32x4_s');
+    fn.f64(divisor).op('f64x2.splat').op('f64x2.div');
+    fn.op(unsigned ? 'i32x4.trunc_sat_f64x2_u_zero' : 'i32x4.trunc_sat_f64x2_s_zero');
+  };
+  return () => {
+    half(x);
+    half(() => {
       x();
       x();
       fn.shuffle32(2, 3, 2, 3);
-      half();
-      fn.shuffle32(0, 1, 4, 5);
-    };
-    if (e.alu === 'idiv') quotient();
-    else code.op('i32x4.sub', x, code.op('i32x4.mul', quotient, code.i32x4(value | 0)))();
+    });
+    fn.shuffle32(0, 1, 4, 5);
   };
 }
 
@@ -205,7 +247,11 @@ function laneByLane(code: Code, e: AluExpression, operands: readonly Emit[]): Em
   return () => {
     const vectors = operands.map((operand) => code.keep(operand));
     const lane = (i: number) =>
-      scalarAlu(code, e, vectors.map((vector, k) => extractLane(code, vector, e.args[k]!.type, i)));
+      scalarAlu(
+        code,
+        e,
+        vectors.map((vector, k) => extractLane(code, vector, e.args[k]!.type, i)),
+      );
     splat(code, lane(0), e.type)();
     for (let i = 1; i < 4; i++) {
       const value = code.keep(lane(i), valueTypeOf(e.type));

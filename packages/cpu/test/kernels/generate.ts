@@ -2,7 +2,7 @@
  * Random kernels that are legal LoopIR, from a seed. Arithmetic is exact on purpose (sums of small integers, products of powers
  * of two), so that every renderer has to give the interpreter's bits whatever its order.
  */
-import { type BufferContents, bufferContents, writeElement } from '@tutti/core/testing';
+
 import {
   type Accumulator,
   type BufferParam,
@@ -17,6 +17,7 @@ import {
   type ScalarType,
   type Store,
 } from '@tutti/core/backend';
+import { type BufferContents, bufferContents, writeElement } from '@tutti/core/testing';
 
 /** mulberry32 */
 export function generator(seed: number): () => number {
@@ -29,7 +30,17 @@ export function generator(seed: number): () => number {
   };
 }
 
-const dtypes: readonly DType[] = ['float32', 'float32', 'float32', 'float16', 'bfloat16', 'int32', 'uint32', 'uint8', 'bool'];
+const dtypes: readonly DType[] = [
+  'float32',
+  'float32',
+  'float32',
+  'float16',
+  'bfloat16',
+  'int32',
+  'uint32',
+  'uint8',
+  'bool',
+];
 const scalarTypes: readonly ScalarType[] = ['f32', 'f32', 'i32', 'u32', 'bool'];
 const extents = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 23, 33];
 
@@ -68,7 +79,8 @@ class Generator {
   }
 
   sample(): Sample {
-    for (const type of ['f32', 'i32', 'u32', 'bool'] as const) this.#scalars.push({ type, value: this.#scalarValue(type) });
+    for (const type of ['f32', 'i32', 'u32', 'bool'] as const)
+      this.#scalars.push({ type, value: this.#scalarValue(type) });
     const space = this.#variables(this.#int(4), 'i', 1500);
     const phases = this.#phases(space);
     const kernel: Kernel = {
@@ -119,13 +131,17 @@ class Generator {
     const variables = [...space, ...loops];
     const accumulators = Array.from({ length: 1 + this.#int(3) }, (_, i): Accumulator => {
       const op = this.#pick<ReduceOp>(['sum', 'sum', 'prod', 'max', 'min', 'argMax', 'argMin']);
-      const type = this.#pick(op === 'sum' || op === 'prod' ? (['f32', 'f32', 'i32', 'u32'] as const) : scalarTypes);
+      const type = this.#pick(
+        op === 'sum' || op === 'prod' ? (['f32', 'f32', 'i32', 'u32'] as const) : scalarTypes,
+      );
       const id = this.#accumulators.length + i;
       let value = this.#value(type, variables, 3);
       if (type === 'f32' && op === 'sum') value = this.#small(variables, 31);
-      if (type === 'f32' && op === 'prod') value = this.#b.alu('add', 'f32', this.#small(variables, 1), this.#b.const('f32', 1));
+      if (type === 'f32' && op === 'prod')
+        value = this.#b.alu('add', 'f32', this.#small(variables, 1), this.#b.const('f32', 1));
       // Which zero max and min of -0 and 0 give is open.
-      if (type === 'f32' && (op === 'max' || op === 'min')) value = this.#b.alu('add', 'f32', value, this.#b.const('f32', 0));
+      if (type === 'f32' && (op === 'max' || op === 'min'))
+        value = this.#b.alu('add', 'f32', value, this.#b.const('f32', 0));
       const position = this.#chance(0.7) ? this.#flat(loops) : this.#smallInt(variables, 63);
       const argument = op === 'argMax' || op === 'argMin';
       return { id, op, type, value, ...(argument ? { position } : {}) };
@@ -146,7 +162,8 @@ class Generator {
   /** Row-major index over variables. */
   #flat(variables: readonly IndexVariable[]): Expression {
     return variables.reduce<Expression>(
-      (index, v) => this.#b.alu('add', 'i32', this.#b.alu('mul', 'i32', index, this.#b.int(v.extent)), this.#b.index(v)),
+      (index, v) =>
+        this.#b.alu('add', 'i32', this.#b.alu('mul', 'i32', index, this.#b.int(v.extent)), this.#b.index(v)),
       this.#b.int(0),
     );
   }
@@ -177,7 +194,11 @@ class Generator {
     return { index, length: stride + offset };
   }
 
-  #output(variables: readonly IndexVariable[], access: 'write' | 'readWrite', dtype: DType): { buffer: number; index: Expression } {
+  #output(
+    variables: readonly IndexVariable[],
+    access: 'write' | 'readWrite',
+    dtype: DType,
+  ): { buffer: number; index: Expression } {
     const { index, length } = this.#layout(variables);
     this.#buffers.push({ dtype, length, access });
     return { buffer: this.#buffers.length - 1, index };
@@ -223,21 +244,34 @@ class Generator {
     this.#pool = new Map();
     const variables = [...space, ...updates];
     // Replace the row variable in the layout: the same affine index at a row that is data.
-    const target = this.#b.alu('rem', 'u32', this.#b.alu('bitcast', 'u32', this.#value('i32', variables, 2)), this.#b.const('u32', rows.extent));
+    const target = this.#b.alu(
+      'rem',
+      'u32',
+      this.#b.alu('bitcast', 'u32', this.#value('i32', variables, 2)),
+      this.#b.const('u32', rows.extent),
+    );
     const row = this.#b.alu('bitcast', 'i32', target);
     const at = this.#replace(index, rows, row);
     const mode = this.#pick(['add', 'max', 'set'] as const);
     let value = this.#value(type, variables, 3);
     if (type === 'f32' && mode === 'add') value = this.#small(variables, 15);
-    if (type === 'f32' && mode === 'set' && this.#chance(0.5)) value = this.#b.alu('add', 'f32', this.#b.load(type, buffer, at), this.#small(variables, 7));
+    if (type === 'f32' && mode === 'set' && this.#chance(0.5))
+      value = this.#b.alu('add', 'f32', this.#b.load(type, buffer, at), this.#small(variables, 7));
     const guard = this.#chance(0.5) ? { guard: this.#value('bool', variables, 2) } : {};
     return [
-      { kind: 'map', loops: [rows], order: 'parallel', stores: [{ buffer, index, value: base, mode: 'set' }] },
+      {
+        kind: 'map',
+        loops: [rows],
+        order: 'parallel',
+        stores: [{ buffer, index, value: base, mode: 'set' }],
+      },
       {
         kind: 'map',
         loops: updates,
         order: 'sequential',
-        stores: [{ buffer, index: at, value, mode: type === 'bool' && mode === 'add' ? 'max' : mode, ...guard }],
+        stores: [
+          { buffer, index: at, value, mode: type === 'bool' && mode === 'add' ? 'max' : mode, ...guard },
+        ],
       },
     ];
   }
@@ -251,7 +285,10 @@ class Generator {
   #value(type: ScalarType, variables: readonly IndexVariable[], depth: number): Expression {
     const pool = this.#pool.get(type) ?? [];
     if (pool.length > 0 && this.#chance(0.25)) return this.#pick(pool);
-    const made = depth === 0 || this.#chance(0.2) ? this.#leaf(type, variables) : this.#operation(type, variables, depth - 1);
+    const made =
+      depth === 0 || this.#chance(0.2)
+        ? this.#leaf(type, variables)
+        : this.#operation(type, variables, depth - 1);
     this.#pool.set(type, [...pool, made]);
     return made;
   }
@@ -267,7 +304,11 @@ class Generator {
     const b = this.#b;
     const choice = this.#int(10);
     if (choice === 0) return b.const(type, this.#scalarValue(type));
-    if (choice === 1) return b.scalar(type, this.#scalars.findIndex((s) => s.type === type));
+    if (choice === 1)
+      return b.scalar(
+        type,
+        this.#scalars.findIndex((s) => s.type === type),
+      );
     if (choice === 2 && variables.length > 0) {
       const index = b.index(this.#pick(variables));
       return type === 'i32' ? index : b.alu('cast', type, index);
@@ -297,8 +338,14 @@ class Generator {
       const shift = 1 + this.#int(3);
       index = b.alu('sub', 'i32', index, b.int(shift));
       length = Math.max(1, length - shift - this.#int(3));
-      guard = b.alu('and', 'bool', b.alu('le', 'bool', b.int(0), index), b.alu('lt', 'bool', index, b.int(length)));
-      if (this.#chance(0.3) && some[0]) guard = b.alu('and', 'bool', guard, b.alu('lt', 'bool', b.index(some[0]), b.int(2)));
+      guard = b.alu(
+        'and',
+        'bool',
+        b.alu('le', 'bool', b.int(0), index),
+        b.alu('lt', 'bool', index, b.int(length)),
+      );
+      if (this.#chance(0.3) && some[0])
+        guard = b.alu('and', 'bool', guard, b.alu('lt', 'bool', b.index(some[0]), b.int(2)));
     } else if (way === 4) {
       const position = this.#load('u32', variables);
       length = 1 + this.#int(20);
@@ -327,16 +374,49 @@ class Generator {
     }
     if (type === 'f32') {
       if (choice < 5) {
-        const ops = ['neg', 'abs', 'sign', 'floor', 'ceil', 'trunc', 'round', 'sqrt', 'roundF16', 'roundBF16'] as const;
+        const ops = [
+          'neg',
+          'abs',
+          'sign',
+          'floor',
+          'ceil',
+          'trunc',
+          'round',
+          'sqrt',
+          'roundF16',
+          'roundBF16',
+        ] as const;
         return b.alu(this.#pick(ops), 'f32', v('f32'));
       }
-      return b.alu(this.#pick(['add', 'sub', 'mul', 'div', 'max', 'min', 'rem'] as const), 'f32', v('f32'), v('f32'));
+      return b.alu(
+        this.#pick(['add', 'sub', 'mul', 'div', 'max', 'min', 'rem'] as const),
+        'f32',
+        v('f32'),
+        v('f32'),
+      );
     }
     if (choice === 2) return b.alu('bitcast', type, v(type === 'i32' ? 'u32' : 'i32'));
     if (choice === 3) return b.alu(this.#pick(['neg', 'abs', 'sign', 'not'] as const), type, v(type));
-    if (choice === 4) return b.alu(this.#pick(['shl', 'shr'] as const), type, v(type), this.#chance(0.7) ? b.const(type, this.#int(34)) : v(type));
-    if (choice === 5) return b.alu(this.#pick(['idiv', 'rem'] as const), type, v(type), this.#chance(0.7) ? b.const(type, this.#pick([1, 2, 3, 8, 10, 1000])) : v(type));
-    return b.alu(this.#pick(['add', 'sub', 'mul', 'max', 'min', 'and', 'or', 'xor'] as const), type, v(type), v(type));
+    if (choice === 4)
+      return b.alu(
+        this.#pick(['shl', 'shr'] as const),
+        type,
+        v(type),
+        this.#chance(0.7) ? b.const(type, this.#int(34)) : v(type),
+      );
+    if (choice === 5)
+      return b.alu(
+        this.#pick(['idiv', 'rem'] as const),
+        type,
+        v(type),
+        this.#chance(0.7) ? b.const(type, this.#pick([1, 2, 3, 8, 10, 1000])) : v(type),
+      );
+    return b.alu(
+      this.#pick(['add', 'sub', 'mul', 'max', 'min', 'and', 'or', 'xor'] as const),
+      type,
+      v(type),
+      v(type),
+    );
   }
 
   #fill({ dtype, length }: BufferParam): BufferContents {

@@ -1,6 +1,7 @@
 /** Runs a generated kernel on this thread, in an unshared memory with guard zones, cut into ranges as threads would. */
-import { type BufferContents, bufferContents } from '@tutti/core/testing';
+
 import { dtypeInfo, type Kernel } from '@tutti/core/backend';
+import { type BufferContents, bufferContents } from '@tutti/core/testing';
 import { expect } from 'vitest';
 import type { WasmProgram } from '../../src/program.ts';
 import { ModuleBuilder } from '../../src/wasm/index.ts';
@@ -15,7 +16,10 @@ export function instantiate(program: WasmProgram, memory: WebAssembly.Memory): r
   const module = new ModuleBuilder({ shared: false });
   for (const [i, stage] of program.stages.entries()) {
     const signature = { params: ['i32', 'i32', 'i32', 'i32'], results: [] } as const;
-    module.export(`stage${i}`, module.function(`${program.name} ${i}`, signature, (fn) => stage.emit(fn, module)));
+    module.export(
+      `stage${i}`,
+      module.function(`${program.name} ${i}`, signature, (fn) => stage.emit(fn, module)),
+    );
   }
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.build()), { env: { memory } });
   return program.stages.map((_, i) => instance.exports[`stage${i}`] as StageFunction);
@@ -61,7 +65,8 @@ export class Layout {
   check(): void {
     const bytes = new Uint8Array(this.memory.buffer);
     for (const [from, to] of this.#guards) {
-      for (let i = from; i < to; i++) if (bytes[i] !== pattern) expect.fail(`byte ${i} outside every buffer was written`);
+      for (let i = from; i < to; i++)
+        if (bytes[i] !== pattern) expect.fail(`byte ${i} outside every buffer was written`);
     }
   }
 

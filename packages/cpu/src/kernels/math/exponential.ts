@@ -7,12 +7,12 @@
  */
 import type { Code, Emit } from '../code.ts';
 
-const log2e = 1.44269504088896341;
+const log2e = Math.LOG2E;
 /** ln 2 in two parts; n * high is exact for |n| < 2^15. */
 const ln2High = 0.693359375;
-const ln2Low = -2.12194440054690583e-4;
+const ln2Low = -0.00021219444005469057;
 const expm1Series = [
-  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4,
+  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
 ];
 const roundingShift = 12582912; // 1.5 * 2^23
 

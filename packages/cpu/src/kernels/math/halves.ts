@@ -25,15 +25,31 @@ export function toFloat16(code: Code, x: Emit): Emit {
   const magnitude = code.keep(code.op('v128.and', x, code.i32x4(0x7fffffff)));
   const lowest = code.op('v128.and', shift(code, 'i32x4.shr_u', magnitude, 13), code.i32x4(1));
   // Rounding half up, plus the lowest kept bit, less the rebias of the exponent.
-  const rounded = code.op('i32x4.add', code.op('i32x4.add', magnitude, lowest), code.i32x4(0xfff - 0x38000000));
+  const rounded = code.op(
+    'i32x4.add',
+    code.op('i32x4.add', magnitude, lowest),
+    code.i32x4(0xfff - 0x38000000),
+  );
   const normal = shift(code, 'i32x4.shr_u', rounded, 13);
   // Adding 0.5 aligns the float's last bit with 2^-24, the step of the denormals.
-  const denormal = code.op('i32x4.sub', code.op('f32x4.add', magnitude, code.f32x4(0.5)), code.i32x4(0x3f000000));
+  const denormal = code.op(
+    'i32x4.sub',
+    code.op('f32x4.add', magnitude, code.f32x4(0.5)),
+    code.i32x4(0x3f000000),
+  );
   const finite = code.choose(code.op('i32x4.lt_s', magnitude, code.i32x4(0x38800000)), denormal, normal);
-  const limited = code.choose(code.op('i32x4.ge_s', magnitude, code.i32x4(0x477ff000)), code.i32x4(0x7c00), finite);
-  const isNaN = code.op('i32x4.gt_s', magnitude, code.i32x4(0x7f800000));
-  const result = code.choose(isNaN, code.i32x4(0x7e00), limited);
-  return code.op('v128.or', result, code.op('v128.and', shift(code, 'i32x4.shr_u', x, 16), code.i32x4(0x8000)));
+  const limited = code.choose(
+    code.op('i32x4.ge_s', magnitude, code.i32x4(0x477ff000)),
+    code.i32x4(0x7c00),
+    finite,
+  );
+  const notANumber = code.op('i32x4.gt_s', magnitude, code.i32x4(0x7f800000));
+  const result = code.choose(notANumber, code.i32x4(0x7e00), limited);
+  return code.op(
+    'v128.or',
+    result,
+    code.op('v128.and', shift(code, 'i32x4.shr_u', x, 16), code.i32x4(0x8000)),
+  );
 }
 
 export function fromBfloat16(code: Code, bits: Emit): Emit {
@@ -42,7 +58,12 @@ export function fromBfloat16(code: Code, bits: Emit): Emit {
 
 export function toBfloat16(code: Code, x: Emit): Emit {
   const lowest = code.op('v128.and', shift(code, 'i32x4.shr_u', x, 16), code.i32x4(1));
-  const rounded = shift(code, 'i32x4.shr_u', code.op('i32x4.add', code.op('i32x4.add', x, lowest), code.i32x4(0x7fff)), 16);
+  const rounded = shift(
+    code,
+    'i32x4.shr_u',
+    code.op('i32x4.add', code.op('i32x4.add', x, lowest), code.i32x4(0x7fff)),
+    16,
+  );
   const quiet = code.op('v128.or', shift(code, 'i32x4.shr_u', x, 16), code.i32x4(0x40));
   return code.choose(code.op('f32x4.eq', x, x), rounded, quiet);
 }

@@ -49,7 +49,11 @@ function assemble(code: Code, f: Emit, k: Emit, correction?: Emit): Emit {
 /** `result` where 0 < u < Inf; -Inf at 0, NaN below, and Inf and NaN themselves. */
 function withLimits(code: Code, u: Emit, result: Emit): Emit {
   const invalid = code.op('v128.or', u, code.op('f32x4.lt', u, code.f32x4(0)));
-  const special = code.choose(code.op('f32x4.eq', u, code.f32x4(0)), code.f32x4(Number.NEGATIVE_INFINITY), invalid);
+  const special = code.choose(
+    code.op('f32x4.eq', u, code.f32x4(0)),
+    code.f32x4(Number.NEGATIVE_INFINITY),
+    invalid,
+  );
   const ordinary = code.op(
     'v128.and',
     code.op('f32x4.gt', u, code.f32x4(0)),

@@ -35,13 +35,21 @@ function powerPair(code: Code, magnitude: Emit, exponent: Emit): Emit {
     fn.v128(bytesOf(roundingShiftBits)).op('i64x2.add').f64x2(roundingShift).op('f64x2.sub');
   };
   const one = code.f64x2(1);
-  const s = code.keep(code.op('f64x2.div', code.op('f64x2.sub', mantissa, one), code.op('f64x2.add', mantissa, one)));
+  const s = code.keep(
+    code.op('f64x2.div', code.op('f64x2.sub', mantissa, one), code.op('f64x2.add', mantissa, one)),
+  );
   const series = code.polynomial64(code.keep(code.op('f64x2.mul', s, s)), logSeries);
   const finite = code.keep(code.madd64(s, series, k));
   const nonzero = code.choose(code.op('f64x2.lt', x, code.f64x2(Number.POSITIVE_INFINITY)), finite, x);
-  const log2 = code.choose(code.op('f64x2.eq', x, code.f64x2(0)), code.f64x2(Number.NEGATIVE_INFINITY), nonzero);
+  const log2 = code.choose(
+    code.op('f64x2.eq', x, code.f64x2(0)),
+    code.f64x2(Number.NEGATIVE_INFINITY),
+    nonzero,
+  );
   const product = code.op('f64x2.mul', code.op('f64x2.promote_low_f32x4', exponent), log2);
-  const t = code.keep(code.op('f64x2.pmin', code.op('f64x2.pmax', product, code.f64x2(-152)), code.f64x2(130)));
+  const t = code.keep(
+    code.op('f64x2.pmin', code.op('f64x2.pmax', product, code.f64x2(-152)), code.f64x2(130)),
+  );
   const shifted = code.keep(code.op('f64x2.add', t, code.f64x2(roundingShift)));
   const f = code.keep(code.op('f64x2.sub', t, code.op('f64x2.sub', shifted, code.f64x2(roundingShift))));
   const scale = () => {

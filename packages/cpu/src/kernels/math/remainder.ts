@@ -20,14 +20,31 @@ export function remainder(module: ModuleBuilder): number {
     const again = fn.loop();
     fn.get(r).get(divisor).op('f64.ge').if();
     fn.get(divisor).set(step);
-    fn.get(r).get(divisor).op('f64.div').tee(quotient).f64(2 ** 28).op('f64.ge').if();
+    fn.get(r)
+      .get(divisor)
+      .op('f64.div')
+      .tee(quotient)
+      .f64(2 ** 28)
+      .op('f64.ge')
+      .if();
     // step = divisor times the power of two of quotient, less 27 bits
-    fn.get(quotient).op('i64.reinterpret_f64').i64(0x7ff0000000000000n).op('i64.and').op('f64.reinterpret_i64');
-    fn.f64(2 ** -27).op('f64.mul').get(divisor).op('f64.mul').tee(step).get(r).op('f64.gt').if();
+    fn.get(quotient)
+      .op('i64.reinterpret_f64')
+      .i64(0x7ff0000000000000n)
+      .op('i64.and')
+      .op('f64.reinterpret_i64');
+    fn.f64(2 ** -27)
+      .op('f64.mul')
+      .get(divisor)
+      .op('f64.mul')
+      .tee(step)
+      .get(r)
+      .op('f64.gt')
+      .if();
     fn.get(step).f64(0.5).op('f64.mul').set(step).end();
     fn.end();
     fn.get(r).get(r).get(step).op('f64.div').op('f64.trunc').get(step).op('f64.mul').op('f64.sub').tee(r);
-    fn.f64(0).op("f64.lt").if();
+    fn.f64(0).op('f64.lt').if();
     fn.get(r).get(step).op('f64.add').set(r).end();
     fn.br(again).end();
     fn.end();

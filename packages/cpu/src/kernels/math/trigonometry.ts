@@ -10,9 +10,9 @@ import type { Code, Emit } from '../code.ts';
 
 const sinSeries = [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4];
 const cosSeries = [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5];
-const twoOverPi = 6.36619772367581382433e-1;
-const halfPiHigh = 1.57079631090164184570; // 25 bits
-const halfPiLow = 1.58932547735281966916e-8;
+const twoOverPi = 2 / Math.PI;
+const halfPiHigh = 1.5707963109016418; // 25 bits
+const halfPiLow = 1.5893254773528196e-8;
 const roundingShift = 6755399441055744; // 1.5 * 2^52
 const largest = 2 ** 28;
 
@@ -21,7 +21,11 @@ function sineOfQuadrant(code: Code, r: Emit, quadrant: Emit): Emit {
   const square = code.keep(code.op('f32x4.mul', r, r));
   const sine = code.madd(code.op('f32x4.mul', square, r), code.polynomial(square, sinSeries), r);
   const oneMinusHalf = code.nmadd(square, code.f32x4(0.5), code.f32x4(1));
-  const cosine = code.madd(code.op('f32x4.mul', square, square), code.polynomial(square, cosSeries), oneMinusHalf);
+  const cosine = code.madd(
+    code.op('f32x4.mul', square, square),
+    code.polynomial(square, cosSeries),
+    oneMinusHalf,
+  );
   const odd = code.op('i32x4.eq', code.op('v128.and', quadrant, code.i32x4(1)), code.i32x4(1));
   const magnitude = code.choose(odd, cosine, sine);
   const sign = () => {
@@ -65,8 +69,8 @@ function fast(code: Code, x: Emit, quarterTurns: number): Emit {
  * at byte (exponent bits / 8) & 15.
  */
 const twoOverPiBytes = [
-  0, 0, 0, 0xa2, 0xf9, 0x83, 0x6e, 0x4e, 0x44, 0x15, 0x29, 0xfc, 0x27, 0x57, 0xd1, 0xf5, 0x34, 0xdd, 0xc0, 0xdb, 0x62,
-  0x95, 0x99, 0x3c, 0x43, 0x90, 0x41, 0, 0, 0, 0, 0,
+  0, 0, 0, 0xa2, 0xf9, 0x83, 0x6e, 0x4e, 0x44, 0x15, 0x29, 0xfc, 0x27, 0x57, 0xd1, 0xf5, 0x34, 0xdd, 0xc0,
+  0xdb, 0x62, 0x95, 0x99, 0x3c, 0x43, 0x90, 0x41, 0, 0, 0, 0, 0,
 ];
 
 /** [f32 angle >= 128] -> [f32 r, i32 n]: the fraction of |x| * 2/pi as a 64-bit fixed-point number (after ARM's sinf). */
@@ -81,20 +85,48 @@ function reduceLarge(code: Code): number {
     fn.get(x!).op('i32.reinterpret_f32').set(bits);
     // Three big-endian words from byte (bits >> 26) & 15 on.
     const picks = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 64, 64, 64, 64];
-    fn.get(bits).i32(26).op('i32.shr_u').i32(15).op('i32.and').op('i8x16.splat').i8x16(...picks).op('i8x16.add').set(window);
-    fn.i8x16(...twoOverPiBytes.slice(0, 16)).get(window).op('i8x16.swizzle');
-    fn.i8x16(...twoOverPiBytes.slice(16)).get(window).i8x16(16).op('i8x16.sub').op('i8x16.swizzle');
+    fn.get(bits)
+      .i32(26)
+      .op('i32.shr_u')
+      .i32(15)
+      .op('i32.and')
+      .op('i8x16.splat')
+      .i8x16(...picks)
+      .op('i8x16.add')
+      .set(window);
+    fn.i8x16(...twoOverPiBytes.slice(0, 16))
+      .get(window)
+      .op('i8x16.swizzle');
+    fn.i8x16(...twoOverPiBytes.slice(16))
+      .get(window)
+      .i8x16(16)
+      .op('i8x16.sub')
+      .op('i8x16.swizzle');
     fn.op('v128.or').set(window);
     fn.get(bits).i32(0x7fffff).op('i32.and').i32(0x800000).op('i32.or');
-    fn.get(bits).i32(23).op('i32.shr_u').i32(7).op('i32.and').op('i32.shl').op('i64.extend_i32_u').set(mantissa);
+    fn.get(bits)
+      .i32(23)
+      .op('i32.shr_u')
+      .i32(7)
+      .op('i32.and')
+      .op('i32.shl')
+      .op('i64.extend_i32_u')
+      .set(mantissa);
     const product = (word: number) =>
       fn.get(mantissa).get(window).lane('i32x4.extract_lane', word).op('i64.extend_i32_u').op('i64.mul');
     product(2).i64(32n).op('i64.shr_u');
     product(0).i64(32n).op('i64.shl').op('i64.or');
     product(1).op('i64.add').set(fraction);
-    fn.get(fraction).i64(1n << 61n).op('i64.add').i64(62n).op('i64.shr_u').set(n);
+    fn.get(fraction)
+      .i64(1n << 61n)
+      .op('i64.add')
+      .i64(62n)
+      .op('i64.shr_u')
+      .set(n);
     fn.get(fraction).get(n).i64(62n).op('i64.shl').op('i64.sub').op('f64.convert_i64_s');
-    fn.f64(Math.PI / 2 ** 63).op('f64.mul').op('f32.demote_f64');
+    fn.f64(Math.PI / 2 ** 63)
+      .op('f64.mul')
+      .op('f32.demote_f64');
     fn.get(n).op('i32.wrap_i64');
   });
 }
@@ -116,7 +148,11 @@ function slow(code: Code, x: Emit, result: Emit, quarterTurns: number): Emit {
     fn.op('f32x4.splat').set(r);
     // sin is odd and cos is even: for sin the angle's sign goes to the result, for cos nowhere.
     const value = code.keep(
-      sineOfQuadrant(code, code.get(r), code.keep(() => fn.get(n).op('i32x4.splat').i32x4(quarterTurns).op('i32x4.add'))),
+      sineOfQuadrant(
+        code,
+        code.get(r),
+        code.keep(() => fn.get(n).op('i32x4.splat').i32x4(quarterTurns).op('i32x4.add')),
+      ),
     );
     fn.get(out);
     value();
@@ -149,4 +185,3 @@ export function sin(code: Code, x: Emit): Emit {
 export function cos(code: Code, x: Emit): Emit {
   return sineOf(code, x, 1);
 }
-

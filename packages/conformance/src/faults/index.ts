@@ -1,0 +1,2 @@
+export { type Fault, faults } from './faults.ts';
+export { type FaultResult, formatFaults, plantFaults } from './plant.ts';
