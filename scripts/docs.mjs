@@ -21,10 +21,10 @@ export function errorTable(root) {
         .replaceAll(/\s+/g, ' ')
         .trim();
       const owner = relative(join(root, 'packages'), path).split('/')[0];
-      rows.push(`| \`${code}\` | \`${name}\` | \`@tutti/${owner}\` | ${meaning} |`);
+      rows.push([`\`${code}\``, `\`${name}\``, `\`@tutti/${owner}\``, meaning]);
     }
   }
-  return ['| code | class | package | when |', '|---|---|---|---|', ...rows].join('\n');
+  return table(['code', 'class', 'package', 'when'], rows);
 }
 
 /** The backends that the umbrella knows, in the order of the automatic choice. */
@@ -33,9 +33,16 @@ export async function backendTable(root) {
   const rows = knownBackends.map(({ name, package: packageName, runs, included }) => {
     const here = existsSync(join(root, 'packages', name, 'package.json'));
     const state = included ? 'comes with `tutti`' : here ? `\`npm install ${packageName}\`` : 'planned';
-    return `| \`${name}\` | \`${packageName}\` | ${runs} | ${state} |`;
+    return [`\`${name}\``, `\`${packageName}\``, runs, state];
   });
-  return ['| backend | package | runs on | |', '|---|---|---|---|', ...rows].join('\n');
+  return table(['backend', 'package', 'runs on', 'to have it'], rows);
+}
+
+/** A table as the formatter leaves it: columns aligned. */
+function table(head, rows) {
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column].length)));
+  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  return [head, widths.map((width) => '-'.repeat(width)), ...rows].map(line).join('\n');
 }
 
 /** All pages with their text as it should be: `{ path, before, after }`. */

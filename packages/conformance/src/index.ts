@@ -1,7 +1,13 @@
 export * from './cases/index.ts';
+export { type BackendConformanceOptions, ConformanceError, conformance } from './conformance.ts';
 export * from './faults/index.ts';
 export * from './oracle/index.ts';
-export { type ConformanceOptions, type ConformanceProgress, type ConformanceRun, runConformance } from './run/suite.ts';
 export * from './run/report.ts';
-export { formatReport } from './run/table.ts';
+export {
+  type ConformanceOptions,
+  type ConformanceProgress,
+  type ConformanceRun,
+  runConformance,
+} from './run/suite.ts';
+export { formatFailures, formatReport } from './run/table.ts';
 export * from './tolerance/index.ts';

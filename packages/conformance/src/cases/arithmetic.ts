@@ -87,12 +87,14 @@ function promotionSamples(dtype: DType): Sample[] {
         sample(`${a} + ${b}`, inputs, (x, y) => add(x!, y!), {
           result,
           smooth: false,
-          reference: (x, y) => broadcastMap(x!, y!, (p, q) => (isFloat(result) ? p + q : narrow(BigInt(p + q), result))),
+          reference: (x, y) =>
+            broadcastMap(x!, y!, (p, q) => (isFloat(result) ? p + q : narrow(BigInt(p + q), result))),
         }),
         sample(`${b} * ${a}`, [...inputs].reverse(), (x, y) => mul(x!, y!), {
           result,
           smooth: false,
-          reference: (x, y) => broadcastMap(x!, y!, (p, q) => (isFloat(result) ? p * q : narrow(BigInt(p * q), result))),
+          reference: (x, y) =>
+            broadcastMap(x!, y!, (p, q) => (isFloat(result) ? p * q : narrow(BigInt(p * q), result))),
         }),
       ];
     });
@@ -110,8 +112,15 @@ const promotion: OpCase = {
 const boolSamples = (): Sample[] => {
   const inputs = [randomInput([2, 3], 'bool', undefined, 1), randomInput([3], 'bool', undefined, 2)];
   return [
-    ...viewSamples(sample('add', inputs, (a, b) => add(a!, b!), { reference: (a, b) => broadcastMap(a!, b!, (x, y) => x | y) }), ['contiguous', 'expanded']),
-    sample('mul', inputs, (a, b) => mul(a!, b!), { reference: (a, b) => broadcastMap(a!, b!, (x, y) => x & y) }),
+    ...viewSamples(
+      sample('add', inputs, (a, b) => add(a!, b!), {
+        reference: (a, b) => broadcastMap(a!, b!, (x, y) => x | y),
+      }),
+      ['contiguous', 'expanded'],
+    ),
+    sample('mul', inputs, (a, b) => mul(a!, b!), {
+      reference: (a, b) => broadcastMap(a!, b!, (x, y) => x & y),
+    }),
   ];
 };
 
@@ -125,9 +134,36 @@ const onBool: OpCase = {
 };
 
 export const arithmeticCases: readonly OpCase[] = [
-  binaryCase({ op: 'add', call: add, dtypes: numbers, differentiable: true, reference: arithmetic((a, b) => a + b, (a, b) => a + b) }),
-  binaryCase({ op: 'sub', call: sub, dtypes: numbers, differentiable: true, reference: arithmetic((a, b) => a - b, (a, b) => a - b) }),
-  binaryCase({ op: 'mul', call: mul, dtypes: numbers, differentiable: true, reference: arithmetic((a, b) => a * b, (a, b) => a * b) }),
+  binaryCase({
+    op: 'add',
+    call: add,
+    dtypes: numbers,
+    differentiable: true,
+    reference: arithmetic(
+      (a, b) => a + b,
+      (a, b) => a + b,
+    ),
+  }),
+  binaryCase({
+    op: 'sub',
+    call: sub,
+    dtypes: numbers,
+    differentiable: true,
+    reference: arithmetic(
+      (a, b) => a - b,
+      (a, b) => a - b,
+    ),
+  }),
+  binaryCase({
+    op: 'mul',
+    call: mul,
+    dtypes: numbers,
+    differentiable: true,
+    reference: arithmetic(
+      (a, b) => a * b,
+      (a, b) => a * b,
+    ),
+  }),
   binaryCase({
     op: 'div',
     call: div,

@@ -1,10 +1,18 @@
 /** Builders of cases: what is common to a family of operations, so that a case states only what is its own. */
 import type { Shape, Tensor } from '@tutti/core';
 import { type DType, dtypeInfo } from '@tutti/core/backend';
-import { count } from '../oracle/indices.ts';
-import { forEachIndex, position } from '../oracle/indices.ts';
+import { count, forEachIndex, position } from '../oracle/indices.ts';
 import type { Input, NdArray, OpCase, Sample, View } from './case.ts';
-import { constantInput, type Domain, randomInput, specialInput, specialPairs, standard, viewed, views } from './inputs.ts';
+import {
+  constantInput,
+  type Domain,
+  randomInput,
+  specialInput,
+  specialPairs,
+  standard,
+  viewed,
+  views,
+} from './inputs.ts';
 
 /** From the dtype of the operand to that of the result. */
 export type DTypeRule = (dtype: DType) => DType;
@@ -15,7 +23,17 @@ export const floatResult: DTypeRule = (dtype) => (dtypeInfo[dtype].kind === 'flo
 export const boolResult: DTypeRule = () => 'bool';
 
 /** Scalar, size 1, odd sizes around and beyond a vector, several axes, no elements. */
-export const plainShapes: readonly Shape[] = [[], [1], [5], [2, 3], [3, 1, 4], [0], [2, 0, 3], [7, 33], [1037]];
+export const plainShapes: readonly Shape[] = [
+  [],
+  [1],
+  [5],
+  [2, 3],
+  [3, 1, 4],
+  [0],
+  [2, 0, 3],
+  [7, 33],
+  [1037],
+];
 
 type Reference = NonNullable<Sample['reference']>;
 
@@ -46,7 +64,8 @@ export function sample(
 /** Share of special values at which a result hangs on rounding: overflow at the largest float, the sine of a huge number. */
 export const specialShare = 0.12;
 
-export const shapeLabel = (...shapes: Shape[]): string => shapes.map((shape) => `[${shape.join(', ')}]`).join(' ');
+export const shapeLabel = (...shapes: Shape[]): string =>
+  shapes.map((shape) => `[${shape.join(', ')}]`).join(' ');
 
 /** The same call on operands that lie differently in memory. All operands take the view. */
 export function viewSamples(of: Sample, which: readonly View[] = views): Sample[] {
@@ -90,7 +109,9 @@ export function unaryCase(options: UnaryOptions): OpCase {
       ...(options.specialReference === false ? {} : { reference }),
     });
     return [
-      ...plainShapes.map((shape, i) => sample(shapeLabel(shape), [randomInput(shape, dtype, domain, i)], call as Sample['call'], more)),
+      ...plainShapes.map((shape, i) =>
+        sample(shapeLabel(shape), [randomInput(shape, dtype, domain, i)], call as Sample['call'], more),
+      ),
       ...viewSamples(sample('[4, 6]', [randomInput([4, 6], dtype, domain, 3)], call as Sample['call'], more)),
       special,
     ];
@@ -124,11 +145,20 @@ export interface BinaryOptions {
 const broadcastPairs: readonly (readonly [Shape, Shape])[] = [
   [[], []],
   [[5], [5]],
-  [[7, 33], [7, 33]],
-  [[3, 1], [1, 4]],
+  [
+    [7, 33],
+    [7, 33],
+  ],
+  [
+    [3, 1],
+    [1, 4],
+  ],
   [[2, 3], [3]],
   [[], [4]],
-  [[2, 1, 3], [4, 1]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
   [[1], [9]],
   [[0], [1]],
   [[0, 3], [3]],
@@ -167,11 +197,22 @@ export function broadcastMap(a: NdArray, b: NdArray, f: (a: number, b: number) =
 
 /** An operator on two operands that broadcast; numbers stand for either. */
 export function binaryCase(options: BinaryOptions): OpCase {
-  const { op, dtypes, domainA = standard, domainB = standard, result = sameDType, differentiable = false } = options;
+  const {
+    op,
+    dtypes,
+    domainA = standard,
+    domainB = standard,
+    result = sameDType,
+    differentiable = false,
+  } = options;
   const both: Sample['call'] = (a, b) => options.call(a!, b!);
   const samples = (dtype: DType): Sample[] => {
     const reference: Reference = (a, b) => broadcastMap(a!, b!, (x, y) => options.reference(x, y, dtype));
-    const more = { reference, result: result(dtype), ...(options.smooth === undefined ? {} : { smooth: options.smooth }) };
+    const more = {
+      reference,
+      result: result(dtype),
+      ...(options.smooth === undefined ? {} : { smooth: options.smooth }),
+    };
     const pair = (a: Shape, b: Shape, seed: number): Input[] => [
       randomInput(a, dtype, domainA, seed),
       randomInput(b, dtype, domainB, seed + 50),

@@ -104,13 +104,83 @@ export const constantInput = (of: Input): Input => ({ ...of, differentiable: fal
 /** The values at which implementations differ, for a dtype. */
 export const specialValues: Readonly<Record<DType, readonly number[]>> = {
   float32: [
-    Number.NaN, Infinity, -Infinity, 0, -0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-45, 1.17549435e-38, 3.4028234663852886e38,
-    -3.4028234663852886e38, 16777216, -16777217, 100.25, -88.5, 1e-8, 2147483648, 4294967296, -3,
+    Number.NaN,
+    Infinity,
+    -Infinity,
+    0,
+    -0,
+    1,
+    -1,
+    0.5,
+    -0.5,
+    1.5,
+    2.5,
+    -2.5,
+    1e-40,
+    -1e-45,
+    1.17549435e-38,
+    3.4028234663852886e38,
+    -3.4028234663852886e38,
+    16777216,
+    -16777217,
+    100.25,
+    -88.5,
+    1e-8,
+    2147483648,
+    4294967296,
+    -3,
   ],
-  float16: [Number.NaN, Infinity, -Infinity, 0, -0, 1, -1, 65504, -65504, 6e-8, -6e-8, 6.1035e-5, 0.5, 2049, 1.0009765625],
-  bfloat16: [Number.NaN, Infinity, -Infinity, 0, -0, 1, -1, 3.3895e38, -3.3895e38, 1e-40, 1.1755e-38, 0.5, 257, 1.0078125],
+  float16: [
+    Number.NaN,
+    Infinity,
+    -Infinity,
+    0,
+    -0,
+    1,
+    -1,
+    65504,
+    -65504,
+    6e-8,
+    -6e-8,
+    6.1035e-5,
+    0.5,
+    2049,
+    1.0009765625,
+  ],
+  bfloat16: [
+    Number.NaN,
+    Infinity,
+    -Infinity,
+    0,
+    -0,
+    1,
+    -1,
+    3.3895e38,
+    -3.3895e38,
+    1e-40,
+    1.1755e-38,
+    0.5,
+    257,
+    1.0078125,
+  ],
   int32: [0, 1, -1, 2, -2, 7, -7, 31, 32, 33, 255, 256, 65536, 2 ** 31 - 1, -(2 ** 31), 2 ** 24 + 1, -100],
-  uint32: [0, 1, 2, 7, 31, 32, 33, 255, 256, 65536, 2 ** 31, 2 ** 31 - 1, 2 ** 32 - 1, 2 ** 24 + 1, 2 ** 32 - 100],
+  uint32: [
+    0,
+    1,
+    2,
+    7,
+    31,
+    32,
+    33,
+    255,
+    256,
+    65536,
+    2 ** 31,
+    2 ** 31 - 1,
+    2 ** 32 - 1,
+    2 ** 24 + 1,
+    2 ** 32 - 100,
+  ],
   uint8: [0, 1, 2, 7, 8, 31, 32, 127, 128, 129, 200, 254, 255],
   bool: [0, 1],
 };
@@ -123,8 +193,16 @@ export function specialPairs(dtype: DType): [Input, Input] {
   const all = specialValues[dtype];
   const shape = [all.length * all.length];
   return [
-    input(shape, dtype, all.flatMap((a) => all.map(() => a))),
-    input(shape, dtype, all.flatMap(() => all)),
+    input(
+      shape,
+      dtype,
+      all.flatMap((a) => all.map(() => a)),
+    ),
+    input(
+      shape,
+      dtype,
+      all.flatMap(() => all),
+    ),
   ];
 }
 
@@ -161,9 +239,17 @@ function leafOf(of: Input): Leaf {
     case 'transposed':
       return laid(of, [...shape].reverse(), (index) => [...index].reverse());
     case 'offset':
-      return laid(of, shape.map((extent) => extent + 3), (index) => index.map((i) => i + 1));
+      return laid(
+        of,
+        shape.map((extent) => extent + 3),
+        (index) => index.map((i) => i + 1),
+      );
     case 'strided':
-      return laid(of, shape.map((extent) => 2 * extent + 1), (index) => index.map((i) => 2 * i + 1));
+      return laid(
+        of,
+        shape.map((extent) => 2 * extent + 1),
+        (index) => index.map((i) => 2 * i + 1),
+      );
     case 'flipped':
       return laid(of, shape, (index) => index.map((i, axis) => shape[axis]! - 1 - i));
     case 'expanded': {
@@ -186,7 +272,10 @@ export function takeView(leaf: Tensor, { shape, view }: Input): Tensor {
     case 'contiguous':
       return leaf;
     case 'transposed':
-      return permute(leaf, shape.map((_, axis) => shape.length - 1 - axis));
+      return permute(
+        leaf,
+        shape.map((_, axis) => shape.length - 1 - axis),
+      );
     case 'offset':
       return slice(leaf, ...shape.map((extent): [number, number] => [1, extent + 1]));
     case 'strided':

@@ -1,8 +1,25 @@
 /** Movement: every dtype, every element bit for bit where it belongs. References work on multi-indices. */
-import {
-  broadcastTo, chunk, concat, expand, flatten, flip, pad, permute, reshape, slice, split, squeeze, stack, tile, transpose, unfold, unsqueeze,
-} from '@tutti/core';
+
 import type { Shape, Tensor } from '@tutti/core';
+import {
+  broadcastTo,
+  chunk,
+  concat,
+  expand,
+  flatten,
+  flip,
+  pad,
+  permute,
+  reshape,
+  slice,
+  split,
+  squeeze,
+  stack,
+  tile,
+  transpose,
+  unfold,
+  unsqueeze,
+} from '@tutti/core';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex, position } from '../oracle/indices.ts';
 import { sample, viewSamples } from './build.ts';
@@ -10,7 +27,12 @@ import type { NdArray, OpCase, Sample } from './case.ts';
 import { constantInput, everything, input, randomInput, specialValues } from './inputs.ts';
 
 /** A result whose element at `index` is `x` at `source(index)`, or `outside` where that is undefined. */
-export function fromSource(x: NdArray, shape: Shape, source: (index: readonly number[]) => readonly number[] | undefined, outside = 0): NdArray {
+export function fromSource(
+  x: NdArray,
+  shape: Shape,
+  source: (index: readonly number[]) => readonly number[] | undefined,
+  outside = 0,
+): NdArray {
   const values = new Float64Array(count(shape));
   forEachIndex(shape, (index, flat) => {
     const at = source(index);
@@ -54,7 +76,9 @@ const reshaped = (label: string, shape: Shape, out: Shape, call: (x: Tensor) => 
 function movedInput(shape: Shape, dtype: DType, seed: number) {
   const ordinary = randomInput(shape, dtype, undefined, seed);
   const special = specialValues[dtype];
-  const mixed = ordinary.values.map((x, i) => (i % 3 === 2 ? special[Math.floor(i / 3) % special.length]! : x));
+  const mixed = ordinary.values.map((x, i) =>
+    i % 3 === 2 ? special[Math.floor(i / 3) % special.length]! : x,
+  );
   return constantInput(input(shape, dtype, mixed));
 }
 
@@ -79,7 +103,10 @@ const padMove = (shape: Shape, padding: readonly (readonly [number, number])[], 
   label: `[${shape.join(', ')}] by ${JSON.stringify(padding)}${value === undefined ? '' : ` with ${value}`}`,
   shape,
   out: shape.map((extent, axis) => padding[axis]![0] + extent + padding[axis]![1]),
-  call: (x) => (value === undefined ? pad(x, padding) : pad(x, padding, { value: x.dtype === 'bool' ? Boolean(value) : value })),
+  call: (x) =>
+    value === undefined
+      ? pad(x, padding)
+      : pad(x, padding, { value: x.dtype === 'bool' ? Boolean(value) : value }),
   source: (index) => {
     const at = index.map((i, axis) => i - padding[axis]![0]);
     return at.every((i, axis) => i >= 0 && i < shape[axis]!) ? at : undefined;
@@ -87,7 +114,11 @@ const padMove = (shape: Shape, padding: readonly (readonly [number, number])[], 
   outside: value ?? 0,
 });
 
-const flipMove = (shape: Shape, axes: readonly number[] | number | undefined, list: readonly number[]): Move => ({
+const flipMove = (
+  shape: Shape,
+  axes: readonly number[] | number | undefined,
+  list: readonly number[],
+): Move => ({
   label: `[${shape.join(', ')}] axes ${JSON.stringify(axes) ?? 'all'}`,
   shape,
   out: shape,
@@ -111,7 +142,8 @@ const unfoldMove = (shape: Shape, axis: number, size: number, step: number, dila
     shape,
     out: [...shape.map((extent, a) => (a === at ? windows : extent)), size],
     call: (x) => unfold(x, axis, size, step, dilation),
-    source: (index) => index.slice(0, -1).map((i, a) => (a === at ? i * step + index[index.length - 1]! * dilation : i)),
+    source: (index) =>
+      index.slice(0, -1).map((i, a) => (a === at ? i * step + index[index.length - 1]! * dilation : i)),
   };
 };
 
@@ -123,11 +155,14 @@ const grow = (shape: Shape, to: readonly number[], out: Shape, call: (x: Tensor)
   source: (index) => index.slice(index.length - shape.length).map((i, axis) => (shape[axis] === 1 ? 0 : i)),
 });
 
-const joinInputs = (shapes: readonly Shape[], dtype: DType) => shapes.map((shape, i) => randomInput(shape, dtype, undefined, i + 1));
+const joinInputs = (shapes: readonly Shape[], dtype: DType) =>
+  shapes.map((shape, i) => randomInput(shape, dtype, undefined, i + 1));
 
 /** The parts one after the other along an axis, read by walking them. */
 function joined(parts: readonly NdArray[], axis: number): NdArray {
-  const shape = parts[0]!.shape.map((extent, a) => (a === axis ? parts.reduce((sum, part) => sum + part.shape[axis]!, 0) : extent));
+  const shape = parts[0]!.shape.map((extent, a) =>
+    a === axis ? parts.reduce((sum, part) => sum + part.shape[axis]!, 0) : extent,
+  );
   const values = new Float64Array(count(shape));
   forEachIndex(shape, (index, flat) => {
     let at = index[axis]!;
@@ -136,7 +171,13 @@ function joined(parts: readonly NdArray[], axis: number): NdArray {
       if (!inside) at -= candidate.shape[axis]!;
       return inside;
     })!;
-    values[flat] = part.values[position(index.map((i, a) => (a === axis ? at : i)), part.shape)]!;
+    values[flat] =
+      part.values[
+        position(
+          index.map((i, a) => (a === axis ? at : i)),
+          part.shape,
+        )
+      ]!;
   });
   return { shape, values };
 }
@@ -144,19 +185,51 @@ function joined(parts: readonly NdArray[], axis: number): NdArray {
 function concatSamples(dtype: DType): Sample[] {
   const of = (shapes: readonly Shape[], axis: number): Sample => {
     const at = axis < 0 ? axis + shapes[0]!.length : axis;
-    return sample(`${JSON.stringify(shapes)} axis ${axis}`, joinInputs(shapes, dtype), (...xs) => concat(xs, axis), {
-      reference: (...xs) => joined(xs, at),
-    });
+    return sample(
+      `${JSON.stringify(shapes)} axis ${axis}`,
+      joinInputs(shapes, dtype),
+      (...xs) => concat(xs, axis),
+      {
+        reference: (...xs) => joined(xs, at),
+      },
+    );
   };
   return [
     of([[2], [3]], 0),
-    of([[2, 3], [1, 3], [4, 3]], 0),
-    of([[2, 3], [2, 1]], -1),
-    of([[2, 0], [2, 3]], 1),
+    of(
+      [
+        [2, 3],
+        [1, 3],
+        [4, 3],
+      ],
+      0,
+    ),
+    of(
+      [
+        [2, 3],
+        [2, 1],
+      ],
+      -1,
+    ),
+    of(
+      [
+        [2, 0],
+        [2, 3],
+      ],
+      1,
+    ),
     of([[0], [0]], 0),
     of([[1], [1], [1], [1], [1]], 0),
     of([[3, 2, 2]], 1),
-    ...viewSamples(of([[4, 6], [4, 6]], 1)),
+    ...viewSamples(
+      of(
+        [
+          [4, 6],
+          [4, 6],
+        ],
+        1,
+      ),
+    ),
   ];
 }
 
@@ -164,33 +237,74 @@ function stackSamples(dtype: DType): Sample[] {
   const of = (shape: Shape, parts: number, axis: number): Sample => {
     const at = axis < 0 ? axis + shape.length + 1 : axis;
     const shapes = Array.from({ length: parts }, () => shape);
-    return sample(`${parts} of [${shape.join(', ')}] axis ${axis}`, joinInputs(shapes, dtype), (...xs) => stack(xs, axis), {
-      reference: (...xs) => {
-        const lifted = xs.map((x) => ({ shape: [...shape.slice(0, at), 1, ...shape.slice(at)], values: x.values }));
-        return joined(lifted, at);
+    return sample(
+      `${parts} of [${shape.join(', ')}] axis ${axis}`,
+      joinInputs(shapes, dtype),
+      (...xs) => stack(xs, axis),
+      {
+        reference: (...xs) => {
+          const lifted = xs.map((x) => ({
+            shape: [...shape.slice(0, at), 1, ...shape.slice(at)],
+            values: x.values,
+          }));
+          return joined(lifted, at);
+        },
       },
-    });
+    );
   };
-  return [of([], 3, 0), of([5], 2, 0), of([2, 3], 3, 1), of([2, 3], 2, -1), of([0, 2], 2, 0), ...viewSamples(of([4, 6], 2, 1))];
+  return [
+    of([], 3, 0),
+    of([5], 2, 0),
+    of([2, 3], 3, 1),
+    of([2, 3], 2, -1),
+    of([0, 2], 2, 0),
+    ...viewSamples(of([4, 6], 2, 1)),
+  ];
 }
 
 function splitSamples(dtype: DType, op: 'split' | 'chunk'): Sample[] {
-  const of = (shape: Shape, parts: number | readonly number[], axis: number, sizes: readonly number[]): Sample => {
+  const of = (
+    shape: Shape,
+    parts: number | readonly number[],
+    axis: number,
+    sizes: readonly number[],
+  ): Sample => {
     const at = axis < 0 ? axis + shape.length : axis;
-    const call: Sample['call'] = (x) => (op === 'split' ? split(x!, parts, axis) : chunk(x!, parts as number, axis));
-    return sample(`[${shape.join(', ')}] ${JSON.stringify(parts)} axis ${axis}`, [randomInput(shape, dtype)], call, {
-      reference: (x) => {
-        let start = 0;
-        return sizes.map((size) => {
-          const first = start;
-          start += size;
-          return fromSource(x!, shape.map((extent, a) => (a === at ? size : extent)), (index) => index.map((i, a) => (a === at ? i + first : i)));
-        });
+    const call: Sample['call'] = (x) =>
+      op === 'split' ? split(x!, parts, axis) : chunk(x!, parts as number, axis);
+    return sample(
+      `[${shape.join(', ')}] ${JSON.stringify(parts)} axis ${axis}`,
+      [randomInput(shape, dtype)],
+      call,
+      {
+        reference: (x) => {
+          let start = 0;
+          return sizes.map((size) => {
+            const first = start;
+            start += size;
+            return fromSource(
+              x!,
+              shape.map((extent, a) => (a === at ? size : extent)),
+              (index) => index.map((i, a) => (a === at ? i + first : i)),
+            );
+          });
+        },
       },
-    });
+    );
   };
-  if (op === 'chunk') return [of([7], 3, 0, [3, 3, 1]), of([2, 6], 2, -1, [3, 3]), of([3, 2], 1, 0, [3]), of([2], 4, 0, [1, 1])];
-  return [of([6], 3, 0, [2, 2, 2]), of([2, 6], [1, 2, 3], 1, [1, 2, 3]), of([4, 6], [4, 0], 0, [4, 0]), ...viewSamples(of([4, 6], 2, 1, [3, 3]))];
+  if (op === 'chunk')
+    return [
+      of([7], 3, 0, [3, 3, 1]),
+      of([2, 6], 2, -1, [3, 3]),
+      of([3, 2], 1, 0, [3]),
+      of([2], 4, 0, [1, 1]),
+    ];
+  return [
+    of([6], 3, 0, [2, 2, 2]),
+    of([2, 6], [1, 2, 3], 1, [1, 2, 3]),
+    of([4, 6], [4, 0], 0, [4, 0]),
+    ...viewSamples(of([4, 6], 2, 1, [3, 3])),
+  ];
 }
 
 const listCase = (op: string, samples: (dtype: DType) => Sample[]): OpCase => ({
@@ -218,16 +332,58 @@ export const movementCases: readonly OpCase[] = [
     reshaped('[]', [], [1], (x) => flatten(x)),
   ]),
   moveCase('transpose', [
-    { label: '[2, 3]', shape: [2, 3], out: [3, 2], call: (x) => transpose(x), source: (index) => swapped(index, 0, 1) },
-    { label: '[4, 2, 3] 0 2', shape: [4, 2, 3], out: [3, 2, 4], call: (x) => transpose(x, 0, 2), source: (index) => swapped(index, 0, 2) },
-    { label: '[4, 2, 3] -3 -1', shape: [4, 2, 3], out: [3, 2, 4], call: (x) => transpose(x, -3, -1), source: (index) => swapped(index, 0, 2) },
-    { label: '[17, 35]', shape: [17, 35], out: [35, 17], call: (x) => transpose(x), source: (index) => swapped(index, 0, 1) },
-    { label: '[0, 2]', shape: [0, 2], out: [2, 0], call: (x) => transpose(x), source: (index) => swapped(index, 0, 1) },
+    {
+      label: '[2, 3]',
+      shape: [2, 3],
+      out: [3, 2],
+      call: (x) => transpose(x),
+      source: (index) => swapped(index, 0, 1),
+    },
+    {
+      label: '[4, 2, 3] 0 2',
+      shape: [4, 2, 3],
+      out: [3, 2, 4],
+      call: (x) => transpose(x, 0, 2),
+      source: (index) => swapped(index, 0, 2),
+    },
+    {
+      label: '[4, 2, 3] -3 -1',
+      shape: [4, 2, 3],
+      out: [3, 2, 4],
+      call: (x) => transpose(x, -3, -1),
+      source: (index) => swapped(index, 0, 2),
+    },
+    {
+      label: '[17, 35]',
+      shape: [17, 35],
+      out: [35, 17],
+      call: (x) => transpose(x),
+      source: (index) => swapped(index, 0, 1),
+    },
+    {
+      label: '[0, 2]',
+      shape: [0, 2],
+      out: [2, 0],
+      call: (x) => transpose(x),
+      source: (index) => swapped(index, 0, 1),
+    },
   ]),
   moveCase('permute', [
-    { label: '[2, 3, 4] by 2 0 1', shape: [2, 3, 4], out: [4, 2, 3], call: (x) => permute(x, [2, 0, 1]), source: ([a, b, c]) => [b!, c!, a!] },
+    {
+      label: '[2, 3, 4] by 2 0 1',
+      shape: [2, 3, 4],
+      out: [4, 2, 3],
+      call: (x) => permute(x, [2, 0, 1]),
+      source: ([a, b, c]) => [b!, c!, a!],
+    },
     { label: '[5] by 0', shape: [5], out: [5], call: (x) => permute(x, [0]), source: (index) => [...index] },
-    { label: '[2, 3, 4, 5] by 0 -1 1 2', shape: [2, 3, 4, 5], out: [2, 5, 3, 4], call: (x) => permute(x, [0, -1, 1, 2]), source: ([a, b, c, d]) => [a!, c!, d!, b!] },
+    {
+      label: '[2, 3, 4, 5] by 0 -1 1 2',
+      shape: [2, 3, 4, 5],
+      out: [2, 5, 3, 4],
+      call: (x) => permute(x, [0, -1, 1, 2]),
+      source: ([a, b, c, d]) => [a!, c!, d!, b!],
+    },
     { label: '[] by nothing', shape: [], out: [], call: (x) => permute(x, []), source: () => [] },
   ]),
   moveCase('expand', [
@@ -256,21 +412,84 @@ export const movementCases: readonly OpCase[] = [
   ]),
   moveCase('pad', [
     padMove([3], [[1, 2]]),
-    padMove([2, 3], [[0, 1], [2, 0]], 7),
-    padMove([2, 3, 2], [[1, 1], [0, 0], [0, 3]]),
-    padMove([0, 2], [[2, 1], [0, 1]], 5),
-    padMove([4, 6], [[0, 0], [0, 0]]),
+    padMove(
+      [2, 3],
+      [
+        [0, 1],
+        [2, 0],
+      ],
+      7,
+    ),
+    padMove(
+      [2, 3, 2],
+      [
+        [1, 1],
+        [0, 0],
+        [0, 3],
+      ],
+    ),
+    padMove(
+      [0, 2],
+      [
+        [2, 1],
+        [0, 1],
+      ],
+      5,
+    ),
+    padMove(
+      [4, 6],
+      [
+        [0, 0],
+        [0, 0],
+      ],
+    ),
     padMove([], []),
   ]),
   moveCase('slice', [
     { label: '[5] 1 to 4', shape: [5], out: [3], call: (x) => slice(x, [1, 4]), source: ([i]) => [i! + 1] },
-    { label: '[7] -5 to -1 by 2', shape: [7], out: [2], call: (x) => slice(x, [-5, -1, 2]), source: ([i]) => [2 + 2 * i!] },
+    {
+      label: '[7] -5 to -1 by 2',
+      shape: [7],
+      out: [2],
+      call: (x) => slice(x, [-5, -1, 2]),
+      source: ([i]) => [2 + 2 * i!],
+    },
     { label: '[4, 6] row -1', shape: [4, 6], out: [6], call: (x) => slice(x, -1), source: ([j]) => [3, j!] },
-    { label: '[4, 6] all, 5 down to 0 by 2', shape: [4, 6], out: [4, 3], call: (x) => slice(x, null, [5, null, -2]), source: ([i, j]) => [i!, 5 - 2 * j!] },
-    { label: '[4, 6] reversed', shape: [4, 6], out: [4, 6], call: (x) => slice(x, [null, null, -1], [null, null, -1]), source: ([i, j]) => [3 - i!, 5 - j!] },
-    { label: '[3, 4] nothing', shape: [3, 4], out: [0, 4], call: (x) => slice(x, [2, 1]), source: () => undefined },
-    { label: '[3, 4, 5] 1, -2 to 9, 3', shape: [3, 4, 5], out: [2], call: (x) => slice(x, 1, [-2, 9], 3), source: ([j]) => [1, 2 + j!, 3] },
-    { label: '[33] by 5', shape: [33], out: [7], call: (x) => slice(x, [null, null, 5]), source: ([i]) => [5 * i!] },
+    {
+      label: '[4, 6] all, 5 down to 0 by 2',
+      shape: [4, 6],
+      out: [4, 3],
+      call: (x) => slice(x, null, [5, null, -2]),
+      source: ([i, j]) => [i!, 5 - 2 * j!],
+    },
+    {
+      label: '[4, 6] reversed',
+      shape: [4, 6],
+      out: [4, 6],
+      call: (x) => slice(x, [null, null, -1], [null, null, -1]),
+      source: ([i, j]) => [3 - i!, 5 - j!],
+    },
+    {
+      label: '[3, 4] nothing',
+      shape: [3, 4],
+      out: [0, 4],
+      call: (x) => slice(x, [2, 1]),
+      source: () => undefined,
+    },
+    {
+      label: '[3, 4, 5] 1, -2 to 9, 3',
+      shape: [3, 4, 5],
+      out: [2],
+      call: (x) => slice(x, 1, [-2, 9], 3),
+      source: ([j]) => [1, 2 + j!, 3],
+    },
+    {
+      label: '[33] by 5',
+      shape: [33],
+      out: [7],
+      call: (x) => slice(x, [null, null, 5]),
+      source: ([i]) => [5 * i!],
+    },
   ]),
   moveCase('flip', [
     flipMove([5], undefined, [0]),

@@ -1,14 +1,33 @@
 /** Normalisation, losses and attention, by their formulas over rows. */
-import {
-  batchNorm, binaryCrossEntropyWithLogits, crossEntropy, huberLoss, l1Loss, layerNorm, logSoftmax, mseLoss, nllLoss,
-  scaledDotProductAttention, softmax,
-} from '@tutti/core';
+
 import type { Shape, Tensor } from '@tutti/core';
+import {
+  batchNorm,
+  binaryCrossEntropyWithLogits,
+  crossEntropy,
+  huberLoss,
+  l1Loss,
+  layerNorm,
+  logSoftmax,
+  mseLoss,
+  nllLoss,
+  scaledDotProductAttention,
+  softmax,
+} from '@tutti/core';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex, position } from '../oracle/indices.ts';
 import { broadcastMap, floatResult, mapValues, readBroadcast, sample, viewSamples } from './build.ts';
 import type { Input, NdArray, OpCase, Sample } from './case.ts';
-import { constantInput, everything, floats, indexInput, input, offZero, positive, randomInput } from './inputs.ts';
+import {
+  constantInput,
+  everything,
+  floats,
+  indexInput,
+  input,
+  offZero,
+  positive,
+  randomInput,
+} from './inputs.ts';
 import { matmulNd } from './products.ts';
 import { reduceNd } from './reductions.ts';
 
@@ -19,11 +38,19 @@ function alongAxis(x: NdArray, axis: number, f: (row: number[]) => readonly numb
   const at = axis < 0 ? axis + x.shape.length : axis;
   const values = new Float64Array(count(x.shape));
   const extent = x.shape[at]!;
-  forEachIndex(x.shape.map((own, a) => (a === at ? 1 : own)), (index) => {
-    const places = Array.from({ length: extent }, (_, i) => position(index.map((own, a) => (a === at ? i : own)), x.shape));
-    const row = f(places.map((place) => x.values[place]!));
-    for (const [i, place] of places.entries()) values[place] = row[i]!;
-  });
+  forEachIndex(
+    x.shape.map((own, a) => (a === at ? 1 : own)),
+    (index) => {
+      const places = Array.from({ length: extent }, (_, i) =>
+        position(
+          index.map((own, a) => (a === at ? i : own)),
+          x.shape,
+        ),
+      );
+      const row = f(places.map((place) => x.values[place]!));
+      for (const [i, place] of places.entries()) values[place] = row[i]!;
+    },
+  );
   return { shape: x.shape, values };
 }
 
@@ -41,7 +68,26 @@ function logSoftmaxRow(row: readonly number[]): number[] {
 }
 
 /** Rows whose exponentials overflow, rows with infinities, and rows of one element. */
-const hardRows = [1000, 999, 998, -1000, -1001, -999, 0, 0, 0, 88, 89, -89, -Infinity, 0, 1, -Infinity, -Infinity, 5];
+const hardRows = [
+  1000,
+  999,
+  998,
+  -1000,
+  -1001,
+  -999,
+  0,
+  0,
+  0,
+  88,
+  89,
+  -89,
+  -Infinity,
+  0,
+  1,
+  -Infinity,
+  -Infinity,
+  5,
+];
 
 function softmaxSamples(op: 'softmax' | 'logSoftmax', dtype: DType): Sample[] {
   const row = op === 'softmax' ? softmaxRow : logSoftmaxRow;
@@ -51,7 +97,9 @@ function softmaxSamples(op: 'softmax' | 'logSoftmax', dtype: DType): Sample[] {
       result: floatResult(dtype),
       reference: (t) => alongAxis(t!, axis, row),
     });
-  const hard = dtype.includes('float') ? [{ ...of([6, 3], 1, constantInput(input([6, 3], dtype, hardRows))), label: 'hard rows' }] : [];
+  const hard = dtype.includes('float')
+    ? [{ ...of([6, 3], 1, constantInput(input([6, 3], dtype, hardRows))), label: 'hard rows' }]
+    : [];
   return [
     of([5], 0),
     of([1], -1),
@@ -64,7 +112,10 @@ function softmaxSamples(op: 'softmax' | 'logSoftmax', dtype: DType): Sample[] {
     of([3, 0], 0),
     ...viewSamples(of([4, 6], -1)),
     ...hard,
-    sample('default axis', [randomInput([3, 4], dtype)], (t) => call(t!), { result: floatResult(dtype), reference: (t) => alongAxis(t!, -1, row) }),
+    sample('default axis', [randomInput([3, 4], dtype)], (t) => call(t!), {
+      result: floatResult(dtype),
+      reference: (t) => alongAxis(t!, -1, row),
+    }),
   ];
 }
 
@@ -80,25 +131,61 @@ function layerNormSamples(dtype: DType): Sample[] {
     const inputs = [randomInput(shape, dtype)];
     if (affine) inputs.push(randomInput(tail, dtype, undefined, 2), randomInput(tail, dtype, undefined, 3));
     const call: Sample['call'] = (x, weight, bias) =>
-      layerNorm(x!, over, { ...(weight ? { weight } : {}), ...(bias ? { bias } : {}), ...(eps === undefined ? {} : { eps }) });
-    return sample(`[${shape.join(', ')}] over ${JSON.stringify(over)}${affine ? ' affine' : ''}`, inputs, call, {
-      reference: (x, weight, bias) => {
-        const rows = { shape: [count(shape) / count(tail), count(tail)], values: x!.values };
-        const normal = { shape, values: alongAxis(rows, 1, (row) => normalised(row, eps ?? 1e-5)).values };
-        return affine ? broadcastMap(broadcastMap(normal, weight!, (a, b) => a * b), bias!, (a, b) => a + b) : normal;
+      layerNorm(x!, over, {
+        ...(weight ? { weight } : {}),
+        ...(bias ? { bias } : {}),
+        ...(eps === undefined ? {} : { eps }),
+      });
+    return sample(
+      `[${shape.join(', ')}] over ${JSON.stringify(over)}${affine ? ' affine' : ''}`,
+      inputs,
+      call,
+      {
+        reference: (x, weight, bias) => {
+          const rows = { shape: [count(shape) / count(tail), count(tail)], values: x!.values };
+          const normal = { shape, values: alongAxis(rows, 1, (row) => normalised(row, eps ?? 1e-5)).values };
+          return affine
+            ? broadcastMap(
+                broadcastMap(normal, weight!, (a, b) => a * b),
+                bias!,
+                (a, b) => a + b,
+              )
+            : normal;
+        },
       },
-    });
+    );
   };
-  return [of([3, 8], 1, false), of([3, 8], 1, true), of([2, 3, 4], 2, true), of([2, 3, 4], [4], true, 0.1), of([7, 33], 1, true), ...viewSamples(of([4, 6], 1, false))];
+  return [
+    of([3, 8], 1, false),
+    of([3, 8], 1, true),
+    of([2, 3, 4], 2, true),
+    of([2, 3, 4], [4], true, 0.1),
+    of([7, 33], 1, true),
+    ...viewSamples(of([4, 6], 1, false)),
+  ];
 }
 
 function batchNormSamples(dtype: DType): Sample[] {
   const of = (shape: Shape, affine: boolean, eps = 1e-5): Sample => {
     const channels = [shape[1]!];
-    const inputs = [randomInput(shape, dtype), randomInput(channels, 'float32', undefined, 4), randomInput(channels, 'float32', positive, 5)];
-    if (affine) inputs.push(randomInput(channels, 'float32', undefined, 6), randomInput(channels, 'float32', undefined, 7));
+    const inputs = [
+      randomInput(shape, dtype),
+      randomInput(channels, 'float32', undefined, 4),
+      randomInput(channels, 'float32', positive, 5),
+    ];
+    if (affine)
+      inputs.push(
+        randomInput(channels, 'float32', undefined, 6),
+        randomInput(channels, 'float32', undefined, 7),
+      );
     const call: Sample['call'] = (x, mean, variance, weight, bias) =>
-      batchNorm(x!, { mean: mean!, variance: variance!, eps, ...(weight ? { weight } : {}), ...(bias ? { bias } : {}) });
+      batchNorm(x!, {
+        mean: mean!,
+        variance: variance!,
+        eps,
+        ...(weight ? { weight } : {}),
+        ...(bias ? { bias } : {}),
+      });
     return sample(`[${shape.join(', ')}]${affine ? ' affine' : ''}`, inputs, call, {
       reference: (x, mean, variance, weight, bias) => {
         const values = new Float64Array(count(shape));
@@ -111,14 +198,25 @@ function batchNormSamples(dtype: DType): Sample[] {
       },
     });
   };
-  return [of([4, 3], false), of([2, 3, 4, 5], true), of([2, 3, 7], true, 0.01), of([0, 2, 3], true), of([1, 1, 1, 1], false)];
+  return [
+    of([4, 3], false),
+    of([2, 3, 4, 5], true),
+    of([2, 3, 7], true, 0.01),
+    of([0, 2, 3], true),
+    of([1, 1, 1, 1], false),
+  ];
 }
 
 type Reduction = 'mean' | 'sum' | 'none';
 
 const reduced = (losses: NdArray, reduction: Reduction): NdArray => {
   if (reduction === 'none') return losses;
-  return reduceNd(losses, undefined, false, (values) => total(values) / (reduction === 'mean' ? values.length : 1));
+  return reduceNd(
+    losses,
+    undefined,
+    false,
+    (values) => total(values) / (reduction === 'mean' ? values.length : 1),
+  );
 };
 
 interface LossOptions {
@@ -133,18 +231,40 @@ function lossCase({ op, call, reference, target }: LossOptions): OpCase {
   const samples = (dtype: DType): Sample[] => {
     const goal = target ?? ((shape: Shape, of: DType) => randomInput(shape, of, { low: -8, high: -4 }, 9));
     const of = (shape: Shape, reduction: Reduction): Sample =>
-      sample(`[${shape.join(', ')}] ${reduction}`, [randomInput(shape, dtype), goal(shape, dtype)], (x, t) => call(x!, t!, { reduction }), {
-        reference: (x, t) => reduced(broadcastMap(x!, t!, reference), reduction),
-      });
-    return [of([5], 'mean'), of([3, 4], 'sum'), of([3, 4], 'none'), of([], 'mean'), of([7, 33], 'mean'), of([0], 'sum'), ...viewSamples(of([4, 6], 'mean'), ['transposed'])];
+      sample(
+        `[${shape.join(', ')}] ${reduction}`,
+        [randomInput(shape, dtype), goal(shape, dtype)],
+        (x, t) => call(x!, t!, { reduction }),
+        {
+          reference: (x, t) => reduced(broadcastMap(x!, t!, reference), reduction),
+        },
+      );
+    return [
+      of([5], 'mean'),
+      of([3, 4], 'sum'),
+      of([3, 4], 'none'),
+      of([], 'mean'),
+      of([7, 33], 'mean'),
+      of([0], 'sum'),
+      ...viewSamples(of([4, 6], 'mean'), ['transposed']),
+    ];
   };
-  return { name: op, op, dtypes: floats, differentiable: true, samples, flopsPerElement: ([shape]) => 3 * count(shape ?? []) };
+  return {
+    name: op,
+    op,
+    dtypes: floats,
+    differentiable: true,
+    samples,
+    flopsPerElement: ([shape]) => 3 * count(shape ?? []),
+  };
 }
 
-const huber = (delta: number) => (x: number, target: number): number => {
-  const distance = Math.abs(x - target);
-  return distance <= delta ? distance ** 2 / 2 : delta * (distance - delta / 2);
-};
+const huber =
+  (delta: number) =>
+  (x: number, target: number): number => {
+    const distance = Math.abs(x - target);
+    return distance <= delta ? distance ** 2 / 2 : delta * (distance - delta / 2);
+  };
 
 interface LabelOptions {
   readonly reduction: Reduction;
@@ -154,12 +274,21 @@ interface LabelOptions {
 }
 
 /** -log p[label] of every row, with smoothing towards the mean over classes. */
-function labelLosses(logProbabilities: NdArray, labels: NdArray, axis: number, smoothing: number, ignore?: number): number[] {
+function labelLosses(
+  logProbabilities: NdArray,
+  labels: NdArray,
+  axis: number,
+  smoothing: number,
+  ignore?: number,
+): number[] {
   const classes = logProbabilities.shape[axis]!;
   const losses: number[] = [];
   forEachIndex(labels.shape, (index, flat) => {
     const label = labels.values[flat]!;
-    const at = (c: number): number => logProbabilities.values[position([...index.slice(0, axis), c, ...index.slice(axis)], logProbabilities.shape)]!;
+    const at = (c: number): number =>
+      logProbabilities.values[
+        position([...index.slice(0, axis), c, ...index.slice(axis)], logProbabilities.shape)
+      ]!;
     const even = total(Array.from({ length: classes }, (_, c) => at(c))) / classes;
     losses.push(label === ignore ? Number.NaN : -(1 - smoothing) * at(label) - smoothing * even);
   });
@@ -178,19 +307,42 @@ function labelSamples(op: 'crossEntropy' | 'nllLoss', dtype: DType): Sample[] {
     const at = axis === undefined ? Math.min(1, shape.length - 1) : axis < 0 ? axis + shape.length : axis;
     const labelShape = shape.filter((_, a) => a !== at);
     const drawn = indexInput(labelShape, shape[at]!, 3);
-    const labels = ignore === undefined ? drawn : { ...drawn, values: drawn.values.map((label, i) => (i % 3 === 1 ? ignore : label)) };
+    const labels =
+      ignore === undefined
+        ? drawn
+        : { ...drawn, values: drawn.values.map((label, i) => (i % 3 === 1 ? ignore : label)) };
     const call: Sample['call'] = (x, y) => {
-      const common = { reduction, ...(axis === undefined ? {} : { axis }), ...(ignore === undefined ? {} : { ignoreIndex: ignore }) };
-      return op === 'nllLoss' ? nllLoss(x!, y!, common) : crossEntropy(x!, y!, { ...common, ...(smoothing === undefined ? {} : { labelSmoothing: smoothing }) });
+      const common = {
+        reduction,
+        ...(axis === undefined ? {} : { axis }),
+        ...(ignore === undefined ? {} : { ignoreIndex: ignore }),
+      };
+      return op === 'nllLoss'
+        ? nllLoss(x!, y!, common)
+        : crossEntropy(x!, y!, {
+            ...common,
+            ...(smoothing === undefined ? {} : { labelSmoothing: smoothing }),
+          });
     };
-    return sample(`[${shape.join(', ')}] ${JSON.stringify(options)}`, [randomInput(shape, dtype), labels], call, {
-      reference: (x, y) => {
-        const logs = op === 'crossEntropy' ? alongAxis(x!, at, logSoftmaxRow) : x!;
-        return reduceLabels(labelLosses(logs, y!, at, smoothing ?? 0, ignore), labelShape, reduction);
+    return sample(
+      `[${shape.join(', ')}] ${JSON.stringify(options)}`,
+      [randomInput(shape, dtype), labels],
+      call,
+      {
+        reference: (x, y) => {
+          const logs = op === 'crossEntropy' ? alongAxis(x!, at, logSoftmaxRow) : x!;
+          return reduceLabels(labelLosses(logs, y!, at, smoothing ?? 0, ignore), labelShape, reduction);
+        },
       },
-    });
+    );
   };
-  const smoothed: Sample[] = op === 'nllLoss' ? [] : [of([4, 5], { reduction: 'mean', smoothing: 0.1 }), of([2, 3, 4], { reduction: 'none', smoothing: 0.3 })];
+  const smoothed: Sample[] =
+    op === 'nllLoss'
+      ? []
+      : [
+          of([4, 5], { reduction: 'mean', smoothing: 0.1 }),
+          of([2, 3, 4], { reduction: 'none', smoothing: 0.3 }),
+        ];
   return [
     of([4, 5], { reduction: 'mean' }),
     of([4, 5], { reduction: 'sum' }),
@@ -207,15 +359,26 @@ function labelSamples(op: 'crossEntropy' | 'nllLoss', dtype: DType): Sample[] {
 
 /** Class probabilities in place of labels. */
 function softTargetSamples(dtype: DType): Sample[] {
-  const target: Input = constantInput(input([3, 4], dtype, [0.5, 0.5, 0, 0, 0.25, 0.25, 0.25, 0.25, 0, 0, 1, 0]));
+  const target: Input = constantInput(
+    input([3, 4], dtype, [0.5, 0.5, 0, 0, 0.25, 0.25, 0.25, 0.25, 0, 0, 1, 0]),
+  );
   return [0, 0.2].map((labelSmoothing) =>
-    sample(`smoothing ${labelSmoothing}`, [randomInput([3, 4], dtype), target], (x, t) => crossEntropy(x!, t!, { labelSmoothing }), {
-      reference: (x, t) => {
-        const logs = alongAxis(x!, 1, logSoftmaxRow);
-        const losses = broadcastMap(logs, t!, (log, p) => -log * (p * (1 - labelSmoothing) + labelSmoothing / 4));
-        return { shape: [], values: [total(Array.from(losses.values)) / 3] };
+    sample(
+      `smoothing ${labelSmoothing}`,
+      [randomInput([3, 4], dtype), target],
+      (x, t) => crossEntropy(x!, t!, { labelSmoothing }),
+      {
+        reference: (x, t) => {
+          const logs = alongAxis(x!, 1, logSoftmaxRow);
+          const losses = broadcastMap(
+            logs,
+            t!,
+            (log, p) => -log * (p * (1 - labelSmoothing) + labelSmoothing / 4),
+          );
+          return { shape: [], values: [total(Array.from(losses.values)) / 3] };
+        },
       },
-    }),
+    ),
   );
 }
 
@@ -239,7 +402,13 @@ const transposedLast = (x: NdArray): NdArray => {
   return { shape, values };
 };
 
-function attention(q: NdArray, k: NdArray, v: NdArray, mask: NdArray | undefined, grid: AttentionGrid): NdArray {
+function attention(
+  q: NdArray,
+  k: NdArray,
+  v: NdArray,
+  mask: NdArray | undefined,
+  grid: AttentionGrid,
+): NdArray {
   const scale = grid.scale ?? 1 / Math.sqrt(q.shape[q.shape.length - 1]!);
   const scores = mapValues(matmulNd(q, transposedLast(k)), (score) => score * scale);
   const masked = new Float64Array(count(scores.shape));
@@ -263,21 +432,46 @@ const attentionGrid: readonly AttentionGrid[] = [
 function attentionSamples(dtype: DType): Sample[] {
   return attentionGrid.map((grid) => {
     const scores = [grid.q[grid.q.length - 2]!, grid.k[grid.k.length - 2]!];
-    const inputs = [randomInput(grid.q, dtype, undefined, 1), randomInput(grid.k, dtype, undefined, 2), randomInput(grid.v, dtype, undefined, 3)];
+    const inputs = [
+      randomInput(grid.q, dtype, undefined, 1),
+      randomInput(grid.k, dtype, undefined, 2),
+      randomInput(grid.v, dtype, undefined, 3),
+    ];
     if (grid.mask === 'float32') inputs.push(randomInput(scores, 'float32', undefined, 4));
     // Every query sees at least its first key.
-    if (grid.mask === 'bool') inputs.push(input(scores, 'bool', Array.from({ length: count(scores) }, (_, i) => Number(i % scores[1]! === 0 || i % 3 !== 0))));
+    if (grid.mask === 'bool')
+      inputs.push(
+        input(
+          scores,
+          'bool',
+          Array.from({ length: count(scores) }, (_, i) => Number(i % scores[1]! === 0 || i % 3 !== 0)),
+        ),
+      );
     const { causal, scale } = grid;
-    const options = { ...(causal === undefined ? {} : { causal }), ...(scale === undefined ? {} : { scale }) };
-    return sample(JSON.stringify(grid), inputs, (q, k, v, mask) => scaledDotProductAttention(q!, k!, v!, { ...options, ...(mask ? { mask } : {}) }), {
-      reference: (q, k, v, mask) => attention(q!, k!, v!, mask, grid),
-    });
+    const options = {
+      ...(causal === undefined ? {} : { causal }),
+      ...(scale === undefined ? {} : { scale }),
+    };
+    return sample(
+      JSON.stringify(grid),
+      inputs,
+      (q, k, v, mask) => scaledDotProductAttention(q!, k!, v!, { ...options, ...(mask ? { mask } : {}) }),
+      {
+        reference: (q, k, v, mask) => attention(q!, k!, v!, mask, grid),
+      },
+    );
   });
 }
 
 const bce = (x: number, y: number): number => Math.max(x, 0) - x * y + Math.log1p(Math.exp(-Math.abs(x)));
 
-const row = (name: string, dtypes: readonly DType[], samples: (dtype: DType) => Sample[], flops: number, op = name): OpCase => ({
+const row = (
+  name: string,
+  dtypes: readonly DType[],
+  samples: (dtype: DType) => Sample[],
+  flops: number,
+  op = name,
+): OpCase => ({
   name,
   op,
   dtypes,

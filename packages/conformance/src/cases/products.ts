@@ -1,6 +1,7 @@
 /** Matrix products, by the triple loop. */
-import { linear, matmul, outer } from '@tutti/core';
+
 import type { Shape } from '@tutti/core';
+import { linear, matmul, outer } from '@tutti/core';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex } from '../oracle/indices.ts';
 import { narrow } from './arithmetic.ts';
@@ -31,42 +32,99 @@ export function matmulNd(a: NdArray, b: NdArray, dtype: DType = 'float32'): NdAr
     ]);
     values[flat] = isFloat(dtype)
       ? terms.reduce((total, [x, y]) => total + x! * y!, 0)
-      : narrow(terms.reduce((total, [x, y]) => total + BigInt(x!) * BigInt(y!), 0n), dtype);
+      : narrow(
+          terms.reduce((total, [x, y]) => total + BigInt(x!) * BigInt(y!), 0n),
+          dtype,
+        );
   });
-  const shape = [...batch, ...(a.shape.length === 1 ? [] : [rows]), ...(b.shape.length === 1 ? [] : [columns])];
+  const shape = [
+    ...batch,
+    ...(a.shape.length === 1 ? [] : [rows]),
+    ...(b.shape.length === 1 ? [] : [columns]),
+  ];
   return { shape, values };
 }
 
 const matmulPairs: readonly (readonly [Shape, Shape])[] = [
-  [[1, 1], [1, 1]],
-  [[2, 3], [3, 4]],
-  [[5, 7], [7, 3]],
-  [[17, 33], [33, 19]],
-  [[64, 16], [16, 48]],
+  [
+    [1, 1],
+    [1, 1],
+  ],
+  [
+    [2, 3],
+    [3, 4],
+  ],
+  [
+    [5, 7],
+    [7, 3],
+  ],
+  [
+    [17, 33],
+    [33, 19],
+  ],
+  [
+    [64, 16],
+    [16, 48],
+  ],
   [[4], [4]],
   [[3], [3, 2]],
   [[2, 3], [3]],
-  [[5, 2, 3], [3, 4]],
-  [[2, 3], [4, 3, 2]],
-  [[2, 1, 3, 2], [3, 2, 4]],
-  [[4, 3, 5], [4, 5, 2]],
-  [[0, 3], [3, 2]],
-  [[2, 0], [0, 3]],
-  [[0, 2, 3], [3, 1]],
-  [[1, 130], [130, 9]],
+  [
+    [5, 2, 3],
+    [3, 4],
+  ],
+  [
+    [2, 3],
+    [4, 3, 2],
+  ],
+  [
+    [2, 1, 3, 2],
+    [3, 2, 4],
+  ],
+  [
+    [4, 3, 5],
+    [4, 5, 2],
+  ],
+  [
+    [0, 3],
+    [3, 2],
+  ],
+  [
+    [2, 0],
+    [0, 3],
+  ],
+  [
+    [0, 2, 3],
+    [3, 1],
+  ],
+  [
+    [1, 130],
+    [130, 9],
+  ],
 ];
 
 function matmulSamples(dtype: DType): Sample[] {
   const of = (a: Shape, b: Shape, inputs?: Input[]): Sample =>
-    sample(shapeLabel(a, b), inputs ?? [randomInput(a, dtype, undefined, 1), randomInput(b, dtype, undefined, 2)], (x, y) => matmul(x!, y!), {
-      result: productDType(dtype),
-      reference: (x, y) => matmulNd(x!, y!, productDType(dtype)),
-    });
+    sample(
+      shapeLabel(a, b),
+      inputs ?? [randomInput(a, dtype, undefined, 1), randomInput(b, dtype, undefined, 2)],
+      (x, y) => matmul(x!, y!),
+      {
+        result: productDType(dtype),
+        reference: (x, y) => matmulNd(x!, y!, productDType(dtype)),
+      },
+    );
   const special = isFloat(dtype)
-    ? [of([3, 3], [3, 2], [
-        constantInput(input([3, 3], dtype, [1, 2, 3, Number.NaN, 1, 1, Infinity, 1, 2])),
-        constantInput(input([3, 2], dtype, [1, 0, 2, -Infinity, 3, 1])),
-      ])]
+    ? [
+        of(
+          [3, 3],
+          [3, 2],
+          [
+            constantInput(input([3, 3], dtype, [1, 2, 3, Number.NaN, 1, 1, Infinity, 1, 2])),
+            constantInput(input([3, 2], dtype, [1, 0, 2, -Infinity, 3, 1])),
+          ],
+        ),
+      ]
     : [of([2, 2], [2, 1], [randomInput([2, 2], dtype), randomInput([2, 1], dtype)])];
   return [
     ...matmulPairs.map(([a, b]) => of(a, b)),
@@ -78,12 +136,17 @@ function matmulSamples(dtype: DType): Sample[] {
 
 function outerSamples(dtype: DType): Sample[] {
   const of = (m: number, n: number): Sample =>
-    sample(`[${m}] [${n}]`, [randomInput([m], dtype, undefined, 1), randomInput([n], dtype, undefined, 2)], (a, b) => outer(a!, b!), {
-      reference: (a, b) =>
-        broadcastMap({ shape: [m, 1], values: a!.values }, { shape: [1, n], values: b!.values }, (x, y) =>
-          isFloat(dtype) ? x * y : narrow(BigInt(x) * BigInt(y), dtype),
-        ),
-    });
+    sample(
+      `[${m}] [${n}]`,
+      [randomInput([m], dtype, undefined, 1), randomInput([n], dtype, undefined, 2)],
+      (a, b) => outer(a!, b!),
+      {
+        reference: (a, b) =>
+          broadcastMap({ shape: [m, 1], values: a!.values }, { shape: [1, n], values: b!.values }, (x, y) =>
+            isFloat(dtype) ? x * y : narrow(BigInt(x) * BigInt(y), dtype),
+          ),
+      },
+    );
   return [of(3, 4), of(1, 5), of(0, 2), ...viewSamples(of(4, 4), ['strided', 'flipped'])];
 }
 
@@ -91,7 +154,8 @@ function outerSamples(dtype: DType): Sample[] {
 export function linearNd(x: NdArray, weight: NdArray, bias?: NdArray): NdArray {
   const [rows, depth] = weight.shape as [number, number];
   const turned = new Float64Array(rows * depth);
-  for (let i = 0; i < rows; i++) for (let k = 0; k < depth; k++) turned[k * rows + i] = weight.values[i * depth + k]!;
+  for (let i = 0; i < rows; i++)
+    for (let k = 0; k < depth; k++) turned[k * rows + i] = weight.values[i * depth + k]!;
   const product = matmulNd(x, { shape: [depth, rows], values: turned });
   return bias ? broadcastMap(product, bias, (a, b) => a + b) : product;
 }
@@ -101,17 +165,50 @@ function linearSamples(dtype: DType): Sample[] {
     const features = x[x.length - 1]!;
     const inputs = [randomInput(x, dtype, undefined, 1), randomInput([out, features], dtype, undefined, 2)];
     if (withBias) inputs.push(randomInput([out], dtype, undefined, 3));
-    return sample(`[${x.join(', ')}] to ${out}${withBias ? ' with bias' : ''}`, inputs, (a, w, b) => linear(a!, w!, b), {
-      reference: (a, w, b) => linearNd(a!, w!, b),
-    });
+    return sample(
+      `[${x.join(', ')}] to ${out}${withBias ? ' with bias' : ''}`,
+      inputs,
+      (a, w, b) => linear(a!, w!, b),
+      {
+        reference: (a, w, b) => linearNd(a!, w!, b),
+      },
+    );
   };
-  return [of([5], 3, true), of([4, 6], 5, false), of([4, 6], 5, true), of([2, 3, 7], 9, true), of([0, 4], 3, true), ...viewSamples(of([4, 6], 4, true))];
+  return [
+    of([5], 3, true),
+    of([4, 6], 5, false),
+    of([4, 6], 5, true),
+    of([2, 3, 7], 9, true),
+    of([0, 4], 3, true),
+    ...viewSamples(of([4, 6], 4, true)),
+  ];
 }
 
 const depthOf = ([a]: readonly Shape[]): number => a?.[a.length - 1] ?? 1;
 
 export const productCases: readonly OpCase[] = [
-  { name: 'matmul', op: 'matmul', dtypes: everything, differentiable: true, samples: matmulSamples, flopsPerElement: (shapes) => 2 * depthOf(shapes) },
-  { name: 'outer', op: 'outer', dtypes: numbers, differentiable: true, samples: outerSamples, flopsPerElement: () => 1 },
-  { name: 'linear', op: 'linear', dtypes: floats, differentiable: true, samples: linearSamples, flopsPerElement: (shapes) => 2 * depthOf(shapes) + 1 },
+  {
+    name: 'matmul',
+    op: 'matmul',
+    dtypes: everything,
+    differentiable: true,
+    samples: matmulSamples,
+    flopsPerElement: (shapes) => 2 * depthOf(shapes),
+  },
+  {
+    name: 'outer',
+    op: 'outer',
+    dtypes: numbers,
+    differentiable: true,
+    samples: outerSamples,
+    flopsPerElement: () => 1,
+  },
+  {
+    name: 'linear',
+    op: 'linear',
+    dtypes: floats,
+    differentiable: true,
+    samples: linearSamples,
+    flopsPerElement: (shapes) => 2 * depthOf(shapes) + 1,
+  },
 ];

@@ -1,12 +1,48 @@
 /** Reductions over every choice of axes, by their formulas over plain arrays. */
-import { all, any, argMax, argMin, logSumExp, max, mean, min, norm, prod, std, sum, variance } from '@tutti/core';
+
 import type { Shape, Tensor } from '@tutti/core';
+import {
+  all,
+  any,
+  argMax,
+  argMin,
+  logSumExp,
+  max,
+  mean,
+  min,
+  norm,
+  prod,
+  std,
+  sum,
+  variance,
+} from '@tutti/core';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex, position } from '../oracle/indices.ts';
 import { narrow } from './arithmetic.ts';
-import { boolResult, type DTypeRule, floatResult, sample, sameDType, shapeLabel, specialShare, viewSamples } from './build.ts';
+import {
+  boolResult,
+  type DTypeRule,
+  floatResult,
+  sameDType,
+  sample,
+  shapeLabel,
+  specialShare,
+  viewSamples,
+} from './build.ts';
 import type { NdArray, OpCase, Sample } from './case.ts';
-import { constantInput, distinct, type Domain, everything, input, numbers, offZero, positive, randomInput, specialValues, standard } from './inputs.ts';
+import {
+  constantInput,
+  type Domain,
+  distinct,
+  everything,
+  input,
+  numbers,
+  offZero,
+  positive,
+  randomInput,
+  specialValues,
+  standard,
+} from './inputs.ts';
 
 const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
@@ -105,11 +141,19 @@ function specialRows(dtype: DType): { shape: Shape; values: number[] } {
 function reductionCase(o: ReductionOptions): OpCase {
   const result = o.result ?? sameDType;
   const samples = (dtype: DType): Sample[] => {
-    const of = ({ shape, axes, keepDim = false }: Grid, x = randomInput(shape, dtype, o.domain ?? standard, shape.length)): Sample =>
-      sample(`${shapeLabel(shape)} axes ${JSON.stringify(axes) ?? 'all'}${keepDim ? ' kept' : ''}`, [x], (t) => o.call(t!, axes, { keepDim }), {
-        result: result(dtype),
-        reference: (t) => reduceNd(t!, axes, keepDim, (values) => o.reference(values, dtype)),
-      });
+    const of = (
+      { shape, axes, keepDim = false }: Grid,
+      x = randomInput(shape, dtype, o.domain ?? standard, shape.length),
+    ): Sample =>
+      sample(
+        `${shapeLabel(shape)} axes ${JSON.stringify(axes) ?? 'all'}${keepDim ? ' kept' : ''}`,
+        [x],
+        (t) => o.call(t!, axes, { keepDim }),
+        {
+          result: result(dtype),
+          reference: (t) => reduceNd(t!, axes, keepDim, (values) => o.reference(values, dtype)),
+        },
+      );
     const rows = specialRows(dtype);
     const special = of({ shape: rows.shape, axes: 1 }, constantInput(input(rows.shape, dtype, rows.values)));
     const { reference: _, ...withoutReference } = special;
@@ -117,7 +161,11 @@ function reductionCase(o: ReductionOptions): OpCase {
       ...[...(o.grid ?? grid), ...noResults, ...(o.empty ? emptyGrid : [])].map((row) => of(row)),
       ...viewSamples(of({ shape: [4, 6], axes: 1 })),
       ...viewSamples(of({ shape: [4, 6], axes: 0 }), ['transposed', 'strided']),
-      { ...(o.specialReference === false ? withoutReference : special), label: 'special values', unjudged: specialShare },
+      {
+        ...(o.specialReference === false ? withoutReference : special),
+        label: 'special values',
+        unjudged: specialShare,
+      },
     ];
   };
   const flops = o.flops ?? 1;
@@ -137,9 +185,13 @@ const sumResult: DTypeRule = (dtype) => (dtype === 'bool' || dtype === 'uint8' ?
 const exactly =
   (onFloats: (values: number[]) => number, onIntegers: (a: bigint, b: bigint) => bigint, start: bigint) =>
   (values: number[], dtype: DType): number =>
-    isFloat(dtype) ? onFloats(values) : narrow(values.map(BigInt).reduce(onIntegers, start), sumResult(dtype));
+    isFloat(dtype)
+      ? onFloats(values)
+      : narrow(values.map(BigInt).reduce(onIntegers, start), sumResult(dtype));
 
-const argGrid = grid.filter(({ axes, shape }) => (axes === undefined || typeof axes === 'number') && shape.length > 0);
+const argGrid = grid.filter(
+  ({ axes, shape }) => (axes === undefined || typeof axes === 'number') && shape.length > 0,
+);
 
 const argCase = (op: string, call: typeof argMax, better: (a: number, b: number) => boolean): OpCase =>
   reductionCase({
@@ -160,7 +212,8 @@ const varied = (name: string, op: 'variance' | 'std', correction: number): OpCas
     flops: 4,
     grid: grid.filter(({ shape, axes }) => count(shape) > 1 && JSON.stringify(axes) !== '[]'),
     call: (x, axes, options) => (op === 'std' ? std : variance)(x, axes, { ...options, correction }),
-    reference: (values) => (op === 'std' ? Math.sqrt(spreadOf(values, correction)) : spreadOf(values, correction)),
+    reference: (values) =>
+      op === 'std' ? Math.sqrt(spreadOf(values, correction)) : spreadOf(values, correction),
     specialReference: false,
   });
 
@@ -181,7 +234,15 @@ const normCase = (p: number): OpCase =>
   });
 
 export const reductionCases: readonly OpCase[] = [
-  reductionCase({ op: 'sum', call: sum, dtypes: everything, result: sumResult, differentiable: true, empty: true, reference: exactly(total, (a, b) => a + b, 0n) }),
+  reductionCase({
+    op: 'sum',
+    call: sum,
+    dtypes: everything,
+    result: sumResult,
+    differentiable: true,
+    empty: true,
+    reference: exactly(total, (a, b) => a + b, 0n),
+  }),
   reductionCase({
     op: 'prod',
     call: prod,
@@ -190,19 +251,68 @@ export const reductionCases: readonly OpCase[] = [
     domain: { low: 0.8, high: 1.2 },
     differentiable: true,
     empty: true,
-    reference: exactly((values) => values.reduce((a, b) => a * b, 1), (a, b) => a * b, 1n),
+    reference: exactly(
+      (values) => values.reduce((a, b) => a * b, 1),
+      (a, b) => a * b,
+      1n,
+    ),
   }),
-  reductionCase({ op: 'mean', call: mean, dtypes: everything, result: floatResult, differentiable: true, empty: true, reference: average }),
-  reductionCase({ op: 'max', call: max, dtypes: everything, domain: distinct, differentiable: true, reference: (values) => Math.max(...values) }),
-  reductionCase({ op: 'min', call: min, dtypes: everything, domain: distinct, differentiable: true, reference: (values) => Math.min(...values) }),
+  reductionCase({
+    op: 'mean',
+    call: mean,
+    dtypes: everything,
+    result: floatResult,
+    differentiable: true,
+    empty: true,
+    reference: average,
+  }),
+  reductionCase({
+    op: 'max',
+    call: max,
+    dtypes: everything,
+    domain: distinct,
+    differentiable: true,
+    reference: (values) => Math.max(...values),
+  }),
+  reductionCase({
+    op: 'min',
+    call: min,
+    dtypes: everything,
+    domain: distinct,
+    differentiable: true,
+    reference: (values) => Math.min(...values),
+  }),
   varied('variance', 'variance', 1),
   varied('variance correction 0', 'variance', 0),
   varied('std', 'std', 1),
   argCase('argMax', argMax, (a, b) => a > b),
   argCase('argMin', argMin, (a, b) => a < b),
-  reductionCase({ op: 'any', call: any, dtypes: everything, result: boolResult, empty: true, reference: (values) => Number(values.some((x) => x !== 0)) }),
-  reductionCase({ op: 'all', call: all, dtypes: everything, result: boolResult, empty: true, reference: (values) => Number(values.every((x) => x !== 0)) }),
-  reductionCase({ op: 'logSumExp', call: logSumExp, dtypes: numbers, result: floatResult, differentiable: true, empty: true, flops: 12, reference: logOfExps }),
+  reductionCase({
+    op: 'any',
+    call: any,
+    dtypes: everything,
+    result: boolResult,
+    empty: true,
+    reference: (values) => Number(values.some((x) => x !== 0)),
+  }),
+  reductionCase({
+    op: 'all',
+    call: all,
+    dtypes: everything,
+    result: boolResult,
+    empty: true,
+    reference: (values) => Number(values.every((x) => x !== 0)),
+  }),
+  reductionCase({
+    op: 'logSumExp',
+    call: logSumExp,
+    dtypes: numbers,
+    result: floatResult,
+    differentiable: true,
+    empty: true,
+    flops: 12,
+    reference: logOfExps,
+  }),
   normCase(2),
   normCase(1),
   normCase(3),
@@ -220,9 +330,14 @@ export const longReductionCases: readonly OpCase[] = [
     samples: (dtype) =>
       [20_000, 32_769].flatMap((length) =>
         [positive, standard].map((domain) =>
-          sample(`[${length}] from ${domain.low}`, [constantInput(randomInput([length], dtype, domain))], (x) => sum(x!), {
-            reference: (x) => reduceNd(x!, undefined, false, total),
-          }),
+          sample(
+            `[${length}] from ${domain.low}`,
+            [constantInput(randomInput([length], dtype, domain))],
+            (x) => sum(x!),
+            {
+              reference: (x) => reduceNd(x!, undefined, false, total),
+            },
+          ),
         ),
       ),
   },

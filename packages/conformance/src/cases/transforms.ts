@@ -1,6 +1,7 @@
 /** Gradient machinery seen from outside: identities forward, and gradients that finite differences confirm. */
-import { checkpoint, customVjp, detach, exp, matmul, mul, sigmoid, sin, sum, tanh } from '@tutti/core';
+
 import type { Tensor } from '@tutti/core';
+import { checkpoint, customVjp, detach, exp, matmul, mul, sigmoid, sin, sum, tanh } from '@tutti/core';
 import { mapValues, sample } from './build.ts';
 import type { NdArray, OpCase, Sample } from './case.ts';
 import { constantInput, floats, randomInput } from './inputs.ts';
@@ -26,7 +27,11 @@ function blockReference(x: NdArray, w: NdArray): NdArray {
   return { shape: [rows, columns], values };
 }
 
-const transform = (name: string, differentiable: boolean, samples: (dtype: 'float32') => Sample[]): OpCase => ({
+const transform = (
+  name: string,
+  differentiable: boolean,
+  samples: (dtype: 'float32') => Sample[],
+): OpCase => ({
   name,
   op: name,
   dtypes: ['float32'],
@@ -37,17 +42,32 @@ const transform = (name: string, differentiable: boolean, samples: (dtype: 'floa
 
 export const transformCases: readonly OpCase[] = [
   transform('customVjp', true, (dtype) => [
-    sample('x sin x', [randomInput([3, 4], dtype)], (x) => byHand(x!), { reference: (x) => mapValues(x!, (v) => v * Math.sin(v)) }),
+    sample('x sin x', [randomInput([3, 4], dtype)], (x) => byHand(x!), {
+      reference: (x) => mapValues(x!, (v) => v * Math.sin(v)),
+    }),
   ]),
   transform('checkpoint', true, (dtype) => [
-    sample('tanh(sigmoid(x) w)', [randomInput([3, 4], dtype, undefined, 1), randomInput([4, 5], dtype, undefined, 2)], (x, w) => block(x!, w!), {
-      reference: (x, w) => blockReference(x!, w!),
-    }),
+    sample(
+      'tanh(sigmoid(x) w)',
+      [randomInput([3, 4], dtype, undefined, 1), randomInput([4, 5], dtype, undefined, 2)],
+      (x, w) => block(x!, w!),
+      {
+        reference: (x, w) => blockReference(x!, w!),
+      },
+    ),
   ]),
   transform('detach', true, (dtype) => [
-    sample('exp(x) detached times x', [randomInput([5], dtype), constantInput(randomInput([5], dtype))], (x, c) => mul(detach(exp(c!)), x!), {
-      reference: (x, c) => ({ shape: x!.shape, values: Float64Array.from(x!.values, (v, i) => v * Math.exp(c!.values[i]!)) }),
-    }),
+    sample(
+      'exp(x) detached times x',
+      [randomInput([5], dtype), constantInput(randomInput([5], dtype))],
+      (x, c) => mul(detach(exp(c!)), x!),
+      {
+        reference: (x, c) => ({
+          shape: x!.shape,
+          values: Float64Array.from(x!.values, (v, i) => v * Math.exp(c!.values[i]!)),
+        }),
+      },
+    ),
     sample('gradient of a squared norm', [randomInput([6], dtype)], (x) => sum(mul(x!, x!)), {
       reference: (x) => ({ shape: [], values: [Array.from(x!.values).reduce((a, b) => a + b * b, 0)] }),
     }),
@@ -58,6 +78,10 @@ export const transformCases: readonly OpCase[] = [
     dtypes: floats,
     differentiable: false,
     flopsPerElement: () => 0,
-    samples: (dtype) => [sample('[2, 3]', [randomInput([2, 3], dtype)], (x) => detach(x!), { reference: (x) => mapValues(x!, (v) => v) })],
+    samples: (dtype) => [
+      sample('[2, 3]', [randomInput([2, 3], dtype)], (x) => detach(x!), {
+        reference: (x) => mapValues(x!, (v) => v),
+      }),
+    ],
   },
 ];

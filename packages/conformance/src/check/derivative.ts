@@ -21,12 +21,18 @@ function weighted(outputs: readonly Tensor[], seed: number): Tensor {
   return terms.reduce((a, b) => a.add(b));
 }
 
-const weightTensor = (like: Tensor, seed: number): Tensor => tensor(weights(like.size, seed), { shape: like.shape });
+const weightTensor = (like: Tensor, seed: number): Tensor =>
+  tensor(weights(like.size, seed), { shape: like.shape });
 
 type Function = (leaves: ReadonlyMap<GraphNode, Float64Array>) => number;
 
 /** d/dt f(x + t * direction) at 0. */
-function slope(f: Function, nodes: readonly GraphNode[], values: readonly Float64Array[], direction: readonly Float32Array[]): number {
+function slope(
+  f: Function,
+  nodes: readonly GraphNode[],
+  values: readonly Float64Array[],
+  direction: readonly Float32Array[],
+): number {
   const at = (t: number): number =>
     f(new Map(nodes.map((node, i) => [node, values[i]!.map((x, k) => x + t * direction[i]![k]!)])));
   return (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step);
@@ -40,18 +46,25 @@ interface Differentiated {
 }
 
 /** Compares a gradient graph with the differences of its function in a few directions. */
-function compareSlopes({ value, arguments: args, gradients }: Differentiated, seed: number): string | undefined {
+function compareSlopes(
+  { value, arguments: args, gradients }: Differentiated,
+  seed: number,
+): string | undefined {
   const nodes = args.map((x) => x.node);
   const all = evaluateAll([...args, ...gradients]);
   const values = all.slice(0, args.length).map((each) => each.values);
   const slopes = all.slice(args.length).map((each) => each.values);
   const f: Function = (leaves) => evaluate(value, { leaves }).values[0]!;
   const size = slopes.reduce((total, gradient) => gradient.reduce((sum, g) => sum + Math.abs(g), total), 0);
-  if (!Number.isFinite(size)) return `the gradient holds ${slopes.flatMap((g) => [...g]).find((g) => !Number.isFinite(g))}`;
+  if (!Number.isFinite(size))
+    return `the gradient holds ${slopes.flatMap((g) => [...g]).find((g) => !Number.isFinite(g))}`;
   for (let d = 0; d < directions; d++) {
     const direction = values.map((x, i) => weights(x.length, seed + 100 * d + i));
     const numeric = slope(f, nodes, values, direction);
-    const analytic = slopes.reduce((total, g, i) => g.reduce((sum, x, k) => sum + x * direction[i]![k]!, total), 0);
+    const analytic = slopes.reduce(
+      (total, g, i) => g.reduce((sum, x, k) => sum + x * direction[i]![k]!, total),
+      0,
+    );
     const room = relativeTolerance * size + 1e-9;
     if (Math.abs(numeric - analytic) <= room) continue;
     return `slope along direction ${d} is ${analytic}, by finite differences ${numeric} (± ${room.toExponential(1)})`;
@@ -59,7 +72,8 @@ function compareSlopes({ value, arguments: args, gradients }: Differentiated, se
   return undefined;
 }
 
-const applies = (sample: Sample): boolean => sample.smooth !== false && sample.inputs.some((input) => input.differentiable && input.values.length > 0);
+const applies = (sample: Sample): boolean =>
+  sample.smooth !== false && sample.inputs.some((input) => input.differentiable && input.values.length > 0);
 
 /** Why the gradient of a sample is not the slope of its function, or undefined; 'skipped' where there is nothing to compare. */
 export function checkGradient(sample: Sample): string | undefined {

@@ -14,7 +14,8 @@ export interface BuiltSample {
   readonly outputs: readonly Tensor[];
 }
 
-export const asList = <T>(of: T | readonly T[]): readonly T[] => (Array.isArray(of) ? (of as readonly T[]) : [of as T]);
+export const asList = <T>(of: T | readonly T[]): readonly T[] =>
+  Array.isArray(of) ? (of as readonly T[]) : [of as T];
 
 export function buildSample(sample: Sample): BuiltSample {
   const inputs = sample.inputs.map(materialise);
@@ -40,9 +41,11 @@ export function expectationOf(tensors: readonly Tensor[], inputs: readonly Input
 const constantRoom = 1e-6;
 
 function closeEnough(got: number, wanted: number, error: number, scale: number, dtype: DType): boolean {
-  if (Number.isNaN(wanted) || Number.isNaN(got)) return Number.isNaN(wanted) === Number.isNaN(got) || error === Infinity;
+  if (Number.isNaN(wanted) || Number.isNaN(got))
+    return Number.isNaN(wanted) === Number.isNaN(got) || error === Infinity;
   if (got === wanted || error === Infinity) return true;
-  if (dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16') return Math.abs(got - wanted) <= error;
+  if (dtype !== 'float32' && dtype !== 'float16' && dtype !== 'bfloat16')
+    return Math.abs(got - wanted) <= error;
   const room = dtype === 'float32' ? 0 : unitInLastPlace(wanted, dtype);
   return Math.abs(got - wanted) <= error + constantRoom * Math.max(Math.abs(wanted), scale) + room;
 }
@@ -53,7 +56,12 @@ function scaleOf(values: ArrayLike<number>): number {
   return finite.length === 0 ? 0 : Math.min(1, Math.max(...finite));
 }
 
-function referenceMismatch(got: OracleValue, formula: NdArray, dtype: DType, ordinal: string): string | undefined {
+function referenceMismatch(
+  got: OracleValue,
+  formula: NdArray,
+  dtype: DType,
+  ordinal: string,
+): string | undefined {
   const shapes = [got.shape, formula.shape].map((shape) => `[${shape.join(', ')}]`);
   if (shapes[0] !== shapes[1]) return `${ordinal}shape is ${shapes[0]}, by the formula ${shapes[1]}`;
   if (got.dtype !== dtype) return `${ordinal}dtype is ${got.dtype}, by the formula ${dtype}`;
@@ -68,13 +76,15 @@ function referenceMismatch(got: OracleValue, formula: NdArray, dtype: DType, ord
 }
 
 /** A double beyond float32's range is infinite there. */
-const overflowed = (x: number): number => (Math.abs(x) >= 3.4028235677973366e38 ? Math.sign(x) * Infinity : x);
+const overflowed = (x: number): number =>
+  Math.abs(x) >= 3.4028235677973366e38 ? Math.sign(x) * Infinity : x;
 
 /** Why the graph does not mean what the formula says, or undefined. */
 export function checkReference(sample: Sample, expectation: Expectation, dtype: DType): string | undefined {
   if (!sample.reference) return undefined;
   const formulas = asList(sample.reference(...sample.inputs));
-  if (formulas.length !== expectation.values.length) return `${expectation.values.length} results, by the formula ${formulas.length}`;
+  if (formulas.length !== expectation.values.length)
+    return `${expectation.values.length} results, by the formula ${formulas.length}`;
   for (const [i, formula] of formulas.entries()) {
     const ordinal = formulas.length > 1 ? `result ${i}: ` : '';
     const mismatch = referenceMismatch(expectation.values[i]!, formula, sample.result ?? dtype, ordinal);
@@ -117,13 +127,20 @@ export interface BuiltGradient {
 /**
  * Builds the backward graph of a sample by `vjp`. `cotangent` makes the gradient of each float result.
  */
-export function buildGradient(sample: Sample, inputs: readonly Tensor[], cotangent: (output: Tensor, i: number) => Tensor): BuiltGradient {
+export function buildGradient(
+  sample: Sample,
+  inputs: readonly Tensor[],
+  cotangent: (output: Tensor, i: number) => Tensor,
+): BuiltGradient {
   const positions = sample.inputs.flatMap((input, i) => (input.differentiable ? [i] : []));
   const args = positions.map((i) => inputs[i]!);
-  const [value, pull] = vjp((...watched: Tensor[]) => {
-    const all = inputs.map((input, i) => (positions.includes(i) ? watched[positions.indexOf(i)]! : input));
-    return [...asList(sample.call(...all))].filter((x) => isFloat(x.dtype));
-  }, ...args);
+  const [value, pull] = vjp(
+    (...watched: Tensor[]) => {
+      const all = inputs.map((input, i) => (positions.includes(i) ? watched[positions.indexOf(i)]! : input));
+      return [...asList(sample.call(...all))].filter((x) => isFloat(x.dtype));
+    },
+    ...args,
+  );
   const seeds = value.map(cotangent);
   return { inputs, positions, outputs: value, seeds, gradients: pull(seeds) as Tensor[] };
 }

@@ -9,8 +9,8 @@ import {
   type Expression,
   type ExpressionBuilder,
   type Kernel,
-  type Program,
   operands,
+  type Program,
 } from '@tutti/core/backend';
 import type { Rewrites } from './rewrite.ts';
 
@@ -21,7 +21,10 @@ export interface Fault {
   readonly rewrites?: Rewrites;
   readonly anchor?: (anchor: Anchor) => Anchor;
   /** Made anew for each device. */
-  readonly device?: (inner: Backend, kernelOf: (program: Program) => Kernel | undefined) => Partial<Pick<Backend, 'read' | 'readSync' | 'write' | 'submit' | 'free'>>;
+  readonly device?: (
+    inner: Backend,
+    kernelOf: (program: Program) => Kernel | undefined,
+  ) => Partial<Pick<Backend, 'read' | 'readSync' | 'write' | 'submit' | 'free'>>;
   /** Only devices with routines can have it. */
   readonly needsRoutines?: boolean;
 }
@@ -42,7 +45,11 @@ const asFloat = (build: ExpressionBuilder, x: Expression): Expression => build.a
 
 /** The value with the bits of `mask` only. */
 const masked = (build: ExpressionBuilder, x: Expression, mask: number): Expression =>
-  build.alu('bitcast', 'f32', build.alu('and', 'u32', build.alu('bitcast', 'u32', x), build.const('u32', mask)));
+  build.alu(
+    'bitcast',
+    'f32',
+    build.alu('and', 'u32', build.alu('bitcast', 'u32', x), build.const('u32', mask)),
+  );
 
 const swapped: Fault = inOperation(
   'swapped operands',
@@ -68,7 +75,10 @@ const nanInReduction: Fault = {
       accumulators: phase.accumulators.map((a) => {
         if (a.op !== 'max' || a.type !== 'f32') return a;
         const isNaN = build.alu('ne', 'bool', a.value, a.value);
-        return { ...a, value: build.alu('where', 'f32', isNaN, build.const('f32', Number.NEGATIVE_INFINITY), a.value) };
+        return {
+          ...a,
+          value: build.alu('where', 'f32', isNaN, build.const('f32', Number.NEGATIVE_INFINITY), a.value),
+        };
       }),
     }),
   },
@@ -82,7 +92,8 @@ const wrongStride: Fault = {
       const shrink = (part: Expression): Expression => {
         if (part.op !== 'alu' || part.type !== 'i32') return part;
         const [a, b] = part.args as [Expression, Expression];
-        if (part.alu === 'mul' && b.op === 'const' && b.value > 1) return build.alu('mul', 'i32', a, build.int(b.value - 1));
+        if (part.alu === 'mul' && b.op === 'const' && b.value > 1)
+          return build.alu('mul', 'i32', a, build.int(b.value - 1));
         return part.alu === 'add' ? build.alu('add', 'i32', shrink(a), b) : part;
       };
       return build.load(e.type, e.buffer, shrink(index), e.guard);
@@ -113,14 +124,17 @@ const lastTermLost: Fault = {
       return {
         ...phase,
         accumulators: phase.accumulators.map((a) =>
-          a.op === 'sum' ? { ...a, value: build.alu('where', a.type, inside, a.value, build.const(a.type, 0)) } : a,
+          a.op === 'sum'
+            ? { ...a, value: build.alu('where', a.type, inside, a.value, build.const(a.type, 0)) }
+            : a,
         ),
       };
     },
   },
 };
 
-const dependsOn = (e: Expression, name: Expression): boolean => e === name || operands(e).some((part) => dependsOn(part, name));
+const dependsOn = (e: Expression, name: Expression): boolean =>
+  e === name || operands(e).some((part) => dependsOn(part, name));
 
 const wrongBroadcast: Fault = {
   name: 'wrong broadcast',
@@ -129,7 +143,12 @@ const wrongBroadcast: Fault = {
       const inner = kernel.space[kernel.space.length - 1];
       const { length } = kernel.buffers[e.buffer]!;
       if (!inner || length < 2 || dependsOn(e.index, build.index(inner))) return e;
-      const shifted = build.alu('rem', 'i32', build.alu('add', 'i32', e.index, build.index(inner)), build.int(length));
+      const shifted = build.alu(
+        'rem',
+        'i32',
+        build.alu('add', 'i32', e.index, build.index(inner)),
+        build.int(length),
+      );
       return build.load(e.type, e.buffer, shifted, e.guard);
     },
   },
@@ -141,7 +160,9 @@ const truncating = (dtype: 'float16' | 'bfloat16', round: AluOp, mask: number): 
   rewrites: {
     alu: (e, build) => (e.alu === round ? masked(build, e.args[0]!, mask) : e),
     store: (store, build, kernel) =>
-      kernel.buffers[store.buffer]!.dtype === dtype ? { ...store, value: masked(build, store.value, mask) } : store,
+      kernel.buffers[store.buffer]!.dtype === dtype
+        ? { ...store, value: masked(build, store.value, mask) }
+        : store,
   },
 });
 
@@ -151,7 +172,9 @@ const wrongIdentity: Fault = {
     reduce: (phase, build) => ({
       ...phase,
       accumulators: phase.accumulators.map((a) =>
-        a.op === 'max' && a.type === 'f32' ? { ...a, value: build.alu('max', 'f32', a.value, build.const('f32', 0)) } : a,
+        a.op === 'max' && a.type === 'f32'
+          ? { ...a, value: build.alu('max', 'f32', a.value, build.const('f32', 0)) }
+          : a,
       ),
     }),
   },
@@ -171,7 +194,12 @@ const saturating: Fault = inOperation(
 const lossyProduct: Fault = inOperation(
   'integer products in floats',
   (e) => (e.type === 'i32' || e.type === 'u32') && e.alu === 'mul',
-  (e, build) => build.alu('cast', e.type, build.alu('mul', 'f32', asFloat(build, e.args[0]!), asFloat(build, e.args[1]!))),
+  (e, build) =>
+    build.alu(
+      'cast',
+      e.type,
+      build.alu('mul', 'f32', asFloat(build, e.args[0]!), asFloat(build, e.args[1]!)),
+    ),
 );
 
 /** The smallest negated position is the largest position. */
@@ -180,14 +208,19 @@ const lastExtreme: Fault = {
   rewrites: {
     reduce: (phase, build) => ({
       ...phase,
-      accumulators: phase.accumulators.map((a) => (a.position ? { ...a, position: build.alu('neg', 'i32', a.position) } : a)),
+      accumulators: phase.accumulators.map((a) =>
+        a.position ? { ...a, position: build.alu('neg', 'i32', a.position) } : a,
+      ),
     }),
-    accumulator: (value, build, kernel) => (holdsPosition(kernel, value.id) ? build.alu('neg', 'i32', value) : value),
+    accumulator: (value, build, kernel) =>
+      holdsPosition(kernel, value.id) ? build.alu('neg', 'i32', value) : value,
   },
 };
 
 const holdsPosition = (kernel: Kernel, id: number): boolean =>
-  kernel.phases.some((phase) => phase.kind === 'reduce' && phase.accumulators.some((a) => a.id === id && a.position));
+  kernel.phases.some(
+    (phase) => phase.kind === 'reduce' && phase.accumulators.some((a) => a.id === id && a.position),
+  );
 
 const unmasked: Fault = inOperation(
   'padding that is not masked',
@@ -210,7 +243,12 @@ const signedComparison: Fault = inOperation(
 const logicalShift: Fault = inOperation(
   'shift that loses the sign',
   (e) => e.type === 'i32' && e.alu === 'shr',
-  (e, build) => build.alu('bitcast', 'i32', build.alu('shr', 'u32', ...e.args.map((arg) => build.alu('bitcast', 'u32', arg)))),
+  (e, build) =>
+    build.alu(
+      'bitcast',
+      'i32',
+      build.alu('shr', 'u32', ...e.args.map((arg) => build.alu('bitcast', 'u32', arg))),
+    ),
 );
 
 const flooredRemainder: Fault = inOperation(
@@ -287,7 +325,10 @@ const lostDispatch: Fault = {
   name: 'every seventh kernel is lost',
   device: (inner) => {
     let count = 0;
-    return { submit: (commands) => inner.submit(commands.filter((command) => command.kind !== 'dispatch' || ++count % 7 !== 0)) };
+    return {
+      submit: (commands) =>
+        inner.submit(commands.filter((command) => command.kind !== 'dispatch' || ++count % 7 !== 0)),
+    };
   },
 };
 
@@ -304,7 +345,11 @@ const staleBindings: Fault = {
       if (!kept) first.set(command.program, command.buffers);
       const buffers = command.buffers.map((buffer, i) => {
         const stale = kept?.[i];
-        const usable = stale && !dead.has(stale) && !command.buffers.includes(stale) && kernel.buffers[i]!.access === 'read';
+        const usable =
+          stale &&
+          !dead.has(stale) &&
+          !command.buffers.includes(stale) &&
+          kernel.buffers[i]!.access === 'read';
         return usable ? stale : buffer;
       });
       return { ...command, buffers };

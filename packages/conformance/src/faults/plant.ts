@@ -1,6 +1,12 @@
 /** The suite tested by broken devices: each planted fault must be caught. */
 import { registerBackend, unregisterBackend } from '@tutti/core';
-import { type Backend, type BackendFactory, InternalError, type Kernel, type Program } from '@tutti/core/backend';
+import {
+  type Backend,
+  type BackendFactory,
+  InternalError,
+  type Kernel,
+  type Program,
+} from '@tutti/core/backend';
 import type { OpCase } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';
 import { runConformance } from '../run/suite.ts';
@@ -56,8 +62,31 @@ export interface FaultResult {
 
 /** Enough operations to meet every fault; the whole suite is larger. */
 const watched: readonly string[] = [
-  'add', 'sub', 'mul', 'maximum', 'lt', 'rightShift', 'remainder', 'neg', 'round', 'exp', 'cast', 'relu', 'sum', 'max', 'argMax',
-  'transpose', 'slice', 'pad', 'expand', 'concat', 'matmul', 'linear', 'scatter', 'scatterAdd', 'softmax',
+  'add',
+  'sub',
+  'mul',
+  'maximum',
+  'lt',
+  'rightShift',
+  'remainder',
+  'neg',
+  'round',
+  'exp',
+  'cast',
+  'relu',
+  'sum',
+  'max',
+  'argMax',
+  'transpose',
+  'slice',
+  'pad',
+  'expand',
+  'concat',
+  'matmul',
+  'linear',
+  'scatter',
+  'scatterAdd',
+  'softmax',
 ];
 
 const reduced = (): OpCase[] =>
@@ -77,7 +106,9 @@ async function detect(factory: BackendFactory, fault: Fault | undefined): Promis
       randomGraphs: 12,
       stopAtFailure: true,
     });
-    const failure = report.results.find((result) => result.backend === faultyName && result.status === 'fail');
+    const failure = report.results.find(
+      (result) => result.backend === faultyName && result.status === 'fail',
+    );
     return failure && `${failure.case} ${failure.dtype} ${failure.mode}`;
   } finally {
     await unregisterBackend(faultyName);
@@ -93,8 +124,21 @@ async function hasRoutines(factory: BackendFactory): Promise<boolean> {
   try {
     return (
       device.routine({
-        kind: 'dot', name: 'probe', batch: [], m: side, n: side, k: side, lhs: operand, rhs: operand, type: 'f32', scalars: [],
-        buffers: [{ ...buffer, access: 'read' }, { ...buffer, access: 'read' }, { ...buffer, access: 'write' }],
+        kind: 'dot',
+        name: 'probe',
+        batch: [],
+        m: side,
+        n: side,
+        k: side,
+        lhs: operand,
+        rhs: operand,
+        type: 'f32',
+        scalars: [],
+        buffers: [
+          { ...buffer, access: 'read' },
+          { ...buffer, access: 'read' },
+          { ...buffer, access: 'write' },
+        ],
       }) !== undefined
     );
   } finally {
@@ -107,14 +151,25 @@ async function hasRoutines(factory: BackendFactory): Promise<boolean> {
  *
  * @throws InternalError when the suite fails without a fault: nothing can be learnt then.
  */
-export async function plantFaults(factory: BackendFactory, chosen: readonly Fault[] = faults): Promise<readonly FaultResult[]> {
+export async function plantFaults(
+  factory: BackendFactory,
+  chosen: readonly Fault[] = faults,
+): Promise<readonly FaultResult[]> {
   const sound = await detect(factory, undefined);
-  if (sound) throw new InternalError(`the backend fails ${sound} with no fault planted`, { fix: 'make it pass the suite first' });
+  if (sound)
+    throw new InternalError(`the backend fails ${sound} with no fault planted`, {
+      fix: 'make it pass the suite first',
+    });
   const routines = await hasRoutines(factory);
   const results: FaultResult[] = [];
   for (const fault of chosen) {
     if (fault.needsRoutines && !routines) {
-      results.push({ fault: fault.name, caught: false, applicable: false, by: 'the backend has no routines' });
+      results.push({
+        fault: fault.name,
+        caught: false,
+        applicable: false,
+        by: 'the backend has no routines',
+      });
       continue;
     }
     const by = await detect(factory, fault);
@@ -131,5 +186,8 @@ export function formatFaults(results: readonly FaultResult[]): string {
     return `${fault.padEnd(width)}  ${verdict} ${by}`;
   });
   const applicable = results.filter((result) => result.applicable);
-  return [...lines, `${applicable.filter(({ caught }) => caught).length} of ${applicable.length} faults caught`].join('\n');
+  return [
+    ...lines,
+    `${applicable.filter(({ caught }) => caught).length} of ${applicable.length} faults caught`,
+  ].join('\n');
 }

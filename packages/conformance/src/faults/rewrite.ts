@@ -20,12 +20,20 @@ export type Place = 'value' | 'index';
 export interface Rewrites {
   readonly alu?: (e: AluExpression, build: ExpressionBuilder, place: Place) => Expression;
   readonly load?: (e: LoadExpression, build: ExpressionBuilder, kernel: Kernel) => Expression;
-  readonly accumulator?: (value: AccumulatorExpression, build: ExpressionBuilder, kernel: Kernel) => Expression;
+  readonly accumulator?: (
+    value: AccumulatorExpression,
+    build: ExpressionBuilder,
+    kernel: Kernel,
+  ) => Expression;
   readonly reduce?: (phase: ReducePhase, build: ExpressionBuilder) => ReducePhase;
   readonly map?: (phase: MapPhase, build: ExpressionBuilder) => MapPhase;
   readonly store?: (store: Store, build: ExpressionBuilder, kernel: Kernel) => Store;
   /** Replaces index variables by expressions, in the phase whose loops they are. */
-  readonly variable?: (variable: IndexVariable, phase: Phase, build: ExpressionBuilder) => Expression | undefined;
+  readonly variable?: (
+    variable: IndexVariable,
+    phase: Phase,
+    build: ExpressionBuilder,
+  ) => Expression | undefined;
 }
 
 class Rewriter {
@@ -94,15 +102,25 @@ class Rewriter {
       }
       case 'load': {
         const guard = e.guard && this.#expression(e.guard, 'index');
-        const made = build.load(e.type, e.buffer, this.#expression(e.index, 'index'), guard) as LoadExpression;
+        const made = build.load(
+          e.type,
+          e.buffer,
+          this.#expression(e.index, 'index'),
+          guard,
+        ) as LoadExpression;
         return this.#rewrites.load?.(made, build, this.#kernel) ?? made;
       }
       case 'alu': {
-        const made = build.alu(e.alu, e.type, ...e.args.map((arg) => this.#expression(arg, place))) as AluExpression;
+        const made = build.alu(
+          e.alu,
+          e.type,
+          ...e.args.map((arg) => this.#expression(arg, place)),
+        ) as AluExpression;
         return this.#rewrites.alu?.(made, build, place) ?? made;
       }
     }
   }
 }
 
-export const rewriteKernel = (kernel: Kernel, rewrites: Rewrites): Kernel => new Rewriter(kernel, rewrites).kernel();
+export const rewriteKernel = (kernel: Kernel, rewrites: Rewrites): Kernel =>
+  new Rewriter(kernel, rewrites).kernel();

@@ -20,7 +20,20 @@ export interface FuzzOptions {
   readonly seed: number;
 }
 
-const shapes: readonly (readonly number[])[] = [[], [1], [5], [2, 3], [4, 1], [3, 4], [2, 1, 5], [0], [17], [2, 3, 4], [1, 1], [33]];
+const shapes: readonly (readonly number[])[] = [
+  [],
+  [1],
+  [5],
+  [2, 3],
+  [4, 1],
+  [3, 4],
+  [2, 1, 5],
+  [0],
+  [17],
+  [2, 3, 4],
+  [1, 1],
+  [33],
+];
 
 const instruction: fc.Arbitrary<RandomProgram['body'][number]> = fc.record({
   step: fc.nat(stepNames.length - 1),
@@ -31,7 +44,12 @@ const instruction: fc.Arbitrary<RandomProgram['body'][number]> = fc.record({
 });
 
 const leaf = (dtypes: readonly DType[]): fc.Arbitrary<RandomProgram['leaves'][number]> =>
-  fc.record({ shape: fc.constantFrom(...shapes), dtype: fc.constantFrom(...dtypes), seed: fc.nat(1000), view: fc.nat(5) });
+  fc.record({
+    shape: fc.constantFrom(...shapes),
+    dtype: fc.constantFrom(...dtypes),
+    seed: fc.nat(1000),
+    view: fc.nat(5),
+  });
 
 /** Programs whose leaves have these dtypes. */
 export const randomPrograms = (dtypes: readonly DType[]): fc.Arbitrary<RandomProgram> =>
@@ -46,7 +64,11 @@ export interface Tally {
   unjudged: number;
 }
 
-async function mismatch(tensors: readonly Tensor[], expected: readonly OracleValue[], tally: Tally): Promise<string | undefined> {
+async function mismatch(
+  tensors: readonly Tensor[],
+  expected: readonly OracleValue[],
+  tally: Tally,
+): Promise<string | undefined> {
   for (const [i, x] of tensors.entries()) {
     const comparison = compare({ shape: x.shape, dtype: x.dtype, values: await x.data() }, expected[i]!);
     tally.elements += comparison.elements;
@@ -58,23 +80,34 @@ async function mismatch(tensors: readonly Tensor[], expected: readonly OracleVal
 
 type Check = (program: RandomProgram, tally: Tally) => Promise<string | undefined>;
 
-const build = (program: RandomProgram): Tensor[] => runProgram(program, leafInputs(program).map((input) => takeView(makeLeaf(input), input)));
+const build = (program: RandomProgram): Tensor[] =>
+  runProgram(
+    program,
+    leafInputs(program).map((input) => takeView(makeLeaf(input), input)),
+  );
 
-const eager = (fusion: boolean): Check => async (program, tally) => {
-  const before = configure({ fusion, verify: true });
-  try {
-    const outputs = scope(() => build(program));
-    const expected = evaluateAll(outputs, { errors: true });
-    return await mismatch(outputs, expected, tally);
-  } finally {
-    configure(before);
-  }
-};
+const eager =
+  (fusion: boolean): Check =>
+  async (program, tally) => {
+    const before = configure({ fusion, verify: true });
+    try {
+      const outputs = scope(() => build(program));
+      const expected = evaluateAll(outputs, { errors: true });
+      return await mismatch(outputs, expected, tally);
+    } finally {
+      configure(before);
+    }
+  };
 
 const traced: Check = async (program, tally) => {
   const expected = scope(() => evaluateAll(build(program), { errors: true }));
   const inputs = leafInputs(program);
-  const run = jit((leaves: Tensor[]) => runProgram(program, leaves.map((one, i) => takeView(one, inputs[i]!))));
+  const run = jit((leaves: Tensor[]) =>
+    runProgram(
+      program,
+      leaves.map((one, i) => takeView(one, inputs[i]!)),
+    ),
+  );
   try {
     return await mismatch(await run(inputs.map(makeLeaf)), expected, tally);
   } finally {
@@ -84,16 +117,24 @@ const traced: Check = async (program, tally) => {
 
 /** Gradients of the sum of the float results with respect to all float leaves. */
 function gradientsOf(program: RandomProgram, leaves: readonly Tensor[]): Tensor[] {
-  const [total, pull] = vjp((...xs: Tensor[]) => {
-    const floats = runProgram(program, xs).filter((x) => x.dtype === 'float32');
-    return floats.reduce((sum, x) => sum.add(x.sin().sum()), leaves[0]!.sum().cast('float32').mul(0));
-  }, ...leaves);
+  const [total, pull] = vjp(
+    (...xs: Tensor[]) => {
+      const floats = runProgram(program, xs).filter((x) => x.dtype === 'float32');
+      return floats.reduce((sum, x) => sum.add(x.sin().sum()), leaves[0]!.sum().cast('float32').mul(0));
+    },
+    ...leaves,
+  );
   void total;
   return pull() as Tensor[];
 }
 
 const gradients: Check = async (program, tally) => {
-  const outputs = scope(() => gradientsOf(program, leafInputs(program).map((input) => takeView(makeLeaf(input), input))));
+  const outputs = scope(() =>
+    gradientsOf(
+      program,
+      leafInputs(program).map((input) => takeView(makeLeaf(input), input)),
+    ),
+  );
   const expected = evaluateAll(outputs, { errors: true });
   return mismatch(outputs, expected, tally);
 };
@@ -101,7 +142,8 @@ const gradients: Check = async (program, tally) => {
 /** Three calls of a traced program that reads and assigns variables, against the same calls without a trace. */
 const stateful: Check = async (program, tally) => {
   const inputs = leafInputs(program);
-  const states = () => inputs.map((input) => variable(makeLeaf({ ...input, view: 'contiguous' }), { requiresGrad: false }));
+  const states = () =>
+    inputs.map((input) => variable(makeLeaf({ ...input, view: 'contiguous' }), { requiresGrad: false }));
   const step = (variables: ReturnType<typeof states>, extra: Tensor): Tensor[] => {
     const results = runProgram(program, [extra, ...variables]);
     for (const one of variables) one.assign(nextState(one, results));
@@ -109,7 +151,9 @@ const stateful: Check = async (program, tally) => {
   };
   const extras = [1, 2, 3].map((seed) => ({ ...inputs[0]!, values: inputs[0]!.values.map((x) => x / seed) }));
   const lazily = states();
-  const expected = extras.map((extra) => evaluateAll([...step(lazily, makeLeaf(extra)), ...lazily], { errors: true }));
+  const expected = extras.map((extra) =>
+    evaluateAll([...step(lazily, makeLeaf(extra)), ...lazily], { errors: true }),
+  );
   const own = states();
   const run = jit((extra: Tensor) => step(own, extra));
   try {
@@ -153,15 +197,31 @@ export async function fuzz({ backend, storage, runs, seed }: FuzzOptions): Promi
   for (const [name, { check, dtypes }] of Object.entries(kinds)) {
     const tally: Tally = { elements: 0, unjudged: 0 };
     let reason: string | undefined;
-    const property = fc.asyncProperty(randomPrograms(dtypes.filter((dtype) => storage.includes(dtype))), async (program) => {
-      const found = await attempt(check, program, tally);
-      if (found !== undefined) reason = `${found} of ${describeProgram(program)}`;
-      return found === undefined;
-    });
+    const property = fc.asyncProperty(
+      randomPrograms(dtypes.filter((dtype) => storage.includes(dtype))),
+      async (program) => {
+        const found = await attempt(check, program, tally);
+        if (found !== undefined) reason = `${found} of ${describeProgram(program)}`;
+        return found === undefined;
+      },
+    );
     const outcome = await fc.check(property, { seed, numRuns: runs, endOnFailure: false });
-    if (tally.unjudged > tally.elements / 4) reason ??= `${tally.unjudged} of ${tally.elements} elements cannot be judged`;
-    const base = { case: name, op: 'random graphs', dtype: 'float32', backend, mode: 'random', maxRel: 0, maxUlp: 0 } as const;
-    results.push(reason === undefined && !outcome.failed ? { ...base, status: 'pass' } : { ...base, status: 'fail', reason: `${reason} (seed ${seed}, path ${outcome.counterexamplePath})` });
+    if (tally.unjudged > tally.elements / 4)
+      reason ??= `${tally.unjudged} of ${tally.elements} elements cannot be judged`;
+    const base = {
+      case: name,
+      op: 'random graphs',
+      dtype: 'float32',
+      backend,
+      mode: 'random',
+      maxRel: 0,
+      maxUlp: 0,
+    } as const;
+    results.push(
+      reason === undefined && !outcome.failed
+        ? { ...base, status: 'pass' }
+        : { ...base, status: 'fail', reason: `${reason} (seed ${seed}, path ${outcome.counterexamplePath})` },
+    );
   }
   return results;
 }

@@ -44,7 +44,12 @@ const fromNewest = (pool: readonly Tensor[], i: number): Tensor => pool[pool.len
 export function runProgram({ body }: RandomProgram, leaves: readonly Tensor[]): Tensor[] {
   const pool = [...leaves];
   for (const { step, x, y, p, q } of body) {
-    const made = steps[stepNames[step % stepNames.length]!]!({ x: fromNewest(pool, x), y: fromNewest(pool, y), p, q });
+    const made = steps[stepNames[step % stepNames.length]!]!({
+      x: fromNewest(pool, x),
+      y: fromNewest(pool, y),
+      p,
+      q,
+    });
     if (made.size <= mostElements && made.rank <= mostAxes) pool.push(made);
   }
   return pool.slice(-3);
@@ -60,7 +65,11 @@ export function nextState(variable: Variable | Tensor, results: readonly Tensor[
 
 /** The program as text, for a report. */
 export function describeProgram({ leaves, body }: RandomProgram): string {
-  const heads = leaves.map(({ shape, dtype, view }) => `${dtype}[${shape.join(',')}]${view ? ` ${views[view % views.length]}` : ''}`);
-  const lines = body.map(({ step, x, y, p, q }) => `${stepNames[step % stepNames.length]}(${x}, ${y}; ${p}, ${q})`);
+  const heads = leaves.map(
+    ({ shape, dtype, view }) => `${dtype}[${shape.join(',')}]${view ? ` ${views[view % views.length]}` : ''}`,
+  );
+  const lines = body.map(
+    ({ step, x, y, p, q }) => `${stepNames[step % stepNames.length]}(${x}, ${y}; ${p}, ${q})`,
+  );
   return [...heads, ...lines].join(' > ');
 }

@@ -2,13 +2,65 @@
  * The steps of which random programs are made. Each takes what tensors there are and gives another; one that does not
  * apply gives its operand back. Values stay moderate, so that rounding errors do not swallow what is compared.
  */
-import {
-  abs, add, argMax, argMin, bitwiseAnd, bitwiseXor, broadcastTo, cast, clamp, concat, conv1d, cos, div, exp, expand, flip, floor, gelu,
-  layerNorm, leftShift, log1p, logSumExp, lt, matmul, max, maximum, mean, min, minimum, mul, neg, pad, permute, relu, remainder, reshape,
-  rightShift, scatterAdd, sigmoid, sin, slice, softmax, sqrt, stack, sub, sum, take, tanh, tile, transpose, unfold, unsqueeze, variance,
-  where, zeros,
-} from '@tutti/core';
+
 import type { Tensor } from '@tutti/core';
+import {
+  abs,
+  add,
+  argMax,
+  argMin,
+  bitwiseAnd,
+  bitwiseXor,
+  broadcastTo,
+  cast,
+  clamp,
+  concat,
+  conv1d,
+  cos,
+  div,
+  exp,
+  expand,
+  flip,
+  floor,
+  gelu,
+  layerNorm,
+  leftShift,
+  log1p,
+  logSumExp,
+  lt,
+  matmul,
+  max,
+  maximum,
+  mean,
+  min,
+  minimum,
+  mul,
+  neg,
+  pad,
+  permute,
+  relu,
+  remainder,
+  reshape,
+  rightShift,
+  scatterAdd,
+  sigmoid,
+  sin,
+  slice,
+  softmax,
+  sqrt,
+  stack,
+  sub,
+  sum,
+  take,
+  tanh,
+  tile,
+  transpose,
+  unfold,
+  unsqueeze,
+  variance,
+  where,
+  zeros,
+} from '@tutti/core';
 
 /** What a step may draw on: two tensors, and two numbers for its attributes. */
 export interface StepOperands {
@@ -21,23 +73,36 @@ export interface StepOperands {
 export type Step = (operands: StepOperands) => Tensor;
 
 const float = (x: Tensor): Tensor => (x.dtype === 'float32' ? x : cast(x, 'float32'));
-const integer = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : cast(x.dtype === 'float32' ? mul(clamp(x, -9, 9), 5) : x, 'int32'));
+const integer = (x: Tensor): Tensor =>
+  x.dtype === 'int32' ? x : cast(x.dtype === 'float32' ? mul(clamp(x, -9, 9), 5) : x, 'int32');
 const bounded = (x: Tensor): Tensor => clamp(float(x), -6, 6);
 
 /** `y` in a shape that broadcasts with that of `x`. */
 function fit(x: Tensor, y: Tensor): Tensor {
-  const grows = y.rank <= x.rank && y.shape.every((extent, i) => extent === 1 || extent === x.shape[x.rank - y.rank + i]);
+  const grows =
+    y.rank <= x.rank && y.shape.every((extent, i) => extent === 1 || extent === x.shape[x.rank - y.rank + i]);
   if (grows) return y;
   if (y.size === x.size) return reshape(y, x.shape);
   return y.size === 0 ? zeros([], { dtype: y.dtype }) : reshape(slice(reshape(y, [y.size]), [0, 1]), []);
 }
 
-const on = (f: (x: Tensor) => Tensor): Step => ({ x }) => f(float(x));
-const pair = (f: (a: Tensor, b: Tensor) => Tensor): Step => ({ x, y }) => f(float(x), fit(x, float(y)));
-const bits = (f: (a: Tensor, b: Tensor) => Tensor): Step => ({ x, y }) => f(integer(x), fit(x, integer(y)));
+const on =
+  (f: (x: Tensor) => Tensor): Step =>
+  ({ x }) =>
+    f(float(x));
+const pair =
+  (f: (a: Tensor, b: Tensor) => Tensor): Step =>
+  ({ x, y }) =>
+    f(float(x), fit(x, float(y)));
+const bits =
+  (f: (a: Tensor, b: Tensor) => Tensor): Step =>
+  ({ x, y }) =>
+    f(integer(x), fit(x, integer(y)));
 
-const along = (f: (x: Tensor, axis: number, keepDim: boolean) => Tensor): Step => ({ x, p, q }) =>
-  x.rank === 0 || x.shape[p % x.rank] === 0 ? x : f(float(x), p % x.rank, q % 2 === 0);
+const along =
+  (f: (x: Tensor, axis: number, keepDim: boolean) => Tensor): Step =>
+  ({ x, p, q }) =>
+    x.rank === 0 || x.shape[p % x.rank] === 0 ? x : f(float(x), p % x.rank, q % 2 === 0);
 
 /** Two factors of a size, so that reshapes are not all flat. */
 function factored(size: number, p: number): number[] {
@@ -74,7 +139,10 @@ function convolved({ x, y, p, q }: StepOperands): Tensor {
   if (x.size < 3 || y.size === 0) return x;
   const kernel = reshape(slice(reshape(bounded(y), [y.size]), [0, 2 + (p % 2)]), [1, 1, -1]);
   if (kernel.size > x.size) return x;
-  return reshape(conv1d(reshape(bounded(x), [1, 1, x.size]), kernel, { stride: 1 + (q % 2), padding: p % 2 }), [-1]);
+  return reshape(
+    conv1d(reshape(bounded(x), [1, 1, x.size]), kernel, { stride: 1 + (q % 2), padding: p % 2 }),
+    [-1],
+  );
 }
 
 function ranged({ x, p, q }: StepOperands): Tensor {
@@ -85,7 +153,11 @@ function ranged({ x, p, q }: StepOperands): Tensor {
   return slice(x, ...ranges);
 }
 
-const rotate = (x: Tensor, by: number): Tensor => permute(x, x.shape.map((_, axis) => (axis + by) % x.rank));
+const rotate = (x: Tensor, by: number): Tensor =>
+  permute(
+    x,
+    x.shape.map((_, axis) => (axis + by) % x.rank),
+  );
 
 /** The steps by name. Order matters to replays of a seed: add at the end. */
 export const steps: Readonly<Record<string, Step>> = {
@@ -122,12 +194,17 @@ export const steps: Readonly<Record<string, Step>> = {
   permute: ({ x, p }) => (x.rank < 2 ? x : rotate(x, 1 + (p % (x.rank - 1)))),
   flip: ({ x, p }) => (x.rank === 0 ? x : flip(x, p % x.rank)),
   slice: ranged,
-  pad: ({ x, p, q }) => pad(x, x.shape.map((_, axis): [number, number] => (axis === 0 ? [p % 2, q % 3] : [0, p % 2]))),
+  pad: ({ x, p, q }) =>
+    pad(
+      x,
+      x.shape.map((_, axis): [number, number] => (axis === 0 ? [p % 2, q % 3] : [0, p % 2])),
+    ),
   expand: ({ x, p }) => expand(unsqueeze(x, 0), [2 + (p % 2), ...x.shape]),
   concat: ({ x, p }) => (x.rank === 0 ? x : concat([x, flip(x, 0)], p % x.rank)),
   stack: ({ x, y }) => (x.dtype === y.dtype ? stack([x, broadcastTo(fit(x, y), x.shape)]) : x),
   tile: ({ x, p }) => (x.rank === 0 ? x : tile(x, 1 + (p % 2))),
-  unfold: ({ x, p }) => (x.rank === 0 || x.shape[p % x.rank]! < 3 ? x : unfold(x, p % x.rank, 2, 1 + (p % 2))),
+  unfold: ({ x, p }) =>
+    x.rank === 0 || x.shape[p % x.rank]! < 3 ? x : unfold(x, p % x.rank, 2, 1 + (p % 2)),
   matmul: product,
   take: taken,
   scatterAdd: scattered,

@@ -124,7 +124,8 @@ function compute(node: GraphNode, memo: Memo, options: EvaluateOptions): OracleV
   if (!options.errors) {
     const value: OracleValue = { shape, dtype, values };
     if (dtype === 'float32') limitRange(value);
-    if (dtype === 'float32' && options.singlePrecision) values.forEach((x, i) => (values[i] = Math.fround(x)));
+    if (dtype === 'float32' && options.singlePrecision)
+      values.forEach((x, i) => (values[i] = Math.fround(x)));
     return value;
   }
   const errors = errorRules[node.op](operands, node as never, values).map((e) =>

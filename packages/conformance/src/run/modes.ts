@@ -28,9 +28,13 @@ export const backward: Program = (sample, leaves) => {
 
 /** Elements that are exact in a 16-bit float too. */
 const seedOf = (output: Tensor, i: number): Tensor =>
-  tensor(weights(output.size, i).map((x) => Math.round(x * 16) / 16), { shape: output.shape, dtype: output.dtype });
+  tensor(
+    weights(output.size, i).map((x) => Math.round(x * 16) / 16),
+    { shape: output.shape, dtype: output.dtype },
+  );
 
-const describe = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error));
+const describe = (error: unknown): string =>
+  error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error);
 
 async function read(tensors: readonly Tensor[]): Promise<DeviceValue[]> {
   const values: DeviceValue[] = [];
@@ -85,7 +89,9 @@ export type BackendMode = Exclude<Mode, 'reference' | 'derivative' | 'second der
 
 export const backendModes: readonly BackendMode[] = ['eager', 'unfused', 'jit', 'gradient', 'jit gradient'];
 
-const runners: Readonly<Record<BackendMode, { readonly run: Runner; readonly program: Program; readonly fusion: boolean }>> = {
+const runners: Readonly<
+  Record<BackendMode, { readonly run: Runner; readonly program: Program; readonly fusion: boolean }>
+> = {
   eager: { run: runEager, program: forward, fusion: true },
   unfused: { run: runEager, program: forward, fusion: false },
   jit: { run: runTraced, program: forward, fusion: true },

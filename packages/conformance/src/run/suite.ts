@@ -1,6 +1,14 @@
 /** Runs the cases against the oracle and the devices, and gathers the rows of the report. */
-import { Device, DeviceError, devices as knownDevices, replaceDefaultDevice, scope, setDefaultDevice } from '@tutti/core';
+
 import type { DeviceEntry } from '@tutti/core';
+import {
+  Device,
+  DeviceError,
+  devices as knownDevices,
+  replaceDefaultDevice,
+  scope,
+  setDefaultDevice,
+} from '@tutti/core';
 import { type DType, defaultCapabilities } from '@tutti/core/backend';
 import type { OpCase, Sample } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';
@@ -8,8 +16,24 @@ import { checkGradient, checkSecondGradient } from '../check/derivative.ts';
 import { checkJudged, checkReference, type Expectation } from '../check/expectation.ts';
 import { fuzz } from '../fuzz/fuzz.ts';
 import { compare } from '../tolerance/compare.ts';
-import { backendModes, type BackendMode, backward, expect, forward, type Measured, type Outcome, runBatch } from './modes.ts';
-import { type ConformanceReport, type ConformanceResult, exitCode, type Mode, type ReportedDevice, summarise } from './report.ts';
+import {
+  type BackendMode,
+  backendModes,
+  backward,
+  expect,
+  forward,
+  type Measured,
+  type Outcome,
+  runBatch,
+} from './modes.ts';
+import {
+  type ConformanceReport,
+  type ConformanceResult,
+  exitCode,
+  type Mode,
+  type ReportedDevice,
+  summarise,
+} from './report.ts';
 
 export interface ConformanceOptions {
   /** Ids of the devices to run, for example `['cpu', 'cuda:1']`. Default: all that are available. */
@@ -60,7 +84,10 @@ interface Prepared {
 }
 
 /** Runs a check of every sample; the first that objects makes the row fail. */
-function checkAll(samples: readonly Sample[], check: (sample: Sample, i: number) => string | undefined): Measured {
+function checkAll(
+  samples: readonly Sample[],
+  check: (sample: Sample, i: number) => string | undefined,
+): Measured {
   for (const [i, sample] of samples.entries()) {
     try {
       const objection = scope(() => check(sample, i));
@@ -76,19 +103,33 @@ const hasGradient = (sample: Sample): boolean => sample.inputs.some((input) => i
 
 function prepare(opCase: OpCase, dtype: DType, modes: readonly Mode[]): Prepared {
   const samples = opCase.samples(dtype);
-  const wanted = modes.some((mode) => mode.includes('gradient')) && opCase.differentiable && dtype === 'float32';
+  const wanted =
+    modes.some((mode) => mode.includes('gradient')) && opCase.differentiable && dtype === 'float32';
   return {
     opCase,
     dtype,
     samples,
     forward: samples.map((sample) => scope(() => expect(sample, forward))),
-    gradient: (wanted ? samples.filter(hasGradient) : []).map((sample) => ({ sample, expectation: scope(() => expect(sample, backward)) })),
+    gradient: (wanted ? samples.filter(hasGradient) : []).map((sample) => ({
+      sample,
+      expectation: scope(() => expect(sample, backward)),
+    })),
   };
 }
 
 /** The oracle against the formula of the case and against finite differences: what no backend is needed for. */
-function checkOracle({ opCase, dtype, samples, forward: expectations }: Prepared, modes: readonly Mode[]): ConformanceResult[] {
-  const row = (mode: Mode, measured: Measured): ConformanceResult => ({ case: opCase.name, op: opCase.op, dtype, backend: 'oracle', mode, ...measured });
+function checkOracle(
+  { opCase, dtype, samples, forward: expectations }: Prepared,
+  modes: readonly Mode[],
+): ConformanceResult[] {
+  const row = (mode: Mode, measured: Measured): ConformanceResult => ({
+    case: opCase.name,
+    op: opCase.op,
+    dtype,
+    backend: 'oracle',
+    mode,
+    ...measured,
+  });
   const rows: ConformanceResult[] = [];
   if (modes.includes('reference')) {
     const check = (sample: Sample, i: number) =>
@@ -97,12 +138,17 @@ function checkOracle({ opCase, dtype, samples, forward: expectations }: Prepared
   }
   if (!opCase.differentiable || dtype !== 'float32') return rows;
   if (modes.includes('derivative')) rows.push(row('derivative', checkAll(samples, checkGradient)));
-  if (modes.includes('second derivative')) rows.push(row('second derivative', checkAll(samples.slice(0, 6), checkSecondGradient)));
+  if (modes.includes('second derivative'))
+    rows.push(row('second derivative', checkAll(samples.slice(0, 6), checkSecondGradient)));
   return rows;
 }
 
 /** Compares what a device gave for a batch with what it should have given. */
-export function judge(samples: readonly Sample[], expectations: readonly Expectation[], outcomes: readonly Outcome[]): Measured {
+export function judge(
+  samples: readonly Sample[],
+  expectations: readonly Expectation[],
+  outcomes: readonly Outcome[],
+): Measured {
   let [maxRel, maxUlp] = [0, 0];
   let reason: string | undefined;
   for (const [i, sample] of samples.entries()) {
@@ -114,30 +160,48 @@ export function judge(samples: readonly Sample[], expectations: readonly Expecta
     const { values, alternatives } = expectations[i]!;
     for (const [k, expected] of values.entries()) {
       const comparison = compare(outcome.values[k]!, expected, alternatives[k]);
-      if (!comparison.ok) reason ??= `${sample.label}: ${values.length > 1 ? `result ${k}: ` : ''}${comparison.reason}`;
+      if (!comparison.ok)
+        reason ??= `${sample.label}: ${values.length > 1 ? `result ${k}: ` : ''}${comparison.reason}`;
       maxRel = Math.max(maxRel, comparison.maxRel);
       maxUlp = Math.max(maxUlp, comparison.maxUlp);
     }
   }
-  return reason === undefined ? { status: 'pass', maxRel, maxUlp } : { status: 'fail', maxRel, maxUlp, reason };
+  return reason === undefined
+    ? { status: 'pass', maxRel, maxUlp }
+    : { status: 'fail', maxRel, maxUlp, reason };
 }
 
 const lacking = (storage: readonly DType[], dtypes: readonly (DType | undefined)[]): DType | undefined =>
   dtypes.find((dtype): dtype is DType => dtype !== undefined && !storage.includes(dtype));
 
-async function runMode(prepared: Prepared, mode: BackendMode, storage: readonly DType[]): Promise<Measured | undefined> {
+async function runMode(
+  prepared: Prepared,
+  mode: BackendMode,
+  storage: readonly DType[],
+): Promise<Measured | undefined> {
   const gradient = mode === 'gradient' || mode === 'jit gradient';
   const pairs = gradient
     ? prepared.gradient
     : prepared.samples.map((sample, i) => ({ sample, expectation: prepared.forward[i]! }));
   if (pairs.length === 0) return undefined;
   const missing = lacking(storage, [prepared.dtype]);
-  const able = pairs.filter(({ sample }) => !lacking(storage, [sample.result, ...sample.inputs.map((input) => input.dtype)]));
+  const able = pairs.filter(
+    ({ sample }) => !lacking(storage, [sample.result, ...sample.inputs.map((input) => input.dtype)]),
+  );
   if (missing || able.length === 0) {
-    return { status: 'unsupported', maxRel: 0, maxUlp: 0, reason: `the device does not store ${missing ?? 'a dtype of the case'}` };
+    return {
+      status: 'unsupported',
+      maxRel: 0,
+      maxUlp: 0,
+      reason: `the device does not store ${missing ?? 'a dtype of the case'}`,
+    };
   }
   const samples = able.map(({ sample }) => sample);
-  return judge(samples, able.map(({ expectation }) => expectation), await runBatch(samples, mode));
+  return judge(
+    samples,
+    able.map(({ expectation }) => expectation),
+    await runBatch(samples, mode),
+  );
 }
 
 interface Participant {
@@ -146,29 +210,45 @@ interface Participant {
 }
 
 /** The devices of a run: those asked for, or all that are there. */
-async function participants(options: ConformanceOptions): Promise<{ devices: ReportedDevice[]; able: Participant[] }> {
+async function participants(
+  options: ConformanceOptions,
+): Promise<{ devices: ReportedDevice[]; able: Participant[] }> {
   const known = await knownDevices();
   const able: Participant[] = [];
   const devices: ReportedDevice[] = [];
   for (const id of options.backends ?? known.filter((entry) => entry.available).map((entry) => entry.id)) {
     const entry = known.find((candidate) => candidate.id === id);
     devices.push(reported(id, entry));
-    if (entry?.available) able.push({ id, storage: entry.info.capabilities.storage ?? defaultCapabilities.storage });
+    if (entry?.available)
+      able.push({ id, storage: entry.info.capabilities.storage ?? defaultCapabilities.storage });
   }
   for (const id of options.required ?? []) {
-    if (!devices.some((device) => device.id === id)) devices.push(reported(id, known.find((candidate) => candidate.id === id), 'it was not asked to run'));
+    if (!devices.some((device) => device.id === id))
+      devices.push(
+        reported(
+          id,
+          known.find((candidate) => candidate.id === id),
+          'it was not asked to run',
+        ),
+      );
   }
   return { devices, able };
 }
 
-function reported(id: string, entry: DeviceEntry | undefined, otherwise = 'no such device is registered'): ReportedDevice {
+function reported(
+  id: string,
+  entry: DeviceEntry | undefined,
+  otherwise = 'no such device is registered',
+): ReportedDevice {
   if (!entry) return { id, available: false, description: otherwise };
   if (!entry.available) return { id, available: false, description: `${entry.reason} (${entry.fix})` };
   return { id, available: true, description: entry.info.description, emulated: entry.info.emulated };
 }
 
-const matches = (filter: string | undefined) => (opCase: OpCase): boolean =>
-  !filter || opCase.name.includes(filter) || opCase.op.includes(filter);
+const matches =
+  (filter: string | undefined) =>
+  (opCase: OpCase): boolean =>
+    !filter || opCase.name.includes(filter) || opCase.op.includes(filter);
 
 const allModes: readonly Mode[] = ['reference', 'derivative', 'second derivative', ...backendModes, 'random'];
 
@@ -186,15 +266,19 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
   if (able.length === 0) useNoDevice();
   const chosen = (options.cases ?? cases).filter(matches(options.filter));
   const results: ConformanceResult[] = [];
-  const done = (): boolean => options.stopAtFailure === true && results.some((result) => result.status === 'fail');
+  const done = (): boolean =>
+    options.stopAtFailure === true && results.some((result) => result.status === 'fail');
   for (const [position, opCase] of chosen.entries()) {
     options.onProgress?.({ case: opCase.name, done: position, total: chosen.length });
-    for (const dtype of opCase.dtypes) if (!done()) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
+    for (const dtype of opCase.dtypes)
+      if (!done()) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
   }
   if (modes.includes('random') && !options.filter && !done()) {
     for (const { id, storage } of able) {
       await setDefaultDevice(id);
-      results.push(...(await fuzz({ backend: id, storage, runs: options.randomGraphs ?? 60, seed: options.seed ?? 1 })));
+      results.push(
+        ...(await fuzz({ backend: id, storage, runs: options.randomGraphs ?? 60, seed: options.seed ?? 1 })),
+      );
     }
   }
   const report: ConformanceReport = { devices, results, summary: summarise(results) };
@@ -207,16 +291,38 @@ function useNoDevice(): void {
   replaceDefaultDevice(new Device({ choose }));
 }
 
-async function runCase(opCase: OpCase, dtype: DType, modes: readonly Mode[], able: readonly Participant[], devices: readonly ReportedDevice[]): Promise<ConformanceResult[]> {
+async function runCase(
+  opCase: OpCase,
+  dtype: DType,
+  modes: readonly Mode[],
+  able: readonly Participant[],
+  devices: readonly ReportedDevice[],
+): Promise<ConformanceResult[]> {
   const base = { case: opCase.name, op: opCase.op, dtype };
   const results: ConformanceResult[] = devices
     .filter((device) => !device.available)
-    .map(({ id, description }) => ({ ...base, backend: id, mode: 'eager', status: 'notRun', maxRel: 0, maxUlp: 0, reason: description }));
+    .map(({ id, description }) => ({
+      ...base,
+      backend: id,
+      mode: 'eager',
+      status: 'notRun',
+      maxRel: 0,
+      maxUlp: 0,
+      reason: description,
+    }));
   let prepared: Prepared;
   try {
     prepared = prepare(opCase, dtype, modes);
   } catch (error) {
-    return [...results, { ...base, backend: 'oracle', mode: 'reference', ...failed(error instanceof Error ? error.message : String(error)) }];
+    return [
+      ...results,
+      {
+        ...base,
+        backend: 'oracle',
+        mode: 'reference',
+        ...failed(error instanceof Error ? error.message : String(error)),
+      },
+    ];
   }
   results.push(...checkOracle(prepared, modes));
   for (const { id, storage } of able) {

@@ -12,7 +12,12 @@ const names: Readonly<Record<DType, string>> = {
   bool: 'bool',
 };
 
-const words: Readonly<Record<Status, string>> = { pass: '', fail: 'FAIL', unsupported: 'unsup', notRun: 'notrun' };
+const words: Readonly<Record<Status, string>> = {
+  pass: '',
+  fail: 'FAIL',
+  unsupported: 'unsup',
+  notRun: 'notrun',
+};
 
 /** Worst first: one failure in any mode makes the cell. */
 const severity: readonly Status[] = ['fail', 'notRun', 'pass', 'unsupported'];
@@ -27,12 +32,18 @@ function cell(results: readonly ConformanceResult[]): string {
   if (results.length === 0) return '';
   const status = severity.find((candidate) => results.some((result) => result.status === candidate))!;
   if (status !== 'pass') return words[status];
-  return error(Math.max(...results.filter((result) => result.mode !== 'random').map((result) => result.maxUlp), 0));
+  return error(
+    Math.max(...results.filter((result) => result.mode !== 'random').map((result) => result.maxUlp), 0),
+  );
 }
 
 function layOut(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((text, i) => (i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join('  ')).join('\n');
+  return rows
+    .map((row) =>
+      row.map((text, i) => (i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join('  '),
+    )
+    .join('\n');
 }
 
 /** Reasons, one line each, the same reason of several modes together. */
@@ -46,25 +57,32 @@ function problems(report: ConformanceReport, status: Status): string[] {
   return [...lines].map(([line, modes]) => `${line} (${modes.join(', ')})`);
 }
 
+/** Every failure with its reason, and what did not run. Empty when all is well. */
+export function formatFailures(report: ConformanceReport): string {
+  const failures = problems(report, 'fail');
+  const missing = report.devices
+    .filter(({ available }) => !available)
+    .map(({ id, description }) => `${id} did not run: ${description}`);
+  return [...(failures.length > 0 ? [['failures', ...failures].join('\n  ')] : []), ...missing].join('\n');
+}
+
 /**
  * The report for people: operation × dtype for each backend, with the largest error in units in the last place (`exact`
  * where there is none), then every failure with its reason, then the counts.
  */
 export function formatReport(report: ConformanceReport): string {
-  const parts: string[] = [];
-  for (const backend of Object.keys(report.summary)) {
+  const tables = Object.keys(report.summary).map((backend) => {
     const own = report.results.filter((result) => result.backend === backend);
     const ops = [...new Set(own.map(({ op }) => op))];
-    const rows = ops.map((op) => [op, ...everything.map((dtype) => cell(own.filter((result) => result.op === op && result.dtype === dtype)))]);
-    parts.push(layOut([[backend, ...everything.map((dtype) => names[dtype])], ...rows]));
-  }
-  const failures = problems(report, 'fail');
-  if (failures.length > 0) parts.push(['failures', ...failures].join('\n  '));
-  const missing = report.devices.filter(({ available }) => !available).map(({ id, description }) => `${id} did not run: ${description}`);
-  if (missing.length > 0) parts.push(missing.join('\n'));
+    const rows = ops.map((op) => [
+      op,
+      ...everything.map((dtype) => cell(own.filter((result) => result.op === op && result.dtype === dtype))),
+    ]);
+    return layOut([[backend, ...everything.map((dtype) => names[dtype])], ...rows]);
+  });
   const counts = Object.entries(report.summary).map(
-    ([backend, { pass, fail, unsupported, notRun }]) => `${backend}: ${pass} passed, ${fail} failed, ${unsupported} unsupported, ${notRun} not run`,
+    ([backend, { pass, fail, unsupported, notRun }]) =>
+      `${backend}: ${pass} passed, ${fail} failed, ${unsupported} unsupported, ${notRun} not run`,
   );
-  parts.push(counts.join('\n'));
-  return parts.join('\n\n');
+  return [...tables, formatFailures(report), counts.join('\n')].filter((part) => part !== '').join('\n\n');
 }

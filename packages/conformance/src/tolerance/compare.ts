@@ -53,14 +53,27 @@ export function compare(
 ): Comparison {
   const mismatch = sameShape(actual, expected);
   const elements = expected.values.length;
-  if (mismatch) return { ok: false, maxRel: Infinity, maxUlp: Infinity, used: Infinity, unjudged: 0, elements, reason: mismatch };
+  if (mismatch)
+    return {
+      ok: false,
+      maxRel: Infinity,
+      maxUlp: Infinity,
+      used: Infinity,
+      unjudged: 0,
+      elements,
+      reason: mismatch,
+    };
   let [maxRel, maxUlp, used, unjudged] = [0, 0, 0, 0];
   let reason: string | undefined;
   for (let i = 0; i < elements; i++) {
     const [got, wanted, allowed] = [actual.values[i]!, expected.values[i]!, expected.errors?.[i] ?? 0];
     if (allowed === Infinity) unjudged++;
     const ok = agrees(got, wanted, allowed, actual.dtype);
-    if (!ok && alternatives.some((other) => agrees(got, other.values[i]!, other.errors?.[i] ?? 0, actual.dtype))) continue;
+    if (
+      !ok &&
+      alternatives.some((other) => agrees(got, other.values[i]!, other.errors?.[i] ?? 0, actual.dtype))
+    )
+      continue;
     if (!ok && reason === undefined) {
       reason = `element ${i} is ${show(got)}, expected ${show(wanted)}${allowed ? ` ± ${allowed.toExponential(2)}` : ''}`;
     }

@@ -91,7 +91,8 @@ function infiniteProduct(a: number, b: number, errorA: number, errorB: number): 
 
 const ratio: Bound2 = (a, b, errorA, errorB, value) => {
   if (errorA === 0 && errorB === 0) return rounding(value, 2.5);
-  if (errorB === 0 && !Number.isFinite(value)) return Number.isNaN(value) || Math.abs(a) > errorA ? 0 : Infinity;
+  if (errorB === 0 && !Number.isFinite(value))
+    return Number.isNaN(value) || Math.abs(a) > errorA ? 0 : Infinity;
   if (Math.abs(b) <= errorB) return Infinity;
   return (errorA + Math.abs(value) * errorB) / (Math.abs(b) - errorB) + rounding(value, 2.5);
 };

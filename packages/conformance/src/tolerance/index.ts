@@ -1,3 +1,3 @@
+export type { ErrorRule } from './bounds.ts';
 export * from './compare.ts';
 export { errorRules } from './rules.ts';
-export type { ErrorRule } from './bounds.ts';

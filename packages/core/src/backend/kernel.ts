@@ -165,7 +165,7 @@ export interface AluExpression {
  * | div | f32 | IEEE |
  * | idiv rem | i32, u32; rem also f32 | truncated quotient and its remainder (f32: C's fmod); integers by zero give 0 |
  * | pow | f32 | C99 pow: x**0 = 1 always, (negative)**(non-integer) = NaN |
- * | max min | T, bool | NaN wins |
+ * | max min | T, bool | NaN wins; of -0 and +0 either may come out |
  * | and or xor | bool: logical; i32, u32: bitwise | |
  * | shl shr | i32, u32 | amount masked to 5 bits; shr keeps the sign of i32 |
  * | lt le eq ne | T,T or bool,bool -> bool | NaN: all false but ne |

@@ -4,10 +4,10 @@ import { type CapturedGraph, captureGraph } from '../compiler/capture.ts';
 import { type Plan, buildPlan, printPlan } from '../compiler/plan.ts';
 import { sourcesOf } from '../compiler/reach.ts';
 import { context } from '../tensor/context.ts';
-import type { GraphNode } from '../tensor/node.ts';
+import type { DataCheck, GraphNode } from '../tensor/node.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Variable } from '../tensor/tensor.ts';
-import { type Verdict, joinVerdicts } from '../tensor/verdict.ts';
+import { type Verdict, doubtsOf, joinVerdicts } from '../tensor/verdict.ts';
 import { BoundPlan, allocateAll } from './bound-plan.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
@@ -48,11 +48,11 @@ export class Executor {
   prepare(targets: readonly GraphNode[]): PreparedRun | undefined {
     const wanted = new Set(targets.filter((node) => !node.computed));
     const waiting = [...context.pending].filter(({ stored }) => stored.device.isOpen && stored.device.backend === this.backend);
-    for (const variable of waiting) {
-      if (variable.stored.computed) context.pending.delete(variable);
-      else wanted.add(variable.stored);
+    for (const { stored } of waiting) if (!stored.computed) wanted.add(stored);
+    if (wanted.size === 0) {
+      for (const variable of waiting) context.pending.delete(variable);
+      return undefined;
     }
-    if (wanted.size === 0) return undefined;
     const graph = captureGraph([...wanted], { isLeaf: (node) => node.computed, liftConstants: true, keep: true });
     return new PreparedRun(this, graph, this.#planFor(graph), waiting);
   }
@@ -77,17 +77,11 @@ export class Executor {
     return plan;
   }
 
-  /**
-   * What each of `results` depends on: the conditions of the `inputs` that it was computed from, and those of the run's own
-   * checks. `flags` are buffers that the run wrote; they belong to the checks from now on.
-   */
-  verdicts(graph: CapturedGraph, inputs: readonly GraphNode[], flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
-    const doubtful = [...inputs.keys()].filter((i) => joinVerdicts([inputs[i]!.verdict]));
-    const below = sourcesOf(graph, [...doubtful.map((i) => graph.leaves[i]!), ...graph.checked], results);
-    const own = graph.checks.map((check, i): Verdict => [this.checks.add(flags[i]!, check.error)]);
+  /** Registers a run's checks. `flags` are buffers that it wrote; they belong to the checks from now on. */
+  open(errors: readonly DataCheck['error'][], flags: readonly DeviceBuffer[]): Verdict[] {
+    const verdicts = errors.map((error, i): Verdict => [this.checks.add(flags[i]!, error)]);
     this.checks.limit();
-    const verdicts = [...doubtful.map((i) => inputs[i]!.verdict), ...own];
-    return below.map((sources) => joinVerdicts(sources.map((source) => verdicts[source])));
+    return verdicts;
   }
 }
 
@@ -104,6 +98,7 @@ export class PreparedRun {
     this.#graph = graph;
     this.#bound = new BoundPlan(plan, executor.backend);
     this.#waiting = waiting;
+    for (const variable of waiting) context.pending.delete(variable);
     // The nodes may be let go by their owners while programs compile.
     for (const node of graph.nodes) node.retain();
   }
@@ -116,8 +111,9 @@ export class PreparedRun {
     return this.#bound.ready();
   }
 
-  /** What was retained is let go. The last call to an instance, made for by `submit` itself. */
-  release(): void {
+  /** Ends the run: what was retained is let go, and variables that did not get their value wait again. */
+  end(): void {
+    for (const variable of this.#waiting) if (!variable.disposed && !variable.stored.computed) context.pending.add(variable);
     for (const node of this.#graph.nodes) node.release();
   }
 
@@ -126,7 +122,7 @@ export class PreparedRun {
     try {
       return this.#submit();
     } finally {
-      this.release();
+      this.end();
     }
   }
 
@@ -150,13 +146,13 @@ export class PreparedRun {
   }
 
   #deliver(buffers: readonly DeviceBuffer[]): void {
-    const { nodes, leaves, outputs, checks } = this.#graph;
+    const { nodes, outputs, checks } = this.#graph;
     const firstCheck = outputs.length - checks.length;
     const kept = this.#bound.plan.kept.map((position) => nodes[position]!);
     const results = [...outputs.slice(0, firstCheck), ...kept];
     const resultBuffers = [...buffers.slice(0, firstCheck), ...buffers.slice(outputs.length)];
     const flags = buffers.slice(firstCheck, outputs.length);
-    const verdicts = this.#executor.verdicts(this.#graph, leaves, flags, results);
+    const verdicts = this.#verdicts(flags, results);
     for (const [i, node] of results.entries()) {
       if (node.computed) {
         this.#executor.backend.free(resultBuffers[i]!); // another run, prepared at the same time, was faster
@@ -165,7 +161,15 @@ export class PreparedRun {
       node.verdict = verdicts[i];
       node.fulfil(resultBuffers[i]!);
     }
-    for (const variable of this.#waiting) if (variable.disposed || variable.stored.computed) context.pending.delete(variable);
+  }
+
+  /** What each of `results` depends on: conditions of the leaves that it was computed from, and of this run's own checks. */
+  #verdicts(flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
+    const { leaves, checks, checked } = this.#graph;
+    const doubtful = leaves.filter((leaf) => doubtsOf(leaf.verdict));
+    const own = this.#executor.open(checks.map((check) => check.error), flags);
+    const below = sourcesOf(this.#graph, [...doubtful, ...checked], results);
+    return joinVerdicts([...doubtful.map((leaf) => leaf.verdict), ...own], below);
   }
 }
 

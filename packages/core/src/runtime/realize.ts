@@ -49,7 +49,7 @@ async function submitWhenReady(run: PreparedRun): Promise<void> {
   try {
     if (run.isPending) await run.ready();
   } catch (error) {
-    run.release();
+    run.end();
     throw error;
   }
   run.submit().catch(() => {}); // a failed device fails every later read with the same reason
@@ -60,7 +60,7 @@ function realizeNodesSync(nodes: readonly GraphNode[]): void {
     const run = executorOf(device.backend).prepare(group);
     if (!run) continue;
     if (run.isPending) {
-      run.release();
+      run.end();
       throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
         op: 'dataSync',
         received: device.id,

@@ -6,7 +6,7 @@ import {
   DeviceError,
   type ProbeResult,
 } from '../backend/index.ts';
-import { defaultDevice, replaceDefaultDevice } from '../tensor/context.ts';
+import { currentDevice, replaceDefaultDevice } from '../tensor/context.ts';
 import { Device, type OpenedDevice } from '../tensor/device.ts';
 import { environmentVariable, settings } from './settings.ts';
 
@@ -34,14 +34,10 @@ let lastSelection: DeviceSelection | undefined;
 export function registerBackend(factory: BackendFactory): void {
   factories.set(factory.name, factory);
   probes.delete(factory.name);
-  try {
-    defaultDevice();
-  } catch {
-    replaceDefaultDevice(new Device({ choose: chooseDevice }));
-  }
+  if (!currentDevice()) replaceDefaultDevice(automaticDevice());
 }
 
-/** Forgets a backend, and what is open of it; for tests. Its devices are disposed. */
+/** Forgets a backend, and what is open of it; for tests. Its devices are disposed; the default device is chosen again if it was one. */
 export async function unregisterBackend(name: string): Promise<void> {
   factories.delete(name);
   probes.delete(name);
@@ -49,9 +45,14 @@ export async function unregisterBackend(name: string): Promise<void> {
     if (id.split(':')[0] !== name) continue;
     opened.delete(id);
     live.delete(id);
-    (await device).backend.dispose();
+    const gone = await device.catch(() => undefined); // it may just be failing to open
+    if (!gone) continue;
+    gone.backend.dispose();
+    if (currentDevice()?.same(gone)) replaceDefaultDevice(automaticDevice());
   }
 }
+
+const automaticDevice = (): Device | undefined => (factories.size > 0 ? new Device({ choose: chooseDevice }) : undefined);
 
 /** A factory for a package that may not be installed: it is loaded when it is first asked for. */
 export function lazyBackend(options: {

@@ -1,8 +1,8 @@
 /** Running a function once on stand-ins, to learn what it computes and which variables it changes. */
 import { TraceError } from '../backend/index.ts';
 import { context, type TraceObserver } from '../tensor/context.ts';
-import { GraphNode } from '../tensor/node.ts';
-import { Tensor, type Variable } from '../tensor/tensor.ts';
+import { GraphNode, nextNodeId } from '../tensor/node.ts';
+import { Tensor, Variable } from '../tensor/tensor.ts';
 import { mapTree, treeTensors } from '../tensor/tree.ts';
 import { counters } from './statistics.ts';
 
@@ -16,15 +16,32 @@ export interface Trace {
   readonly variables: ReadonlyMap<Variable, GraphNode>;
   /** The new values of variables. */
   readonly effects: ReadonlyMap<Variable, GraphNode>;
+  /** Nodes from this id on were made by the trace. */
+  readonly since: number;
+  /** Lets go of the traced graph. */
+  release(): void;
 }
 
 class Observer implements TraceObserver {
   readonly variables = new Map<Variable, GraphNode>();
   readonly effects = new Map<Variable, GraphNode>();
+  readonly since: number = nextNodeId();
   readonly #grads = new Map<Tensor, Tensor | undefined>();
+  readonly #newGrads = new Set<Tensor>();
+  #retained: GraphNode[] = [];
 
   read(variable: Variable): GraphNode {
     return this.effects.get(variable) ?? this.#standIn(variable);
+  }
+
+  retain(node: GraphNode): void {
+    node.retain();
+    this.#retained.push(node);
+  }
+
+  release(): void {
+    for (const node of this.#retained) node.release();
+    this.#retained = [];
   }
 
   #standIn(variable: Variable): GraphNode {
@@ -34,7 +51,7 @@ class Observer implements TraceObserver {
       const tracked = variable.requiresGrad;
       node = new GraphNode('data', [], { shape, dtype }, device, { tracked, constant: !tracked });
       node.leaf = new WeakRef(variable);
-      node.retain();
+      this.retain(node);
       this.variables.set(variable, node);
     }
     return node;
@@ -42,16 +59,16 @@ class Observer implements TraceObserver {
 
   assign(variable: Variable, value: GraphNode): void {
     this.#standIn(variable);
-    value.retain();
     const { requiresGrad } = variable;
     const leaf = new GraphNode('detach', [value], {}, value.device, { tracked: requiresGrad, constant: !requiresGrad });
     leaf.leaf = new WeakRef(variable);
-    leaf.retain();
+    this.retain(leaf);
     this.effects.set(variable, leaf);
   }
 
-  setGrad(tensor: Tensor): void {
+  setGrad(tensor: Tensor, value: Tensor | undefined): void {
     if (!this.#grads.has(tensor)) this.#grads.set(tensor, tensor.grad);
+    if (value && value.node.id >= this.since) this.#newGrads.add(value);
   }
 
   refuse(what: string): never {
@@ -61,16 +78,15 @@ class Observer implements TraceObserver {
     });
   }
 
+  /** What the traced function left in `.grad` means nothing outside of it. */
   restoreGrads(): void {
     for (const [tensor, grad] of this.#grads) tensor.grad = grad;
+    for (const grad of this.#newGrads) grad.dispose();
   }
 }
 
 /** Calls `fn` with stand-ins for the tensors of `args`. */
 export function traceFunction(fn: (...args: never[]) => unknown, args: readonly unknown[]): Trace {
-  if (context.trace) {
-    throw new TraceError('jit inside a function that jit is tracing', { fix: 'call the plain function there; it becomes part of the outer plan' });
-  }
   counters.traces++;
   const observer = new Observer();
   const outerScope = context.scope;
@@ -80,24 +96,31 @@ export function traceFunction(fn: (...args: never[]) => unknown, args: readonly 
   try {
     const inputs: GraphNode[] = [];
     const standIns = mapTree(args, (tensor) => {
-      if ('assign' in tensor) return tensor; // a variable stands for itself
+      if (tensor instanceof Variable) return tensor; // a variable stands for itself
       const { shape, dtype, device } = tensor;
       const node = new GraphNode('data', [], { shape, dtype }, device, { tracked: false, constant: false });
+      observer.retain(node);
       inputs.push(node);
       return new Tensor(node);
     }) as never[];
-    for (const node of inputs) node.retain();
     const result = fn(...standIns);
     if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-      throw new TraceError('jit: the function is async', { fix: 'a traced function only builds a graph; make it synchronous and await the call of the traced one' });
+      throw new TraceError('jit: the function is async', {
+        op: 'jit',
+        fix: 'a traced function only builds a graph; make it synchronous and await the call of the traced one',
+      });
     }
     const outputs = treeTensors(result).map((tensor) => tensor.node);
-    for (const node of outputs) node.retain();
-    return { result, outputs, inputs, variables: observer.variables, effects: observer.effects };
+    for (const node of outputs) observer.retain(node);
+    const { variables, effects, since } = observer;
+    return { result, outputs, inputs, variables, effects, since, release: () => observer.release() };
+  } catch (error) {
+    observer.release();
+    throw error;
   } finally {
     observer.restoreGrads();
     context.trace = undefined;
     context.scope = outerScope;
-    for (const tensor of made) tensor.dispose();
+    for (const tensor of [...made]) tensor.dispose();
   }
 }

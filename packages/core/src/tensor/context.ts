@@ -9,8 +9,8 @@ export interface TraceObserver {
   /** The node that stands for a variable inside the trace. */
   read(variable: Variable): GraphNode;
   assign(variable: Variable, value: GraphNode): void;
-  /** A `.grad` is about to be set: the trace puts the old one back when it ends. */
-  setGrad(tensor: Tensor): void;
+  /** A `.grad` is about to be set: the trace puts the old one back when it ends, and disposes of the new one. */
+  setGrad(tensor: Tensor, value: Tensor | undefined): void;
   /** A value is asked for, which a trace does not have. Throws TraceError. */
   refuse(what: string): never;
 }
@@ -36,7 +36,10 @@ export const context: Context = {
 
 let current: Device | undefined;
 
-/** The device that new tensors go to. */
+/** The device that new tensors go to; undefined as long as no backend is registered. */
+export const currentDevice = (): Device | undefined => current;
+
+/** The device that new tensors go to. @throws DeviceError */
 export function defaultDevice(): Device {
   if (current) return current;
   throw new DeviceError('there is no default device', {

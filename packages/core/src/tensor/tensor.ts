@@ -30,7 +30,7 @@ export class Tensor {
   get node(): GraphNode {
     if (this.#node) return this.#node;
     throw new DisposedError('this tensor has been disposed', {
-      fix: 'dispose it after its last use, or return it from the scope(...) that made it',
+      fix: 'dispose it after its last use, or return it from the scope(...) or the jitted function that made it',
     });
   }
 
@@ -71,7 +71,7 @@ export class Tensor {
   }
 
   set grad(value: Tensor | undefined) {
-    context.trace?.setGrad(this);
+    context.trace?.setGrad(this, value);
     if (value) context.scope?.delete(value); // it outlives the scope in which backward() ran
     this.#grad = value;
   }

@@ -45,9 +45,8 @@ function find(e: Expression): Range | undefined {
         ? undefined
         : { least: Math.trunc(a.least / divisor), most: Math.trunc(a.most / divisor) };
     case 'rem':
-      return (
-        divisor && { least: a.least < 0 ? 1 - divisor : 0, most: Math.min(Math.max(a.most, 0), divisor - 1) }
-      );
+      if (divisor === undefined) return undefined;
+      return { least: a.least < 0 ? 1 - divisor : 0, most: Math.min(Math.max(a.most, 0), divisor - 1) };
     case 'min':
       return { least: Math.min(a.least, b.least), most: Math.min(a.most, b.most) };
     case 'max':

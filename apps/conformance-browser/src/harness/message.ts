@@ -1,0 +1,13 @@
+import type { ConformanceProgress, ConformanceReport } from '@tutti/conformance';
+
+/** What the page posts to the harness, as JSON. */
+export type PageMessage =
+  | { readonly kind: 'progress'; readonly progress: ConformanceProgress }
+  | {
+      readonly kind: 'result';
+      /** Whether the page had SharedArrayBuffer, and so worker threads. */
+      readonly isolated: boolean;
+      readonly report: ConformanceReport;
+      readonly exitCode: 0 | 1;
+    }
+  | { readonly kind: 'error'; readonly text: string };

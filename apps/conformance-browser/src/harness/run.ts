@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { ConformanceProgress } from '@tutti/conformance';
+import { KernelError } from '@tutti/core/backend';
+import { openPage } from './chromium.ts';
+import type { PageMessage } from './message.ts';
+import { servePage } from './server.ts';
+
+export interface BrowserRunOptions {
+  /** Whether the page has SharedArrayBuffer, and so worker threads. Default true. */
+  readonly isolated?: boolean;
+  readonly filter?: string;
+  /** Names of modes, separated by commas. */
+  readonly modes?: string;
+  readonly randomGraphs?: number;
+  /** Milliseconds without a word from the page after which the run is given up. Default 120,000. */
+  readonly patience?: number;
+  readonly onProgress?: (progress: ConformanceProgress) => void;
+}
+
+export type BrowserRun = Extract<PageMessage, { kind: 'result' }>;
+
+const folder = join(import.meta.dirname, '..', 'page');
+
+function address(origin: string, { filter, modes, randomGraphs }: BrowserRunOptions): string {
+  const query = new URLSearchParams();
+  if (filter) query.set('filter', filter);
+  if (modes) query.set('modes', modes);
+  if (randomGraphs !== undefined) query.set('randomGraphs', String(randomGraphs));
+  return `${origin}/?${query}`;
+}
+
+/**
+ * Runs the suite in a page of a headless browser.
+ *
+ * @throws BackendUnavailableError where there is no browser; KernelError when the page fails or falls silent.
+ */
+export async function runInBrowser(options: BrowserRunOptions = {}): Promise<BrowserRun> {
+  const patience = options.patience ?? 120_000;
+  let settle: (message: PageMessage) => void = () => {};
+  const finished = new Promise<PageMessage>((resolve) => {
+    settle = resolve;
+  });
+  const giveUp = () => settle({ kind: 'error', text: `no word from the page for ${patience / 1000} s` });
+  let timer = setTimeout(giveUp, patience);
+  const server = await servePage({
+    folder,
+    isolated: options.isolated ?? true,
+    onMessage: (message) => {
+      clearTimeout(timer);
+      if (message.kind !== 'progress') return settle(message);
+      timer = setTimeout(giveUp, patience);
+      options.onProgress?.(message.progress);
+    },
+  });
+  const page = await openPage(address(server.origin, options));
+  try {
+    const message = await Promise.race([
+      finished,
+      page.ended.then((text): PageMessage => ({ kind: 'error', text })),
+    ]);
+    if (message.kind === 'result') return message;
+    throw new KernelError(`the page failed: ${message.kind === 'error' ? message.text : message.kind}`);
+  } finally {
+    clearTimeout(timer);
+    page.close();
+    server.close();
+  }
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { checkResult, compareResults, resultLength } from '../src/reference.ts';
+import { microSuite, operandsOf, type Work } from '../src/work.ts';
+
+const matmul: Work = { kind: 'matmul', n: 5 };
+
+function product(): Float32Array {
+  const { a, b } = operandsOf(matmul) as { a: Float32Array; b: Float32Array };
+  return Float32Array.from({ length: 25 }, (_, i) => {
+    const [row, column] = [Math.floor(i / 5), i % 5];
+    return [0, 1, 2, 3, 4].reduce((sum, k) => sum + a[row * 5 + k]! * b[k * 5 + column]!, 0);
+  });
+}
+
+describe('checkResult', () => {
+  it('takes what is right', () => expect(checkResult(matmul, operandsOf(matmul), product())).toBe(undefined));
+
+  it.each([
+    ['a wrong last element', (x: Float32Array) => x.with(24, x[24]! + 0.01), 'element 24'],
+    ['a NaN', (x: Float32Array) => x.with(7, Number.NaN), 'element 7 is NaN'],
+    ['a missing element', (x: Float32Array) => x.slice(1), '24 elements where 25'],
+    [
+      'a transposed result',
+      (x: Float32Array) => x.map((_, i) => x[(i % 5) * 5 + Math.floor(i / 5)]!),
+      'element 1',
+    ],
+  ])('objects to %s', (_, spoil, message) => {
+    expect(checkResult(matmul, operandsOf(matmul), spoil(product()))).toContain(message);
+  });
+
+  it('knows an elementwise operation', () => {
+    const work: Work = { kind: 'scaleAdd', length: 8 };
+    const operands = operandsOf(work);
+    const right = operands['x']!.map((x) => 2 * x + 1);
+    expect(checkResult(work, operands, right)).toBe(undefined);
+  });
+
+  it('knows a convolution, whose unit filter gives the image', () => {
+    const conv: Work = { kind: 'conv', batch: 1, inputs: 1, outputs: 1, size: 4 };
+    const x = operandsOf(conv)['x']!;
+    const operands = { x, weight: Float32Array.of(0, 0, 0, 0, 1, 0, 0, 0, 0) };
+    const shifted = x.map((_, i) => x[(i + 1) % 16]!);
+    expect(checkResult(conv, operands, x)).toBe(undefined);
+    expect(checkResult(conv, operands, shifted)).toContain('element 0');
+  });
+});
+
+describe('compareResults', () => {
+  it('finds an element that differs, relative to the largest', () => {
+    const [a, b] = [Float32Array.of(1000, 1), Float32Array.of(1000, 1.01)];
+    expect(compareResults(matmul, a, b)).toBe(undefined);
+    expect(compareResults(matmul, a, Float32Array.of(1000, 2))).toContain('element 1');
+    expect(compareResults(matmul, a, Float32Array.of(Number.NaN, 1))).toContain('element 0');
+  });
+});
+
+describe('the micro suite', () => {
+  it('has the same operands every time, and results of a known length', () => {
+    expect(operandsOf(matmul)).toEqual(operandsOf(matmul));
+    for (const { work } of microSuite) expect(resultLength(work)).toBeGreaterThan(0);
+  });
+
+  it('has unique names', () => {
+    expect(new Set(microSuite.map((each) => each.name)).size).toBe(microSuite.length);
+  });
+});

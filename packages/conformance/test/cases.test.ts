@@ -1,0 +1,180 @@
+import * as core from '@tutti/core';
+import { customVjp, mul, neg, sum, tensor } from '@tutti/core';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { OpCase, Sample } from '../src/cases/case.ts';
+import { cases } from '../src/cases/index.ts';
+import { randomInput } from '../src/cases/inputs.ts';
+import { checkGradient, checkSecondGradient } from '../src/check/derivative.ts';
+import { buildSample, checkReference, expectationOf } from '../src/check/expectation.ts';
+import { formatReport, runConformance } from '../src/index.ts';
+import { useGraphOnlyDevice } from './device.ts';
+
+beforeAll(useGraphOnlyDevice);
+
+/** What the library exports that computes no tensor from tensors or numbers; everything else that is a function needs a case. */
+const notOperations = new Set([
+  'apply',
+  'applyNode',
+  'backward',
+  'broadcastShapes',
+  'checkData',
+  'checkShape',
+  'configure',
+  'constant',
+  'convOutSize',
+  'defaultDevice',
+  'defaultGenerator',
+  'device',
+  'deviceSelection',
+  'devices',
+  'enableGrad',
+  'formatShape',
+  'fromHost',
+  'grad',
+  'jit',
+  'lazyBackend',
+  'manualSeed',
+  'memory',
+  'nextNodeId',
+  'noGrad',
+  'normalizeAxes',
+  'normalizeAxis',
+  'openDevices',
+  'paddedExtent',
+  'realize',
+  'registerBackend',
+  'replaceDefaultDevice',
+  'sameShape',
+  'scope',
+  'setDefaultDevice',
+  'settings',
+  'sizeOf',
+  'statistics',
+  'stridesOf',
+  'synchronize',
+  'unregisterBackend',
+  'valueAndGrad',
+  'variable',
+  'vjp',
+  'windowCount',
+  'mapTree',
+  'treeTensors',
+]);
+
+describe('the cases', () => {
+  it('cover every public operation', () => {
+    const covered = new Set(cases.map(({ op }) => op));
+    const functions = Object.entries(core).filter(
+      ([name, value]) => typeof value === 'function' && /^[a-z]/.test(name),
+    );
+    const missing = functions
+      .map(([name]) => name)
+      .filter((name) => !covered.has(name) && !notOperations.has(name));
+    expect(missing).toEqual([]);
+    expect(covered.size).toBeGreaterThanOrEqual(75);
+  });
+
+  it('have names of their own and something to run in every dtype', () => {
+    expect(new Set(cases.map(({ name }) => name)).size).toBe(cases.length);
+    for (const { name, dtypes, samples } of cases) {
+      for (const dtype of dtypes) expect(samples(dtype).length, `${name} ${dtype}`).toBeGreaterThan(0);
+    }
+  });
+
+  it('agree with the oracle, their formulas and finite differences', async () => {
+    const { report, exitCode } = await runConformance({
+      backends: [],
+      modes: ['reference', 'derivative', 'second derivative'],
+    });
+    expect(exitCode, formatReport(report)).toBe(0);
+    expect(report.summary['oracle']!.pass).toBeGreaterThan(900);
+  }, 120_000);
+
+  it('check a gradient for every operation that is differentiable', async () => {
+    const { report } = await runConformance({ backends: [], modes: ['derivative'] });
+    const checked = new Set(report.results.map(({ op }) => op));
+    for (const { op, differentiable } of cases) if (differentiable) expect(checked).toContain(op);
+  }, 120_000);
+});
+
+describe('the checks of the cases', () => {
+  const negation = (reference: (x: number) => number): Sample => ({
+    label: '[5]',
+    inputs: [randomInput([5], 'float32')],
+    call: (x) => neg(x!),
+    reference: (x) => ({ shape: x!.shape, values: Float64Array.from(x!.values, reference) }),
+  });
+  const referenceOf = (sample: Sample) =>
+    checkReference(sample, expectationOf(buildSample(sample).outputs, sample.inputs), 'float32');
+
+  it('see a composition that does not mean its formula', () => {
+    expect(referenceOf(negation((x) => -x))).toBeUndefined();
+    expect(referenceOf(negation((x) => -x * (1 + 1e-4)))).toContain('by the formula');
+    expect(referenceOf({ ...negation((x) => -x), result: 'int32' })).toContain('dtype');
+  });
+
+  const withRule = (factor: number): Sample => {
+    const square = customVjp(
+      (x: core.Tensor) => mul(x, x),
+      ([x], gradient) => mul(mul(gradient, x), factor),
+    );
+    return { label: 'square', inputs: [randomInput([5], 'float32')], call: (x) => square(x!) };
+  };
+
+  it('see a wrong gradient rule', () => {
+    expect(checkGradient(withRule(2))).toBeUndefined();
+    expect(checkGradient(withRule(2.01))).toContain('finite differences');
+  });
+
+  it('see a wrong second derivative', () => {
+    expect(checkSecondGradient(withRule(2))).toBeUndefined();
+    const onceRight: Sample = {
+      label: 'square whose rule cannot be differentiated',
+      inputs: [randomInput([5], 'float32')],
+      call: (x) =>
+        customVjp(
+          (y: core.Tensor) => mul(y, y),
+          ([y], gradient) => mul(gradient, mul(core.detach(y), 2)),
+        )(x!).add(mul(mul(x!, x!), x!)),
+    };
+    expect(checkGradient(onceRight)).toBeUndefined();
+    expect(checkSecondGradient(onceRight)).toContain('finite differences');
+  });
+
+  it('see a gradient that is NaN', () => {
+    const broken: Sample = {
+      label: 'log of 0',
+      inputs: [{ ...randomInput([2], 'float32'), values: [0, 1] }],
+      call: (x) => sum(core.sqrt(x!)),
+    };
+    expect(checkGradient(broken)).toContain('gradient holds');
+  });
+});
+
+describe('a case of one’s own', () => {
+  const double: OpCase = {
+    name: 'double',
+    op: 'double',
+    dtypes: ['float32'],
+    differentiable: true,
+    flopsPerElement: () => 1,
+    samples: (dtype) => [
+      {
+        label: '[3]',
+        inputs: [randomInput([3], dtype)],
+        call: (x) => mul(x!, tensor(2)),
+        reference: (x) => ({ shape: x!.shape, values: Float64Array.from(x!.values, (v) => 2 * v) }),
+      },
+    ],
+  };
+
+  it('runs like those of the suite', async () => {
+    const { report, exitCode } = await runConformance({ backends: [], cases: [double] });
+    expect(exitCode).toBe(0);
+    expect(report.results.map(({ mode, status }) => `${mode} ${status}`)).toEqual([
+      'reference pass',
+      'derivative pass',
+      'second derivative pass',
+    ]);
+  });
+});

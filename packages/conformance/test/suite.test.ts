@@ -1,0 +1,119 @@
+import { configure, registerBackend, settings } from '@tutti/core';
+import { interpreterBackend } from '@tutti/core/testing';
+import { describe, expect, it } from 'vitest';
+import { ConformanceError, conformance, formatReport, runConformance } from '../src/index.ts';
+
+const backend = interpreterBackend();
+
+describe('the suite on the reference interpreter', () => {
+  it('passes in every mode, in the two lines that a backend writes', async () => {
+    const report = await conformance({ backend, filter: 'softmax' });
+    const modes = new Set(
+      report.results.filter((row) => row.backend === 'interpreter').map(({ mode }) => mode),
+    );
+    expect([...modes]).toEqual(['eager', 'unfused', 'jit', 'gradient', 'jit gradient']);
+    expect(report.summary['interpreter']).toMatchObject({ fail: 0, notRun: 0 });
+  }, 60_000);
+
+  it('passes random graphs', async () => {
+    const { report, exitCode } = await runConformance({
+      backends: ['interpreter'],
+      cases: [],
+      randomGraphs: 40,
+      seed: 3,
+    });
+    expect(exitCode, formatReport(report)).toBe(0);
+    expect(report.results.map((row) => row.case)).toEqual([
+      'random graphs',
+      'random graphs unfused',
+      'random graphs jit',
+      'random graphs gradient',
+      'random graphs variables',
+    ]);
+  }, 120_000);
+
+  it('leaves the settings as they were', async () => {
+    const before = configure({ fusion: true });
+    await runConformance({ backends: ['interpreter'], filter: 'neg', modes: ['unfused'] });
+    expect(settings().fusion).toBe(true);
+    configure(before);
+  }, 60_000);
+});
+
+describe('the report', () => {
+  it('has the documented form', async () => {
+    const { report } = await runConformance({ backends: ['interpreter'], filter: 'outer', modes: ['eager'] });
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+    expect(report.devices[0]).toMatchObject({ id: 'interpreter', available: true, emulated: true });
+    for (const row of report.results) {
+      expect(row).toMatchObject({
+        case: 'outer',
+        op: 'outer',
+        backend: 'interpreter',
+        mode: 'eager',
+        status: 'pass',
+      });
+      expect(row.maxRel).toBeGreaterThanOrEqual(0);
+      expect(row.maxUlp).toBeGreaterThanOrEqual(0);
+    }
+    expect(report.summary['interpreter']).toEqual({
+      pass: report.results.length,
+      fail: 0,
+      unsupported: 0,
+      notRun: 0,
+    });
+  }, 60_000);
+
+  it('says what a device does not store', async () => {
+    registerBackend(
+      interpreterBackend({
+        name: 'narrow',
+        capabilities: { storage: ['float32', 'int32', 'uint32', 'bool'] },
+      }),
+    );
+    const { report, exitCode } = await runConformance({
+      backends: ['narrow'],
+      filter: 'neg',
+      modes: ['eager'],
+    });
+    const half = report.results.find(({ dtype }) => dtype === 'float16')!;
+    expect(half).toMatchObject({ status: 'unsupported', reason: 'the device does not store float16' });
+    expect(exitCode).toBe(0);
+    expect(formatReport(report)).toContain('unsup');
+  }, 60_000);
+
+  it('never counts a device that is missing as passed', async () => {
+    const reason = 'there is no such hardware';
+    registerBackend({
+      name: 'absent',
+      priority: 0,
+      probe: async () => ({ available: false, reason, fix: 'plug it in' }),
+      open: () =>
+        Promise.reject(new ConformanceError('never opened', { devices: [], results: [], summary: {} })),
+    });
+    const { report, exitCode } = await runConformance({ backends: ['absent'], filter: 'neg' });
+    expect(report.summary['absent']).toMatchObject({ pass: 0, fail: 0 });
+    expect(report.summary['absent']!.notRun).toBeGreaterThan(0);
+    expect(exitCode).toBe(1);
+    expect(formatReport(report)).toContain(`absent did not run: ${reason} (plug it in)`);
+  });
+
+  it('fails when a required device was not among those that ran', async () => {
+    const { exitCode } = await runConformance({
+      backends: ['interpreter'],
+      required: ['cuda'],
+      filter: 'neg',
+      modes: ['eager'],
+    });
+    expect(exitCode).toBe(1);
+  }, 60_000);
+
+  it('carries the failures of a backend that is wrong, and throws them', async () => {
+    const broken = interpreterBackend({ name: 'broken', execute: false });
+    const failure = await conformance({ backend: broken, filter: 'neg', modes: ['eager'] }).catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toBeInstanceOf(ConformanceError);
+    expect((failure as ConformanceError).message).toMatch(/broken {2}neg f32: .*expected/);
+  }, 60_000);
+});
