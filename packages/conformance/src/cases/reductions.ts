@@ -224,7 +224,7 @@ const normCase = (p: number): OpCase =>
     name: `norm p=${p}`,
     op: 'norm',
     dtypes: floats32And16,
-    domain: p === Infinity ? distinct : offZero,
+    domain: p === Infinity ? { low: 0.3, high: 3, distinct: true } : offZero,
     differentiable: true,
     empty: p !== Infinity,
     flops: 2,

@@ -62,8 +62,8 @@ const swallowedNaN: Fault = inOperation(
   (e) => isF32(e) && (e.alu === 'max' || e.alu === 'min'),
   (e, build) => {
     const [a, b] = e.args as [Expression, Expression];
-    const isNaN = (x: Expression): Expression => build.alu('ne', 'bool', x, x);
-    return build.alu('where', 'f32', isNaN(a), b, build.alu('where', 'f32', isNaN(b), a, e));
+    const unequal = (x: Expression): Expression => build.alu('ne', 'bool', x, x);
+    return build.alu('where', 'f32', unequal(a), b, build.alu('where', 'f32', unequal(b), a, e));
   },
 );
 
@@ -74,10 +74,16 @@ const nanInReduction: Fault = {
       ...phase,
       accumulators: phase.accumulators.map((a) => {
         if (a.op !== 'max' || a.type !== 'f32') return a;
-        const isNaN = build.alu('ne', 'bool', a.value, a.value);
+        const unequal = build.alu('ne', 'bool', a.value, a.value);
         return {
           ...a,
-          value: build.alu('where', 'f32', isNaN, build.const('f32', Number.NEGATIVE_INFINITY), a.value),
+          value: build.alu(
+            'where',
+            'f32',
+            unequal,
+            build.const('f32', Number.NEGATIVE_INFINITY),
+            a.value,
+          ),
         };
       }),
     }),
@@ -316,7 +322,7 @@ const missingEpilogue: Fault = {
   needsRoutines: true,
   anchor: (anchor) => {
     const { epilogue } = anchor;
-    if (!epilogue || epilogue.value.type !== 'f32') return anchor;
+    if (epilogue?.value.type !== 'f32') return anchor;
     return { ...anchor, epilogue: { ...epilogue, value: { op: 'accumulator', type: anchor.type, id: 0 } } };
   },
 };

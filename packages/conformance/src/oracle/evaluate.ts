@@ -124,9 +124,9 @@ function compute(node: GraphNode, memo: Memo, options: EvaluateOptions): OracleV
   if (!options.errors) {
     const value: OracleValue = { shape, dtype, values };
     if (dtype === 'float32') limitRange(value);
-    if (dtype === 'float32' && options.singlePrecision)
-      values.forEach((x, i) => (values[i] = Math.fround(x)));
-    return value;
+    return dtype === 'float32' && options.singlePrecision
+      ? { ...value, values: values.map(Math.fround) }
+      : value;
   }
   const errors = errorRules[node.op](operands, node as never, values).map((e) =>
     Number.isNaN(e) ? Infinity : e,

@@ -3,6 +3,7 @@
  * shapes or gradients.
  */
 import type { Capabilities } from './capabilities.ts';
+import type { TuttiError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
 import type { Anchor } from './routine.ts';
 
@@ -45,7 +46,7 @@ export interface DeviceBuffer {
 export interface Program {
   readonly name: string;
   /** Settles when the program can be submitted; absent where that is so at once. Rejects with KernelError. */
-  readonly ready?: Promise<void>;
+  readonly ready?: Promise<void> | undefined;
   /** The generated source, for debugging and for error messages. */
   readonly source: () => string;
 }
@@ -75,6 +76,11 @@ export interface CopyCommand {
 /** Completion of a submission and of all before it. Rejects when the device failed. */
 export interface Fence {
   readonly done: Promise<void>;
+  /**
+   * Present where the device is far behind: whoever submits in a loop waits for it before the next submission. Never
+   * rejects.
+   */
+  readonly pace?: Promise<void> | undefined;
 }
 
 /** Figures of a device's memory, in bytes and counts. */
@@ -90,6 +96,8 @@ export interface DeviceMemory {
 
 export interface Backend {
   readonly info: DeviceInfo;
+  /** What the device failed with, or DisposedError: every call throws it. Opening the device again gives a new one. */
+  readonly failure?: TuttiError | undefined;
   /** @throws OutOfMemoryError. Zero bytes are legal. */
   allocate(bytes: number): DeviceBuffer;
   /** Gives a buffer back. Work already submitted still sees it; its memory is reused only when that is safe. */

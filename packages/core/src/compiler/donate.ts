@@ -6,6 +6,7 @@ import type { Expression, Kernel, Phase, Store } from '../backend/index.ts';
 import { visitExpressions } from '../backend/index.ts';
 import type { Lowered } from './lower.ts';
 import { expressionsOf, rewritePhase } from './merge-dimensions.ts';
+import { GroupOrder } from './group-order.ts';
 import { IndexBuilder } from './index-math.ts';
 import { type Op, elementsOf } from './op.ts';
 import type { ScheduledGroup } from './schedule.ts';
@@ -23,61 +24,43 @@ export interface DonatedSchedule {
 }
 
 export function applyDonations(groups: readonly ScheduledGroup[], donations: readonly Donation[]): DonatedSchedule {
-  const order = new Dependencies(groups);
+  const byId = new Map(groups.map((g) => [g.group.id, g]));
+  const { order, writerOf, readersOf } = dataflow(groups);
   const inPlace = new Map<Op, Op>();
-  const lowered = new Map(groups.map((g) => [g.group.id, g]));
+  const taken = new Set<Op>();
   for (const { from, to } of donations) {
-    if (from.dtype !== to.dtype || elementsOf(from) !== elementsOf(to) || inPlace.has(to)) continue;
-    if ([...inPlace.values()].includes(from)) continue;
-    const writer = [...lowered.values()].find((g) => g.group.members.includes(to));
+    if (from.dtype !== to.dtype || elementsOf(from) !== elementsOf(to) || inPlace.has(to) || taken.has(from)) continue;
+    const writer = byId.get(writerOf.get(to)!);
     if (!writer || writer.lowered.kernel.kind !== 'kernel') continue;
-    const kernel = writer.lowered as Lowered<Kernel>;
-    const readers = [...lowered.values()].filter((g) => g !== writer && g.lowered.bindings.includes(from));
-    if (readers.some((reader) => order.reaches(reader.group.id, writer.group.id))) continue;
-    const merged = shareBuffer(kernel, from, to);
-    if (!merged) continue;
-    for (const reader of readers) order.add(writer.group.id, reader.group.id);
-    lowered.set(writer.group.id, { group: writer.group, lowered: merged });
+    const { id } = writer.group;
+    const readers = (readersOf.get(from) ?? []).filter((reader) => reader !== id);
+    if (order.depend(readers, id)) continue;
+    const lowered = shareBuffer(writer.lowered as Lowered<Kernel>, from, to);
+    if (!lowered) continue;
+    order.add(id, readers);
+    byId.set(id, { group: writer.group, lowered });
     inPlace.set(to, from);
+    taken.add(from);
   }
-  return { groups: order.sorted().map((id) => lowered.get(id)!), inPlace };
+  return { groups: order.sorted().map((id) => byId.get(id)!), inPlace };
 }
 
-/** Which groups must run before which. */
-class Dependencies {
-  readonly #before = new Map<number, Set<number>>();
-
-  constructor(groups: readonly ScheduledGroup[]) {
-    const writer = new Map<Op, number>();
-    for (const { group } of groups) for (const member of group.members) writer.set(member, group.id);
-    for (const { group, lowered } of groups) {
-      const before = new Set(lowered.bindings.map((op) => writer.get(op)).filter((id) => id !== undefined && id !== group.id));
-      this.#before.set(group.id, before as Set<number>);
-    }
+/** Which groups must run before which, and which group writes and which groups read each value. */
+function dataflow(groups: readonly ScheduledGroup[]): {
+  readonly order: GroupOrder;
+  readonly writerOf: ReadonlyMap<Op, number>;
+  readonly readersOf: ReadonlyMap<Op, readonly number[]>;
+} {
+  const order = new GroupOrder();
+  const writerOf = new Map<Op, number>();
+  const readersOf = new Map<Op, number[]>();
+  for (const { group, lowered } of groups) {
+    for (const member of group.members) writerOf.set(member, group.id);
+    const read = lowered.bindings.filter((op) => writerOf.get(op) !== group.id);
+    order.add(group.id, read.flatMap((op) => writerOf.get(op) ?? []));
+    for (const op of read) readersOf.set(op, [...(readersOf.get(op) ?? []), group.id]);
   }
-
-  add(group: number, before: number): void {
-    this.#before.get(group)!.add(before);
-  }
-
-  /** True when `group` can only run after `other`. */
-  reaches(group: number, other: number, seen: Set<number> = new Set()): boolean {
-    if (group === other) return true;
-    if (seen.has(group)) return false;
-    seen.add(group);
-    return [...this.#before.get(group)!].some((next) => this.reaches(next, other, seen));
-  }
-
-  sorted(): number[] {
-    const done = new Set<number>();
-    const visit = (group: number): void => {
-      if (done.has(group)) return;
-      for (const before of this.#before.get(group)!) visit(before);
-      done.add(group);
-    };
-    for (const group of this.#before.keys()) visit(group);
-    return [...done];
-  }
+  return { order, writerOf, readersOf };
 }
 
 /** The kernel with the buffers of `from` and `to` made one, or undefined where that would change what it computes. */
@@ -85,7 +68,7 @@ function shareBuffer(lowered: Lowered<Kernel>, from: Op, to: Op): Lowered<Kernel
   const { kernel, bindings } = lowered;
   const source = bindings.indexOf(from);
   const target = bindings.indexOf(to);
-  if (source < 0) return { ...lowered, bindings: bindings.map((op) => op) };
+  if (source < 0) return lowered;
   for (const phase of kernel.phases) {
     const loads = loadsFrom(phase, source);
     if (loads.length === 0) continue;

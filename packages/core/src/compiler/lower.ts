@@ -228,16 +228,8 @@ export class DomainIndices {
 
 const isReduce = (op: Op): boolean => kindOf(op) === 'reduce';
 
-/**
- * One kernel for all members of a group. `isWritten` says which members need a buffer. A `draft` shows whether the group
- * can be lowered and what it binds; its dimensions are not merged. Throws FusionRejected.
- */
-export function lowerGroup(
-  group: Group,
-  isStored: (op: Op) => boolean,
-  isWritten: (op: Op) => boolean,
-  draft = false,
-): Lowered<Kernel> {
+/** One kernel for all members of a group. `isWritten` says which members need a buffer. */
+export function lowerGroup(group: Group, isStored: (op: Op) => boolean, isWritten: (op: Op) => boolean): Lowered<Kernel> {
   const writes = group.members.filter(isWritten);
   const lowering = new ValueLowering((op) => isStored(op), writes);
   const phases: Phase[] = [];
@@ -258,7 +250,17 @@ export function lowerGroup(
   }
   phases.push(...lowerMaps(lowering, group, space, ids, writes));
   const lowered = wrap(lowering, group.name(), space, phases, writes);
-  return draft ? lowered : { ...lowered, kernel: mergeDimensions(lowering.builder, lowered.kernel) };
+  return { ...lowered, kernel: mergeDimensions(lowering.builder, lowered.kernel) };
+}
+
+/** Only the value of one member: shows whether the group can be lowered. Throws FusionRejected. */
+export function lowerMember(group: Group, member: Op, isStored: (op: Op) => boolean): Expression {
+  const lowering = new ValueLowering(isStored, []);
+  const at = new DomainIndices(lowering.builder, group);
+  const reduces = group.members.filter(isReduce);
+  declareMembers(lowering, group, at, new Map(reduces.map((op, i) => [op, i])));
+  if (isReduce(member)) return lowerAccumulator(lowering, member, at, 0).value;
+  return lowering.value(member, group.isFull(member) ? at.full(member.shape) : at.outer(member.shape));
 }
 
 function declareMembers(lowering: ValueLowering, group: Group, at: DomainIndices, ids: ReadonlyMap<Op, number>): void {

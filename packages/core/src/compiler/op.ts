@@ -60,29 +60,31 @@ export class OpBuilder {
 
 /** Attributes as text. Unlike JSON it tells NaN, the infinities and -0 apart. */
 export function attributeKey(attributes: object): string {
+  if (Object.keys(attributes).length === 0) return '';
   return JSON.stringify(attributes, (_, value) =>
     typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)) ? `#${Object.is(value, -0) ? '-0' : value}` : value,
   );
 }
 
-/** Ops reachable from `roots`, operands before their users. */
-export function topological(roots: readonly Op[]): Op[] {
+/** Ops reachable from `roots`, operands before their users. Nothing below those where `ends` is true, but for the roots. */
+export function topological(roots: readonly Op[], ends: (op: Op) => boolean = () => false): Op[] {
   const order: Op[] = [];
   const state = new Set<Op>();
+  const top = new Set(roots);
   const stack: { op: Op; next: number }[] = [];
   const push = (op: Op): void => {
     if (state.has(op)) return;
     state.add(op);
-    stack.push({ op, next: 0 });
+    stack.push({ op, next: ends(op) && !top.has(op) ? op.inputs.length : 0 });
   };
   for (const root of roots) {
     push(root);
-    for (let top = stack.at(-1); top; top = stack.at(-1)) {
-      const input = top.op.inputs[top.next++];
+    for (let at = stack.at(-1); at; at = stack.at(-1)) {
+      const input = at.op.inputs[at.next++];
       if (input) {
         push(input);
       } else {
-        order.push(top.op);
+        order.push(at.op);
         stack.pop();
       }
     }

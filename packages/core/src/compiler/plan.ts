@@ -4,7 +4,7 @@ import { sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
 import { applyDonations } from './donate.ts';
 import { planMemory } from './memory.ts';
-import { type Op, elementsOf } from './op.ts';
+import { type Op, elementsOf, isOp } from './op.ts';
 import { prepare } from './prepare.ts';
 import { type ScheduledGroup, schedule } from './schedule.ts';
 import { simplify } from './simplify.ts';
@@ -76,7 +76,7 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
     return op && rewritten.get(op);
   });
   const layout = layOut(graph, groups, [...roots, ...keptOps], options.donations);
-  if (options.verify) for (const { lowered } of layout.groups) if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel);
+  if (options.verify) for (const { lowered } of layout.groups) if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel, capabilities);
   const steps = layout.groups.map(({ lowered }): PlanStep => {
     const ir = lowered.kernel;
     const program = ir.kind === 'kernel' ? backend.compile(ir) : routine(ir)!;
@@ -140,13 +140,14 @@ interface Layout {
 
 /** Gives every stored value a slot. An output that is an input, or another output again, is copied at the end. */
 function layOut(graph: CapturedGraph, scheduled: readonly ScheduledGroup[], outputs: readonly Op[], wanted: ReadonlyMap<number, number>): Layout {
-  const inputOp = (index: number): Op | undefined =>
-    scheduled.flatMap((g) => g.lowered.bindings).find((op) => op.op === 'input' && (op.attributes as { input: number }).input === index);
-  const copied = new Set(outputs.filter((op) => op.op === 'input'));
+  const inputs = new Map<number, Op>();
+  for (const { lowered } of scheduled) for (const op of lowered.bindings) if (isOp(op, 'input')) inputs.set(op.attributes.input, op);
+  const first = new Map<Op, number>();
+  for (const [index, op] of outputs.entries()) if (!first.has(op)) first.set(op, index);
   const donations = [...wanted].flatMap(([output, input]) => {
-    const from = inputOp(input);
+    const from = inputs.get(input);
     const to = outputs[output]!;
-    return from && !copied.has(from) && outputs.indexOf(to) === output ? [{ from, to }] : [];
+    return from && !first.has(from) && first.get(to) === output ? [{ from, to }] : [];
   });
   const { groups, inPlace } = applyDonations(scheduled, donations);
 

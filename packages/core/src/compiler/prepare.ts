@@ -1,7 +1,8 @@
-/** Rewrites that need to know the device: anchors without a routine become primitives, long reductions are cut in two. */
+/** Rewrites that need to know the device: what it cannot run becomes other primitives, long reductions are cut in two. */
 import type { Anchor, Capabilities, Program } from '../backend/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { decomposeConv, decomposeDot, lowerAnchor } from './anchor.ts';
+import { decomposeScatter } from './decompose-scatter.ts';
 import { type Op, type OpName, isOp, kindOf, topological } from './op.ts';
 import type { Simplifier } from './simplify.ts';
 import { requiredStores } from './stored.ts';
@@ -14,7 +15,7 @@ export interface PrepareOptions {
 
 /** The rewritten op of every op below `outputs`. */
 export function prepare(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): ReadonlyMap<Op, Op> {
-  const decomposed = rebuild(s, outputs, anchorRewrite(s, outputs, options));
+  const decomposed = rebuild(s, outputs, decompositions(s, outputs, options));
   const between = outputs.map((op) => decomposed.get(op)!);
   const split = rebuild(s, between, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
   return new Map([...decomposed].map(([from, to]) => [from, split.get(to) ?? to]));
@@ -32,7 +33,7 @@ function rebuild(s: Simplifier, outputs: readonly Op[], rewrite: Rewrite): Map<O
   return done;
 }
 
-function anchorRewrite(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
+function decompositions(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
   const order = topological(outputs);
   const stored = requiredStores(order, outputs, options.fusion);
   const without = new Set<Op>();
@@ -41,7 +42,9 @@ function anchorRewrite(s: Simplifier, outputs: readonly Op[], options: PrepareOp
     const { kernel } = lowerAnchor(op, undefined, (other) => stored.has(other) || other.op === 'input');
     if (!options.routine(kernel)) without.add(op);
   }
+  const { scatterStores, rowPrograms } = options.capabilities;
   return (op, inputs) => {
+    if (isOp(op, 'scatter') && !(scatterStores && rowPrograms)) return decomposeScatter(s, inputs, op.attributes);
     if (!without.has(op)) return undefined;
     if (isOp(op, 'dot')) return decomposeDot(s, inputs[0]!, inputs[1]!);
     return decomposeConv(s, { ...(op as Op<'conv'>), inputs });

@@ -12,7 +12,8 @@
 import type { Anchor, Capabilities, Kernel, Program } from '../backend/index.ts';
 import { lowerAnchor } from './anchor.ts';
 import { Group, domainOf } from './group.ts';
-import { FusionRejected, type Lowered, lowerGroup, lowerScatter } from './lower.ts';
+import { GroupOrder } from './group-order.ts';
+import { FusionRejected, type Lowered, lowerGroup, lowerMember, lowerScatter } from './lower.ts';
 import { type Op, isOp, kindOf, topological } from './op.ts';
 import { inlineCosts, requiredStores, sharedStores } from './stored.ts';
 
@@ -59,6 +60,7 @@ class Scheduler {
   /** Stored values that each root needs. */
   readonly #reads = new Map<Op, ReadonlySet<Op>>();
   readonly #readers = new Map<Op, Op[]>();
+  readonly #graph = new GroupOrder();
 
   constructor(order: readonly Op[], outputs: readonly Op[], stored: ReadonlySet<Op>, options: ScheduleOptions) {
     this.#order = order;
@@ -69,20 +71,30 @@ class Scheduler {
     for (const op of order) if (stored.has(op)) this.#collectReads(op);
   }
 
-  #collectReads(root: Op): void {
+  /** The stored values that an op is computed from in place. */
+  #readsOf(op: Op): Set<Op> {
     const reads = new Set<Op>();
     const seen = new Set<Op>();
-    const walk = (op: Op): void => {
-      for (const input of op.inputs) {
+    const walk = (at: Op): void => {
+      for (const input of at.inputs) {
         if (seen.has(input)) continue;
         seen.add(input);
-        if (this.#stored.has(input) || input.op === 'input') reads.add(input);
+        if (this.#isStored(input)) reads.add(input);
         else walk(input);
       }
     };
-    walk(root);
+    walk(op);
+    return reads;
+  }
+
+  #collectReads(root: Op): void {
+    const reads = this.#readsOf(root);
     this.#reads.set(root, reads);
-    for (const read of reads) this.#readers.set(read, [...(this.#readers.get(read) ?? []), root]);
+    for (const read of reads) {
+      const readers = this.#readers.get(read);
+      if (readers) readers.push(root);
+      else this.#readers.set(read, [root]);
+    }
   }
 
   groupOf(op: Op): Group | undefined {
@@ -101,9 +113,15 @@ class Scheduler {
       if (!this.#stored.has(op)) continue;
       const joined = this.#options.fusion ? this.#join(op) : undefined;
       const group = joined ?? this.#alone(op);
+      this.#graph.add(group.id, this.#producersOf(op));
       this.#groups.set(group.id, group);
       this.#groupOf.set(op, group.id);
     }
+  }
+
+  /** The groups of the values that a root needs. */
+  #producersOf(op: Op): number[] {
+    return [...this.#reads.get(op)!].flatMap((read) => this.#groupOf.get(read) ?? []);
   }
 
   #alone(op: Op): Group {
@@ -139,8 +157,8 @@ class Scheduler {
     if (group.kind === 'scatter' || group.members.length >= mostMembers) return undefined;
     if (group.kind === 'anchor') return this.#tryEpilogue(group, op);
     const joined = group.with(op);
-    if (!joined || !this.#isAllowed(joined) || this.#wouldCycle(group, op)) return undefined;
-    return this.#lowerLoop(joined) ? joined : undefined;
+    if (!joined || !this.#isAllowed(joined) || this.#graph.depend(this.#producersOf(op), group.id)) return undefined;
+    return this.#canLower(joined, op) ? joined : undefined;
   }
 
   /** Whether a kernel of several phases leaves enough to do in parallel, and is of a form that the device takes. */
@@ -162,53 +180,28 @@ class Scheduler {
     return reduces.some((reduce) => dear.some((op) => this.#reads.get(reduce)!.has(op)));
   }
 
-  #wouldCycle(group: Group, op: Op): boolean {
-    const seen = new Set<number>();
-    const reaches = (from: Group): boolean => {
-      if (from.id === group.id) return true;
-      if (seen.has(from.id)) return false;
-      seen.add(from.id);
-      return this.#producersOf(from.members).some(reaches);
-    };
-    return this.#producersOf([op])
-      .filter((producer) => producer.id !== group.id)
-      .some(reaches);
+  /** Whether a group can be lowered with its newest member. The others read no other indices than before. */
+  #canLower(group: Group, newest: Op): boolean {
+    if (this.#boundBy(group) > this.#options.capabilities.buffersPerKernel) return false;
+    return fitted(() => lowerMember(group, newest, this.#isStored)) !== undefined;
   }
 
-  #producersOf(members: readonly Op[]): Group[] {
-    const found = new Set<Group>();
-    for (const member of members) {
-      for (const read of this.#reads.get(member)!) {
-        const group = this.groupOf(read);
-        if (group && !members.includes(read)) found.add(group);
-      }
-    }
-    return [...found];
-  }
-
-  #lowerLoop(group: Group): Lowered<Kernel> | undefined {
-    try {
-      const lowered = lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members), true);
-      return lowered.bindings.length <= this.#options.capabilities.buffersPerKernel ? lowered : undefined;
-    } catch (error) {
-      if (error instanceof FusionRejected) return undefined;
-      throw error;
-    }
+  /** Most buffers that the kernel of a group can bind. */
+  #boundBy({ members }: Group): number {
+    const bound = new Set(members.filter((op) => this.#isWritten(op, members)));
+    for (const member of members) for (const read of this.#reads.get(member)!) if (!members.includes(read)) bound.add(read);
+    return bound.size;
   }
 
   /** An anchor hands its result to one elementwise root, if no one else wants it and the routine takes the epilogue. */
   #tryEpilogue(group: Group, op: Op): Group | undefined {
     const [anchor] = group.members as [Op];
-    if (group.members.length > 1 || kindOf(op) === 'reduce' || this.#wouldCycle(group, op)) return undefined;
+    if (group.members.length > 1 || kindOf(op) === 'reduce' || this.#graph.depend(this.#producersOf(op), group.id)) return undefined;
     if (this.#outputs.has(anchor) || this.#readers.get(anchor)!.length > 1) return undefined;
     const joined = new Group(group.id, 'anchor', domainOf(anchor), [anchor, op], group.inlines);
-    try {
-      const lowered = lowerAnchor(anchor, op, this.#isStored);
-      return this.#options.routine(lowered.kernel) ? joined : undefined;
-    } catch (error) {
-      if (error instanceof FusionRejected) return undefined;
-      throw error;
-    }
+    const lowered = fitted(() => lowerAnchor(anchor, op, this.#isStored));
+    if (!lowered || lowered.bindings.length > this.#options.capabilities.buffersPerKernel) return undefined;
+    return this.#options.routine(lowered.kernel) ? joined : undefined;
   }
 
   /** Values to store because a kernel, even alone, would bind more buffers than the device allows. */
@@ -216,41 +209,24 @@ class Scheduler {
     const limit = this.#options.capabilities.buffersPerKernel;
     const split: Op[] = [];
     for (const group of this.#groups.values()) {
-      if (group.kind !== 'loop' || group.members.length > 1 || this.#lowerLoop(group)) continue;
+      if (group.kind === 'anchor' || group.members.length > 1 || this.#boundBy(group) <= limit) continue;
+      if (this.#lower(group).bindings.length <= limit) continue;
       const [root] = group.members as [Op];
       // The operand that needs the most buffers, without being nearly all of the kernel again.
-      const count = (op: Op): number => this.#inlinedReads(op).size;
-      const inlined = topological([root]).filter((op) => op !== root && kindOf(op) === 'elementwise' && !this.#isStored(op));
-      const fitting = inlined.filter((op) => count(op) > 1 && count(op) < limit);
-      fitting.sort((a, b) => count(b) - count(a));
+      const inlined = topological([root], this.#isStored).filter((op) => op !== root && kindOf(op) === 'elementwise' && !this.#isStored(op));
+      const counts = new Map(inlined.map((op) => [op, this.#readsOf(op).size]));
+      const fitting = inlined.filter((op) => counts.get(op)! > 1 && counts.get(op)! < limit);
+      fitting.sort((a, b) => counts.get(b)! - counts.get(a)!);
       if (fitting[0]) split.push(fitting[0]);
     }
     return split;
   }
 
-  #inlinedReads(op: Op): Set<Op> {
-    const reads = new Set<Op>();
-    const walk = (at: Op): void => {
-      for (const input of at.inputs) {
-        if (this.#isStored(input)) reads.add(input);
-        else walk(input);
-      }
-    };
-    walk(op);
-    return reads;
-  }
-
   finish(): ScheduledGroup[] {
-    const sorted: Group[] = [];
-    const done = new Set<number>();
-    const visit = (group: Group): void => {
-      if (done.has(group.id)) return;
-      done.add(group.id);
-      for (const producer of this.#producersOf(group.members)) visit(producer);
-      sorted.push(group);
-    };
-    for (const group of this.#groups.values()) visit(group);
-    return sorted.map((group) => ({ group, lowered: this.#lower(group) }));
+    return this.#graph.sorted().map((id) => {
+      const group = this.#groups.get(id)!;
+      return { group, lowered: this.#lower(group) };
+    });
   }
 
   #lower(group: Group): Lowered<Kernel | Anchor> {
@@ -258,5 +234,15 @@ class Scheduler {
     if (group.kind === 'anchor') return lowerAnchor(first, second, this.#isStored);
     if (isOp(first, 'scatter')) return lowerScatter(first, this.#isStored);
     return lowerGroup(group, this.#isStored, (op) => this.#isWritten(op, group.members));
+  }
+}
+
+/** What `lower` makes, or undefined where that kernel cannot be. */
+function fitted<T>(lower: () => T): T | undefined {
+  try {
+    return lower();
+  } catch (error) {
+    if (error instanceof FusionRejected) return undefined;
+    throw error;
   }
 }

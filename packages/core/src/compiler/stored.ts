@@ -17,6 +17,9 @@ const recomputeLimit = 10;
 /** Longest expression that one kernel should hold. */
 const inlineLimit = 320;
 
+/** Most ops in a row that are computed in place, even where they cost nothing: lowering calls itself for each. */
+const depthLimit = 400;
+
 export const weightOf = (op: Op): number => weights[op.op] ?? 1;
 
 /** Values that must be stored: outputs, and all that a loop over elements cannot produce in place. */
@@ -32,10 +35,13 @@ export function requiredStores(order: readonly Op[], outputs: readonly Op[], fus
     for (const operand of op.inputs) stored.add(operandBase(operand, stored));
   }
   const cost = new Map<Op, number>();
+  const depth = new Map<Op, number>();
   for (const op of order) {
     const inputs = op.inputs.reduce((sum, input) => sum + (stored.has(input) ? 1 : cost.get(input)!), 0);
-    if (inputs + weightOf(op) > inlineLimit && kindOf(op) === 'elementwise') stored.add(op);
+    const above = op.inputs.reduce((deepest, input) => Math.max(deepest, stored.has(input) ? 0 : depth.get(input)!), 0);
     cost.set(op, inputs + weightOf(op));
+    depth.set(op, above + 1);
+    if (kindOf(op) !== 'leaf' && (cost.get(op)! > inlineLimit || above + 1 > depthLimit)) stored.add(op);
   }
   for (const op of order) if (op.op === 'input' || elementsOf(op) === 0) stored.delete(op);
   return stored;

@@ -1,5 +1,5 @@
 /** Checks that a kernel keeps what kernel.ts promises to backends. Run in tests and in debug mode. */
-import { type Expression, type IndexVariable, InternalError, type Kernel, type Phase, dtypeInfo, printKernel, visitExpressions } from '../backend/index.ts';
+import { type Capabilities, type Expression, type IndexVariable, InternalError, type Kernel, type Phase, dtypeInfo, printKernel, visitExpressions } from '../backend/index.ts';
 import { expressionsOf } from './merge-dimensions.ts';
 
 const comparisons = new Set(['lt', 'le', 'eq', 'ne']);
@@ -9,11 +9,13 @@ const floatOnly = new Set([
 ]);
 
 /** @throws InternalError naming the rule that is broken, with the kernel. */
-export function verifyKernel(kernel: Kernel): void {
+export function verifyKernel(kernel: Kernel, capabilities: Capabilities): void {
   const fail = (rule: string): never => {
     throw new InternalError(`kernel ${kernel.name}: ${rule}\n${printKernel(kernel)}`);
   };
   if (kernel.phases.length === 0) fail('no phases');
+  const beyond = checkCapabilities(kernel, capabilities);
+  if (beyond) fail(beyond);
   const finished = new Set<number>();
   for (const phase of kernel.phases) {
     const scope = new Set<IndexVariable>([...kernel.space, ...phase.loops]);
@@ -27,6 +29,16 @@ export function verifyKernel(kernel: Kernel): void {
     const rule = checkPhase(phase, kernel, finished);
     if (rule) fail(rule);
   }
+}
+
+function checkCapabilities({ buffers, phases }: Kernel, device: Capabilities): string | undefined {
+  const maps = phases.filter((phase) => phase.kind === 'map');
+  if (buffers.length > device.buffersPerKernel) return `${buffers.length} buffers, more than ${device.buffersPerKernel}`;
+  if (!device.multipleOutputs && maps.some((phase) => phase.stores.length > 1)) return 'several stores in a map';
+  const simple = phases.length - maps.length <= 1 && maps.length === 1 && maps[0]!.loops.length === 0;
+  if (!device.rowPrograms && !simple) return 'several phases, or loops in a map';
+  if (!device.scatterStores && maps.some((phase) => phase.order === 'sequential')) return 'stores to computed indices';
+  return undefined;
 }
 
 /** Equal leaves must be one object; equality of larger expressions follows from how they are made. */

@@ -47,7 +47,7 @@ export async function unregisterBackend(name: string): Promise<void> {
     live.delete(id);
     const gone = await device.catch(() => undefined); // it may just be failing to open
     if (!gone) continue;
-    gone.backend.dispose();
+    gone.dispose();
     if (currentDevice()?.same(gone)) replaceDefaultDevice(automaticDevice());
   }
 }

@@ -2,6 +2,9 @@ import { type Backend, type BackendFactory, type DeviceBuffer, DeviceError, type
 
 let nextKey = 0;
 
+/** Backends that have been disposed of. */
+const ended = new WeakSet<Backend>();
+
 /**
  * A place where tensors live. The automatic device is opened by the first thing that has to run there; all others are
  * open from the start.
@@ -63,8 +66,16 @@ export class Device {
     return this === other || (this.#backend !== undefined && this.#backend === other.#backend);
   }
 
+  /** A tensor may be collected long after its device has ended: there is nothing left to give back then. */
   free(buffer: DeviceBuffer): void {
-    this.#backend?.free(buffer);
+    if (this.#backend && !ended.has(this.#backend)) this.#backend.free(buffer);
+  }
+
+  /** Ends the device, for every handle of it. @internal */
+  dispose(): void {
+    if (!this.#backend) return;
+    ended.add(this.#backend);
+    this.#backend.dispose();
   }
 
   memory(): DeviceMemory {

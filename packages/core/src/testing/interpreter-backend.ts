@@ -39,11 +39,11 @@ class HostBuffer implements DeviceBuffer {
   readonly bytes: number;
   readonly memory: ArrayBuffer;
 
-  constructor(bytes: number) {
+  constructor(bytes: number, filler: number) {
     this.bytes = bytes;
-    // Rounded up, so that every element type can view it; poisoned, so that reading the unwritten shows.
+    // Rounded up, so that every element type can view it.
     this.memory = new ArrayBuffer(Math.ceil(bytes / 4) * 4);
-    new Uint8Array(this.memory).fill(0xa5);
+    new Uint8Array(this.memory).fill(filler);
   }
 }
 
@@ -70,7 +70,8 @@ class InterpreterBackend implements Backend {
 
   allocate(bytes: number): DeviceBuffer {
     this.#check();
-    const buffer = new HostBuffer(bytes);
+    // Poisoned, so that reading the unwritten shows.
+    const buffer = new HostBuffer(bytes, this.#options.execute === false ? 0 : 0xa5);
     this.#live.add(buffer);
     this.#allocations++;
     return buffer;
