@@ -6,7 +6,8 @@ import { type Finished, lastLine, small, temporaryFolder, tutti } from './suppor
 const train = (flags: readonly string[], env: Record<string, string> = {}): Promise<Finished> =>
   tutti(['train', 'mnist', ...flags], { env });
 
-const resultLine = /^test accuracy 0\.\d{4} \((\d+)\/200\), \d+\.\d s, \d+ images\/s, device cpu \(.+\)$/;
+const resultLine =
+  /^test accuracy 0\.\d{4} \((\d+)\/200\), \d+(?:\.\d)? s, \d+ images\/s, device cpu \(.+\)$/;
 
 describe('tutti train mnist', () => {
   it('prints plain lines without a terminal, and the result last', async () => {

@@ -1,5 +1,6 @@
 /** Gradient graphs against finite differences of the forward graph, both evaluated by the float64 oracle. */
-import { apply, fromHost, type GraphNode, grad, type Shape, sizeOf, type Tensor } from '@tutti/core';
+import { grad, type Shape, type Tensor } from '@tutti/core';
+import { apply, fromHost, type GraphNode, sizeOf } from '@tutti/core/graph';
 import { expect } from 'vitest';
 import { evaluate, evaluateAll } from '../src/oracle/index.ts';
 

@@ -3,7 +3,8 @@
  * gradients must satisfy <dH/dx, x> = <dH/dw, w> = H for random x, w and g: dH/dx does not depend on x, so that one random x
  * tests every element of it. The gradients are convolutions in turn, and the same is asked of theirs.
  */
-import { apply, convOutSize, grad, type PrimitiveAttributes, type Tensor } from '@tutti/core';
+import { grad, type Tensor } from '@tutti/core';
+import { apply, convOutSize, type PrimitiveAttributes } from '@tutti/core/graph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { evaluateAll } from '../src/oracle/index.ts';
 import { gradients, mul, random, sum } from './autograd-check.ts';

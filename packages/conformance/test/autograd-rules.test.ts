@@ -1,4 +1,5 @@
-import { apply, constant, type Primitive, primitives, type Shape, type Tensor, vjp } from '@tutti/core';
+import { type Shape, type Tensor, vjp } from '@tutti/core';
+import { apply, constant, type Primitive, primitives } from '@tutti/core/graph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkDerivatives, f32, gradients, i32, mul, random, sum, values } from './autograd-check.ts';
 import { useGraphOnlyDevice } from './device.ts';

@@ -1,16 +1,6 @@
 /** Values of what the transforms of autograd give, by the oracle. Their structure is tested in core. */
-import {
-  apply,
-  checkpoint,
-  customVjp,
-  grad,
-  noGrad,
-  sizeOf,
-  type Tensor,
-  valueAndGrad,
-  variable,
-  vjp,
-} from '@tutti/core';
+import { checkpoint, customVjp, grad, noGrad, type Tensor, valueAndGrad, variable, vjp } from '@tutti/core';
+import { apply, sizeOf } from '@tutti/core/graph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkDerivatives, f32, gradients, mul, projected, random, sum, values } from './autograd-check.ts';
 import { useGraphOnlyDevice } from './device.ts';

@@ -1,4 +1,5 @@
-import { Device, replaceDefaultDevice } from '@tutti/core';
+import { Device } from '@tutti/core';
+import { replaceDefaultDevice } from '@tutti/core/graph';
 import { DeviceError } from '@tutti/core/backend';
 
 /** A default device on which graphs can be built and nothing can run: all that the oracle needs. */

@@ -1,4 +1,5 @@
-import { apply, constant, fromHost, type Tensor } from '@tutti/core';
+import type { Tensor } from '@tutti/core';
+import { apply, constant, fromHost } from '@tutti/core/graph';
 import {
   type DType,
   fromBfloat16Bits,

@@ -1,7 +1,8 @@
-import { configure, registerBackend, settings } from '@tutti/core';
+import { configure, registerBackend, settings, unregisterBackend } from '@tutti/core';
+import { DeviceError } from '@tutti/core/backend';
 import { interpreterBackend } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
-import { ConformanceError, conformance, formatReport, runConformance } from '../src/index.ts';
+import { ConformanceError, cases, conformance, formatReport, runConformance } from '../src/index.ts';
 
 const backend = interpreterBackend();
 
@@ -29,8 +30,43 @@ describe('the suite on the reference interpreter', () => {
       'random graphs jit',
       'random graphs gradient',
       'random graphs variables',
+      'random training',
     ]);
   }, 120_000);
+
+  it.each([
+    [
+      'nothing beyond the least',
+      {
+        rowPrograms: false,
+        multipleOutputs: false,
+        scatterStores: false,
+        buffersPerKernel: 4,
+        reduceSplit: 64,
+      },
+    ],
+    ['no row programs', { rowPrograms: false }],
+    ['one result for each kernel', { multipleOutputs: false }],
+    ['reductions that are split early', { parallelism: 2 ** 20, reduceSplit: 3 }],
+  ])(
+    'passes on a device with %s',
+    async (_, capabilities) => {
+      registerBackend(interpreterBackend({ name: 'limited', capabilities }));
+      const options = {
+        backends: ['limited'],
+        modes: ['eager', 'gradient', 'random'] as const,
+        randomGraphs: 25,
+        seed: 5,
+      };
+      const own = cases.filter(({ name }) =>
+        ['sum', 'variance', 'argMax', 'softmax', 'scatterAdd', 'concat', 'layerNorm'].includes(name),
+      );
+      const { report, exitCode } = await runConformance({ ...options, cases: own });
+      await unregisterBackend('limited');
+      expect(exitCode, formatReport(report)).toBe(0);
+    },
+    120_000,
+  );
 
   it('leaves the settings as they were', async () => {
     const before = configure({ fusion: true });
@@ -88,8 +124,7 @@ describe('the report', () => {
       name: 'absent',
       priority: 0,
       probe: async () => ({ available: false, reason, fix: 'plug it in' }),
-      open: () =>
-        Promise.reject(new ConformanceError('never opened', { devices: [], results: [], summary: {} })),
+      open: () => Promise.reject(new DeviceError('never opened')),
     });
     const { report, exitCode } = await runConformance({ backends: ['absent'], filter: 'neg' });
     expect(report.summary['absent']).toMatchObject({ pass: 0, fail: 0 });

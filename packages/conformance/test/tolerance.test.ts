@@ -1,4 +1,5 @@
-import { add, div, exp, fromHost, matmul, mul, sub, sum, type Tensor, tensor } from '@tutti/core';
+import { add, div, exp, matmul, mul, sub, sum, type Tensor, tensor } from '@tutti/core';
+import { fromHost } from '@tutti/core/graph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cases } from '../src/cases/index.ts';
 import { buildSample } from '../src/check/expectation.ts';

@@ -8,25 +8,43 @@ import {
   type Expression,
   type IndexVariable,
   type Kernel,
-  printKernel,
   type Program,
+  printKernel,
 } from '../src/backend/index.ts';
 import { IndexBuilder } from '../src/compiler/index-math.ts';
 import { stridesOf } from '../src/tensor/index.ts';
 
-const variablesOf = (b: IndexBuilder, prefix: string, extents: readonly number[]): { own: IndexVariable[]; at: Expression[] } => {
+const variablesOf = (
+  b: IndexBuilder,
+  prefix: string,
+  extents: readonly number[],
+): { own: IndexVariable[]; at: Expression[] } => {
   const own = extents.map((extent, i) => ({ name: `${prefix}${i}`, extent }));
   return { own, at: own.map((variable) => b.index(variable)) };
 };
 
 /** The epilogue's value at a flat index, with the anchor's sum as accumulator 0. */
-function applyEpilogue(b: IndexBuilder, epilogue: Epilogue | undefined, sum: Expression, flat: Expression): Expression {
+function applyEpilogue(
+  b: IndexBuilder,
+  epilogue: Epilogue | undefined,
+  sum: Expression,
+  flat: Expression,
+): Expression {
   if (!epilogue) return sum;
-  const indices = b.unflatten(flat, epilogue.space.map((variable) => variable.extent));
+  const indices = b.unflatten(
+    flat,
+    epilogue.space.map((variable) => variable.extent),
+  );
   return b.substitute(epilogue.value, new Map(epilogue.space.map((variable, i) => [variable, indices[i]!])));
 }
 
-function wrap(b: IndexBuilder, anchor: Anchor, out: { own: IndexVariable[]; at: Expression[] }, loops: IndexVariable[], term: Expression): Kernel {
+function wrap(
+  b: IndexBuilder,
+  anchor: Anchor,
+  out: { own: IndexVariable[]; at: Expression[] },
+  loops: IndexVariable[],
+  term: Expression,
+): Kernel {
   const flat = b.flatten(out.at, stridesOf(out.own.map((variable) => variable.extent)));
   const value = applyEpilogue(b, anchor.epilogue, b.accumulator(anchor.type, 0), flat);
   return {
@@ -65,10 +83,16 @@ function convKernel(b: IndexBuilder, anchor: ConvAnchor): Kernel {
   const [i, ...t] = inner.at as [Expression, ...Expression[]];
   let guard = b.true;
   const positions = y.map((at, s) => {
-    const window = b.addIndex(b.scaleIndex(at, anchor.stride[s]!), b.scaleIndex(t[s]!, anchor.kernelDilation[s]!));
+    const window = b.addIndex(
+      b.scaleIndex(at, anchor.stride[s]!),
+      b.scaleIndex(t[s]!, anchor.kernelDilation[s]!),
+    );
     const shifted = b.offsetIndex(window, -anchor.padLow[s]!);
     const dilation = anchor.inputDilation[s]!;
-    guard = b.and(guard, b.and(b.atLeast(shifted, 0), b.lessThan(shifted, (anchor.inSize[s]! - 1) * dilation + 1)));
+    guard = b.and(
+      guard,
+      b.and(b.atLeast(shifted, 0), b.lessThan(shifted, (anchor.inSize[s]! - 1) * dilation + 1)),
+    );
     guard = b.and(guard, b.equals(b.remainderIndex(shifted, dilation), 0));
     return b.divideIndex(shifted, dilation);
   });
@@ -85,6 +109,10 @@ function convKernel(b: IndexBuilder, anchor: ConvAnchor): Kernel {
 export function interpretedRoutine(anchor: Anchor): Program {
   const b = new IndexBuilder();
   const kernel = anchor.kind === 'dot' ? dotKernel(b, anchor) : convKernel(b, anchor);
-  const program: Program & { kernel: Kernel } = { name: kernel.name, kernel, source: () => printKernel(kernel) };
+  const program: Program & { kernel: Kernel } = {
+    name: kernel.name,
+    kernel,
+    source: () => printKernel(kernel),
+  };
   return program;
 }

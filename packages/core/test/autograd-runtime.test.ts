@@ -1,6 +1,6 @@
 /** Gradients computed by kernels: lazily, after the forward pass has run, unfused, and in a plan. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import * as core from '../src/index.ts';
+import * as core from './all.ts';
 import {
   checkpoint,
   configure,
@@ -12,7 +12,7 @@ import {
   tensor,
   type Variable,
   variable,
-} from '../src/index.ts';
+} from './all.ts';
 import { interpreterBackend, type Recording } from '../src/testing/index.ts';
 
 let recording: Recording;

@@ -3,7 +3,7 @@ import type { Expression, IndexVariable } from '../src/backend/index.ts';
 import { IndexBuilder } from '../src/compiler/index-math.ts';
 import { stridesOf } from '../src/tensor/index.ts';
 import { evaluateIndex, forEachIndex } from './compiler-support.ts';
-import { Random } from './random-graph.ts';
+import { Random } from './random.ts';
 
 /** An expression built with the simplifier, and what it must be worth. */
 interface Built {
@@ -17,8 +17,7 @@ const makeVariables = (random: Random, count: number): IndexVariable[] =>
 /** Divisions round towards zero, as those of kernels do. */
 function grow(b: IndexBuilder, random: Random, variables: readonly IndexVariable[], steps: number): Built[] {
   const built: Built[] = variables.map((v) => ({ e: b.index(v), worth: (at) => at.get(v)! }));
-  built.push({ e: b.int(random.int(0, 5)), worth: () => 0 });
-  built[built.length - 1] = { e: b.int(3), worth: () => 3 };
+  built.push({ e: b.int(3), worth: () => 3 });
   for (let i = 0; i < steps; i++) {
     const x = random.pick(built);
     const y = random.pick(built);
@@ -68,7 +67,10 @@ describe('index arithmetic', () => {
         [b.lessThan(e, bound), (at) => worth(at) < bound],
         [b.atLeast(e, bound), (at) => worth(at) >= bound],
         [b.equals(e, bound), (at) => worth(at) === bound],
-        [b.and(b.lessThan(e, bound), b.atLeast(other.e, 1)), (at) => worth(at) < bound && other.worth(at) >= 1],
+        [
+          b.and(b.lessThan(e, bound), b.atLeast(other.e, 1)),
+          (at) => worth(at) < bound && other.worth(at) >= 1,
+        ],
       ];
       for (const [condition, holds] of cases) {
         const chosen = b.select(condition, e, other.e);
@@ -98,7 +100,11 @@ describe('index arithmetic', () => {
       expect(b.rewriter(replace)(e)).toBe(result);
       forEachIndex([wide, third], (at) => {
         const w = at.get(wide)!;
-        const old = new Map([[first, Math.floor(w / second.extent)], [second, w % second.extent], [third, at.get(third)!]]);
+        const old = new Map([
+          [first, Math.floor(w / second.extent)],
+          [second, w % second.extent],
+          [third, at.get(third)!],
+        ]);
         if (!same(evaluateIndex(result, at), worth(old))) expect.fail(`seed ${seed}`);
       });
     }
@@ -118,6 +124,7 @@ describe('index arithmetic', () => {
       const divisor = random.pick([1, 2, 3, 4, 5, 6].filter((d) => size % d === 0));
       const other = [divisor, size / divisor];
       expect(b.flatten(b.unflatten(flat, other), stridesOf(other))).toBe(flat);
+      if (size === 1) continue; // such a variable is never made
       const linear = b.index({ name: 'i', extent: size });
       expect(b.flatten(b.unflatten(linear, other), stridesOf(other))).toBe(linear);
     }

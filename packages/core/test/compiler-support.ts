@@ -6,20 +6,27 @@ import type { Op } from '../src/compiler/op.ts';
 import { prepare } from '../src/compiler/prepare.ts';
 import { type ScheduledGroup, schedule } from '../src/compiler/schedule.ts';
 import { simplify } from '../src/compiler/simplify.ts';
-import { evaluateAlu } from '../src/testing/index.ts';
 import type { Tensor } from '../src/tensor/index.ts';
+import { evaluateAlu } from '../src/testing/index.ts';
 import { interpretedRoutine } from './anchor-kernel.ts';
 
 /** The value of an expression of index variables, straight from the contract. */
 export function evaluateIndex(e: Expression, at: ReadonlyMap<IndexVariable, number>): number {
   if (e.op === 'const') return e.value;
   if (e.op === 'index') return at.get(e.variable)!;
-  if (e.op === 'alu') return evaluateAlu(e, e.args.map((arg) => evaluateIndex(arg, at)));
+  if (e.op === 'alu')
+    return evaluateAlu(
+      e,
+      e.args.map((arg) => evaluateIndex(arg, at)),
+    );
   throw new RangeError(`${e.op} in an index`);
 }
 
 /** Calls `visit` for all values of some variables. */
-export function forEachIndex(variables: readonly IndexVariable[], visit: (at: ReadonlyMap<IndexVariable, number>) => void): void {
+export function forEachIndex(
+  variables: readonly IndexVariable[],
+  visit: (at: ReadonlyMap<IndexVariable, number>) => void,
+): void {
   const at = new Map<IndexVariable, number>();
   const step = (depth: number): void => {
     const variable = variables[depth];
@@ -37,8 +44,14 @@ export interface CaptureForm {
   readonly keep?: boolean;
 }
 
-export const capture = (tensors: readonly Tensor[], { lift = true, keep = false }: CaptureForm = {}): CapturedGraph =>
-  captureGraph(tensors.map((x) => x.node), { isLeaf: (node) => node.computed, liftConstants: lift, keep });
+export const capture = (
+  tensors: readonly Tensor[],
+  { lift = true, keep = false }: CaptureForm = {},
+): CapturedGraph =>
+  captureGraph(
+    tensors.map((x) => x.node),
+    { isLeaf: (node) => node.computed, liftConstants: lift, keep },
+  );
 
 /** The simplified op of a tensor. */
 export const simplified = (x: Tensor): Op => simplify(capture([x], { lift: false })).outputs[0]!;
@@ -50,7 +63,10 @@ export interface ScheduleForm {
 }
 
 /** The kernels and routines that some tensors are computed with. */
-export function scheduled(tensors: readonly Tensor[], { capabilities, fusion = true, routines = false }: ScheduleForm = {}): readonly ScheduledGroup[] {
+export function scheduled(
+  tensors: readonly Tensor[],
+  { capabilities, fusion = true, routines = false }: ScheduleForm = {},
+): readonly ScheduledGroup[] {
   const options = {
     capabilities: { ...defaultCapabilities, ...capabilities },
     fusion,
@@ -63,8 +79,13 @@ export function scheduled(tensors: readonly Tensor[], { capabilities, fusion = t
     while (base.op === 'reshape') base = base.inputs[0]!;
     return base;
   });
-  return schedule(roots.filter((op) => op.op !== 'input'), options);
+  return schedule(
+    roots.filter((op) => op.op !== 'input'),
+    options,
+  );
 }
 
 export const kernelsOf = (tensors: readonly Tensor[], form?: ScheduleForm): Kernel[] =>
-  scheduled(tensors, form).flatMap(({ lowered }) => (lowered.kernel.kind === 'kernel' ? [lowered.kernel] : []));
+  scheduled(tensors, form).flatMap(({ lowered }) =>
+    lowered.kernel.kind === 'kernel' ? [lowered.kernel] : [],
+  );

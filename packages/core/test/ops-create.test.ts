@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import * as t from '../src/index.ts';
+import * as t from './all.ts';
 import { texts, useInterpreter } from './ops-support.ts';
 
 beforeAll(useInterpreter);

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import * as t from '../src/index.ts';
+import * as t from './all.ts';
 import { context } from '../src/tensor/context.ts';
 import { useGraphOnlyDevice } from './autograd-support.ts';
 

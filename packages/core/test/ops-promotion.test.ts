@@ -13,7 +13,7 @@ import {
   type Tensor,
   where,
   zeros,
-} from '../src/index.ts';
+} from './all.ts';
 import { useGraphOnlyDevice } from './autograd-support.ts';
 
 beforeAll(useGraphOnlyDevice);

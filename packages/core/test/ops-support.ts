@@ -1,4 +1,4 @@
-import { registerBackend, setDefaultDevice, type Tensor, tensor } from '../src/index.ts';
+import { registerBackend, setDefaultDevice, type Tensor, tensor } from './all.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
 
 /** A default device that computes with the reference interpreter. */

@@ -1,28 +1,63 @@
 /** Ways to run a random graph, all of which must agree to the last bit. */
-import { configure, jit, memory, realize, registerBackend, setDefaultDevice, unregisterBackend, Variable, variable } from '../src/index.ts';
+
 import type { Capabilities } from '../src/backend/index.ts';
 import { scope } from '../src/runtime/scope.ts';
-import { interpreterBackend } from '../src/testing/index.ts';
 import { Tensor } from '../src/tensor/index.ts';
+import { interpreterBackend } from '../src/testing/index.ts';
+import {
+  configure,
+  jit,
+  memory,
+  realize,
+  registerBackend,
+  setDefaultDevice,
+  unregisterBackend,
+  Variable,
+  variable,
+} from './all.ts';
 import { interpretedRoutine } from './anchor-kernel.ts';
-import { type LeafData, makeLeaf, Random, randomGraph, type RandomGraphOptions, randomLeaves } from './random-graph.ts';
+import { Random } from './random.ts';
+import {
+  type LeafData,
+  makeLeaf,
+  type RandomGraphOptions,
+  randomGraph,
+  randomLeaves,
+} from './random-graph.ts';
 
 /** Devices that differ in what they can do. */
-const devices: Readonly<Record<string, { readonly capabilities?: Partial<Capabilities>; readonly routines?: boolean }>> = {
+const devices: Readonly<
+  Record<string, { readonly capabilities?: Partial<Capabilities>; readonly routines?: boolean }>
+> = {
   wide: { capabilities: { buffersPerKernel: 64, parallelism: 1 } },
   plain: {},
   routines: { routines: true, capabilities: { parallelism: 1 } },
   four: { capabilities: { buffersPerKernel: 4, parallelism: 4, reduceSplit: 8 } },
   five: { capabilities: { buffersPerKernel: 5, multipleOutputs: false, parallelism: 1 } },
   six: { capabilities: { buffersPerKernel: 6, rowPrograms: false, multipleOutputs: false }, routines: true },
-  least: { capabilities: { buffersPerKernel: 4, rowPrograms: false, multipleOutputs: false, scatterStores: false, parallelism: 8, reduceSplit: 4 } },
+  least: {
+    capabilities: {
+      buffersPerKernel: 4,
+      rowPrograms: false,
+      multipleOutputs: false,
+      scatterStores: false,
+      parallelism: 8,
+      reduceSplit: 4,
+    },
+  },
 };
 
 export const deviceNames: readonly string[] = Object.keys(devices);
 
 export function registerDevices(): void {
   for (const [name, { capabilities, routines }] of Object.entries(devices)) {
-    registerBackend(interpreterBackend({ name, ...(capabilities ? { capabilities } : {}), ...(routines ? { routine: interpretedRoutine } : {}) }));
+    registerBackend(
+      interpreterBackend({
+        name,
+        ...(capabilities ? { capabilities } : {}),
+        ...(routines ? { routine: interpretedRoutine } : {}),
+      }),
+    );
   }
 }
 
@@ -51,7 +86,8 @@ export function randomCase(seed: number, options: RandomGraphOptions = {}): Rand
 
 type Mode = (one: RandomCase) => Promise<Results>;
 
-const build = ({ seed, leaves, options }: RandomCase): Tensor[] => randomGraph(seed, leaves.map(makeLeaf), options);
+const build = ({ seed, leaves, options }: RandomCase): Tensor[] =>
+  randomGraph(seed, leaves.map(makeLeaf), options);
 
 const together: Mode = (one) => read(scope(() => build(one)));
 
@@ -94,7 +130,9 @@ const traced: Mode = async (one) => {
 /** Values for the variables of the next call: anything computed that fits. */
 function nextValues(states: readonly Tensor[], results: readonly Tensor[]): Tensor[] {
   return states.map((state, i) => {
-    const fitting = results.find((x, j) => (i + j) % 3 !== 0 && x.dtype === state.dtype && String(x.shape) === String(state.shape));
+    const fitting = results.find(
+      (x, j) => (i + j) % 3 !== 0 && x.dtype === state.dtype && String(x.shape) === String(state.shape),
+    );
     if (fitting) return fitting;
     if (state.dtype === 'bool') return state.logicalNot();
     // Neighbours read each other, so that the order of reads and writes matters.
@@ -145,10 +183,14 @@ const gradients =
       x.dispose();
       return made;
     });
-    const outputs = scope(() => randomGraph(one.seed, leaves, one.options).filter((x) => x.dtype === 'float32'));
+    const outputs = scope(() =>
+      randomGraph(one.seed, leaves, one.options).filter((x) => x.dtype === 'float32'),
+    );
     if (forwardFirst) await realize(...outputs);
     scope(() => {
-      const total = outputs.map((x, i) => x.mul(i + 1).sum()).reduce((a, b) => a.add(b), leaves[0]!.sum().mul(0));
+      const total = outputs
+        .map((x, i) => x.mul(i + 1).sum())
+        .reduce((a, b) => a.add(b), leaves[0]!.sum().mul(0));
       total.backward();
     });
     for (const x of outputs) x.dispose();
@@ -166,8 +208,12 @@ export interface Comparison {
   readonly options: RandomGraphOptions;
 }
 
-const comparison = (name: string, mode: Mode, reference: Mode = unfused, options: RandomGraphOptions = {}): Comparison[] =>
-  deviceNames.map((device) => ({ name, device, mode, reference, options }));
+const comparison = (
+  name: string,
+  mode: Mode,
+  reference: Mode = unfused,
+  options: RandomGraphOptions = {},
+): Comparison[] => deviceNames.map((device) => ({ name, device, mode, reference, options }));
 
 const differentiable = { differentiable: true };
 
@@ -182,7 +228,10 @@ export const comparisons: readonly Comparison[] = [
 ];
 
 /** Runs one graph in one way and says how it differs from the reference, on the simplest device; undefined: not at all. */
-export async function compareOn({ name, device, mode, reference, options }: Comparison, seed: number): Promise<string | undefined> {
+export async function compareOn(
+  { name, device, mode, reference, options }: Comparison,
+  seed: number,
+): Promise<string | undefined> {
   const one = randomCase(seed, options);
   await setDefaultDevice('plain');
   const expected = await reference(one);

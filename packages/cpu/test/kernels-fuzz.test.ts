@@ -1,9 +1,8 @@
 import { dtypeInfo, type Kernel, printKernel } from '@tutti/core/backend';
-import { type BufferContents, interpretKernel, readElement } from '@tutti/core/testing';
+import { type BufferContents, interpretKernel, randomKernel, readElement } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
 import { compileKernel, compileWith } from '../src/kernels/compile.ts';
 import { loopStrategy, scalarStrategy, spaceStrategy } from '../src/kernels/strategy.ts';
-import { randomKernel } from './kernels/generate.ts';
 import { runKernel } from './kernels/harness.ts';
 
 /** The first element that differs; NaNs are equal, zeros of different sign are not. */

@@ -1,9 +1,8 @@
 import { ExpressionBuilder, type Kernel, type UnaryAlu } from '@tutti/core/backend';
-import { erf, power } from '@tutti/core/testing';
+import { erf, generator, power } from '@tutti/core/testing';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compileKernel } from '../src/kernels/index.ts';
 import { features } from '../src/runtime/features.ts';
-import { generator } from './kernels/generate.ts';
 import { instantiate, Layout } from './kernels/harness.ts';
 
 const size = 1 << 14;

@@ -9,6 +9,7 @@ import {
 import {
   type BufferContents,
   bufferContents,
+  generator,
   interpretKernel,
   readElement,
   writeElement,
@@ -17,7 +18,6 @@ import { describe, expect, test } from 'vitest';
 import { compileWith } from '../src/kernels/compile.ts';
 import { compileKernel } from '../src/kernels/index.ts';
 import { loopStrategy, scalarStrategy, spaceStrategy } from '../src/kernels/strategy.ts';
-import { generator } from './kernels/generate.ts';
 import { runKernel } from './kernels/harness.ts';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;

@@ -1,12 +1,5 @@
-import {
-  ArgumentError,
-  type Device,
-  type DType,
-  DTypeError,
-  fromHost,
-  ShapeError,
-  type Tensor,
-} from '@tutti/core';
+import { ArgumentError, type Device, type DType, DTypeError, ShapeError, type Tensor } from '@tutti/core';
+import { fromHost } from '@tutti/core/graph';
 
 /** Typed arrays that a sample may hold. */
 export type TypedArray =

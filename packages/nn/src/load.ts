@@ -1,5 +1,6 @@
 /** Checks and copies of `loadStateDict`. */
-import { cast, type Device, fromHost, type Tensor, type Variable } from '@tutti/core';
+import { cast, type Device, type Tensor, type Variable } from '@tutti/core';
+import { fromHost } from '@tutti/core/graph';
 import { dtypeInfo } from '@tutti/core/backend';
 import { StateDictError } from './errors.ts';
 

@@ -1,4 +1,5 @@
-import { context, type Device, detach, noGrad, scope, type Tensor, Variable } from '@tutti/core';
+import { type Device, detach, noGrad, scope, type Tensor, Variable } from '@tutti/core';
+import { context } from '@tutti/core/graph';
 import { assignFrom, mismatch, stateDictError } from './load.ts';
 import { buffer, type Found, walk } from './tree.ts';
 

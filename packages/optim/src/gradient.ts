@@ -1,19 +1,5 @@
-import {
-  ArgumentError,
-  add,
-  clamp,
-  context,
-  div,
-  minimum,
-  mul,
-  noGrad,
-  norm,
-  scope,
-  stack,
-  type Tensor,
-  type Variable,
-  zeros,
-} from '@tutti/core';
+import { ArgumentError, add, clamp, div, minimum, mul, noGrad, norm, scope, stack, type Tensor, type Variable, zeros } from '@tutti/core';
+import { context } from '@tutti/core/graph';
 
 /** Puts another gradient, or none, in place of a parameter's, and gives the old one's memory back. */
 export function replaceGradient(parameter: Variable, gradient: Tensor | undefined): void {

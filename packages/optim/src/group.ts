@@ -1,4 +1,5 @@
-import { ArgumentError, context, DeviceError, DTypeError, fromHost, TraceError, Variable } from '@tutti/core';
+import { ArgumentError, DeviceError, DTypeError, TraceError, Variable } from '@tutti/core';
+import { context, fromHost } from '@tutti/core/graph';
 
 /** Parameters that are trained with the same settings, and the settings that differ from the optimiser's. */
 export type GroupInput<Settings> = { readonly parameters: Iterable<Variable> } & Partial<Settings>;

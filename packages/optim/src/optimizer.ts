@@ -1,15 +1,5 @@
-import {
-  add,
-  fromHost,
-  noGrad,
-  ShapeError,
-  scope,
-  slice,
-  type Tensor,
-  Variable,
-  zeros,
-  zerosLike,
-} from '@tutti/core';
+import { add, noGrad, ShapeError, scope, slice, type Tensor, Variable, zeros, zerosLike } from '@tutti/core';
+import { fromHost } from '@tutti/core/graph';
 import { dropGradient } from './gradient.ts';
 import { makeGroups, type ParameterGroup, type ParametersInput } from './group.ts';
 import { loadState, type OptimizerState, saveState } from './state.ts';

@@ -2,6 +2,7 @@ import { interpreterBackend } from '@tutti/core/testing';
 import {
   BackendUnavailableError,
   DeviceError,
+  DisposedError,
   defaultDevice,
   device,
   deviceSelection,
@@ -16,8 +17,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const priorityOfCpu = 10;
 
 /** A backend that does nothing, beside cpu. */
-const registerNull = (priority: number): void =>
-  registerBackend(interpreterBackend({ name: 'null', priority, execute: false }));
+const registerNull = (priority: number, emulated = false): void =>
+  registerBackend(interpreterBackend({ name: 'null', priority, emulated, execute: false }));
 
 beforeEach(async () => {
   delete process.env['TUTTI_DEVICE'];
@@ -55,6 +56,18 @@ describe('the choice of a device', () => {
     expect((await device('auto')).id).toBe('null');
   });
 
+  it('passes over what software stands in for, and says how to take it all the same', async () => {
+    await unregisterBackend('null');
+    registerNull(priorityOfCpu + 1, true);
+    expect((await device('auto')).id).toBe('cpu');
+    const passedOver = deviceSelection()!.passedOver.find(({ backend }) => backend === 'null');
+    expect(passedOver).toMatchObject({
+      reason: expect.stringContaining('software stands in for its hardware'),
+      fix: expect.stringContaining('TUTTI_DEVICE=null'),
+    });
+    expect((await device('null')).id).toBe('null');
+  });
+
   it('setDefaultDevice decides where new tensors go', async () => {
     await setDefaultDevice('null');
     expect(defaultDevice().id).toBe('null');
@@ -81,6 +94,18 @@ describe('tensors on two devices', () => {
     const there = await here.to('null');
     expect(() => here.add(there)).toThrow(DeviceError);
     expect(() => here.add(there)).toThrow(/cpu.*null|null.*cpu/s);
+  });
+});
+
+describe('a device that has ended', () => {
+  it('is opened anew when it is asked for again', async () => {
+    const first = await device('null');
+    expect(await device('null')).toBe(first);
+    first.backend.dispose();
+    await expect(tensor([1, 2], { device: first }).add(1).data()).rejects.toThrow(DisposedError);
+    const second = await device('null');
+    expect(second).not.toBe(first);
+    expect(await tensor([1, 2], { device: second }).data()).toHaveLength(2);
   });
 });
 

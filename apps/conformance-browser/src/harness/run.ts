@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConformanceProgress } from '@tutti/conformance';
-import { KernelError } from '@tutti/core/backend';
+import { ArgumentError, KernelError } from '@tutti/core/backend';
 import { openPage } from './chromium.ts';
 import type { PageMessage } from './message.ts';
 import { servePage } from './server.ts';
@@ -19,7 +20,8 @@ export interface BrowserRunOptions {
 
 export type BrowserRun = Extract<PageMessage, { kind: 'result' }>;
 
-const folder = join(import.meta.dirname, '..', 'page');
+/** The built page, from where this file lies in `src` and in `dist` alike. */
+const folder = join(import.meta.dirname, '..', '..', 'dist', 'page');
 
 function address(origin: string, { filter, modes, randomGraphs }: BrowserRunOptions): string {
   const query = new URLSearchParams();
@@ -35,6 +37,9 @@ function address(origin: string, { filter, modes, randomGraphs }: BrowserRunOpti
  * @throws BackendUnavailableError where there is no browser; KernelError when the page fails or falls silent.
  */
 export async function runInBrowser(options: BrowserRunOptions = {}): Promise<BrowserRun> {
+  if (!existsSync(join(folder, 'index.html'))) {
+    throw new ArgumentError('the page has not been built', { received: folder, fix: 'run pnpm build first' });
+  }
   const patience = options.patience ?? 120_000;
   let settle: (message: PageMessage) => void = () => {};
   const finished = new Promise<PageMessage>((resolve) => {

@@ -35,7 +35,12 @@ export function doctorCommand(): Command {
 export async function examine(known: readonly KnownBackend[]): Promise<DoctorReport> {
   const backends = await Promise.all(known.map(examineBackend));
   const byPriority = [...known].sort((a, b) => b.factory.priority - a.factory.priority);
-  const best = byPriority.find(({ name }) => backends.some((each) => each.available && each.name === name));
+  const has = (name: string, kind: (device: DeviceInfo) => boolean): boolean =>
+    backends.some((each) => each.available && each.name === name && each.devices.some(kind));
+  // What software stands in for is taken only where there is nothing else.
+  const best =
+    byPriority.find(({ name }) => has(name, (device) => !device.emulated)) ??
+    byPriority.find(({ name }) => has(name, () => true));
   const wish = process.env['TUTTI_DEVICE'] || null;
   return {
     tutti: version,

@@ -125,7 +125,7 @@ async function trainModel(
 function lastLine(result: MnistResult, correct: number, count: number, device: Device): string {
   const { testAccuracy, seconds, imagesPerSecond } = result;
   return (
-    `test accuracy ${testAccuracy.toFixed(4)} (${correct}/${count}), ${seconds.toFixed(1)} s, ` +
+    `test accuracy ${testAccuracy.toFixed(4)} (${correct}/${count}), ${seconds.toFixed(seconds < 10 ? 1 : 0)} s, ` +
     `${imagesPerSecond.toFixed(0)} images/s, device ${device.id} (${device.backend.info.description})`
   );
 }

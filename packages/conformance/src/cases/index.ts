@@ -4,7 +4,9 @@ import type { OpCase } from './case.ts';
 import { convolutionCases } from './convolutions.ts';
 import { creationCases } from './creation.ts';
 import { indexingCases } from './indexing.ts';
+import { joinCases } from './joins.ts';
 import { logicCases } from './logic.ts';
+import { lossCases } from './losses.ts';
 import { accuracyCases, mathCases } from './math.ts';
 import { movementCases } from './moves.ts';
 import { networkCases } from './networks.ts';
@@ -25,9 +27,11 @@ export const cases: readonly OpCase[] = [
   ...reductionCases,
   ...longReductionCases,
   ...movementCases,
+  ...joinCases,
   ...productCases,
   ...convolutionCases,
   ...indexingCases,
   ...networkCases,
+  ...lossCases,
   ...transformCases,
 ];

@@ -1,5 +1,6 @@
 /** Derivatives by finite differences of the oracle: what the gradient rules are checked against, with no device at all. */
-import { type GraphNode, mul, sum, type Tensor, tensor, vjp } from '@tutti/core';
+import { mul, sum, type Tensor, tensor, vjp } from '@tutti/core';
+import type { GraphNode } from '@tutti/core/graph';
 import type { Sample } from '../cases/case.ts';
 import { materialise } from '../cases/inputs.ts';
 import { evaluate, evaluateAll } from '../oracle/evaluate.ts';

@@ -77,13 +77,7 @@ const nanInReduction: Fault = {
         const unequal = build.alu('ne', 'bool', a.value, a.value);
         return {
           ...a,
-          value: build.alu(
-            'where',
-            'f32',
-            unequal,
-            build.const('f32', Number.NEGATIVE_INFINITY),
-            a.value,
-          ),
+          value: build.alu('where', 'f32', unequal, build.const('f32', Number.NEGATIVE_INFINITY), a.value),
         };
       }),
     }),

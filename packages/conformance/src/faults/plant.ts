@@ -102,7 +102,7 @@ async function detect(factory: BackendFactory, fault: Fault | undefined): Promis
     const { report } = await runConformance({
       backends: [faultyName],
       cases: reduced(),
-      modes: ['eager', 'jit', 'random'],
+      modes: ['eager', 'random'],
       randomGraphs: 12,
       stopAtFailure: true,
     });

@@ -61,6 +61,7 @@ import {
   where,
   zeros,
 } from '@tutti/core';
+import type { DType } from '@tutti/core/backend';
 
 /** What a step may draw on: two tensors, and two numbers for its attributes. */
 export interface StepOperands {
@@ -221,3 +222,10 @@ export const steps: Readonly<Record<string, Step>> = {
 };
 
 export const stepNames: readonly string[] = Object.keys(steps);
+
+/** Steps whose result only some devices can store. */
+const resultDType: Readonly<Record<string, DType>> = { half: 'float16', bfloat: 'bfloat16' };
+
+/** Positions in `stepNames` of what a device that stores these dtypes can be asked for. */
+export const stepsFor = (storage: readonly DType[]): number[] =>
+  stepNames.flatMap((name, i) => (storage.includes(resultDType[name] ?? 'float32') ? [i] : []));

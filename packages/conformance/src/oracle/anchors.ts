@@ -1,4 +1,4 @@
-import type { GraphNode } from '@tutti/core';
+import type { GraphNode } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex, position } from './indices.ts';
 import { multiply, wrap } from './numbers.ts';

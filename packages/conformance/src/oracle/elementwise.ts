@@ -1,4 +1,4 @@
-import type { BinaryPrimitive, GraphNode, PrimitiveAttributes, UnaryPrimitive } from '@tutti/core';
+import type { BinaryPrimitive, GraphNode, PrimitiveAttributes, UnaryPrimitive } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
 import { erf, isFloating, multiply, power, roundEven, wrap } from './numbers.ts';
 import { roundTo } from './rounding.ts';

@@ -5,7 +5,8 @@
  * What it rounds: nothing between float32 operations, but values beyond float32's range become infinite, as they do on
  * every device; casts to float16 and bfloat16 round to nearest even; integers wrap exactly.
  */
-import { type GraphNode, type Primitive, Tensor } from '@tutti/core';
+import { Tensor } from '@tutti/core';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { ArgumentError } from '@tutti/core/backend';
 import { errorRules } from '../tolerance/rules.ts';
 import { fromBits, overflowThreshold } from './rounding.ts';

@@ -1,4 +1,4 @@
-import type { GraphNode, Primitive } from '@tutti/core';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { count, forEachIndex, position } from './indices.ts';
 import { type OracleFunction, type OracleValue, operand } from './value.ts';
 

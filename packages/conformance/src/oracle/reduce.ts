@@ -1,4 +1,4 @@
-import type { GraphNode, ReducePrimitive } from '@tutti/core';
+import type { GraphNode, ReducePrimitive } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
 import { count, forEachIndex, position } from './indices.ts';
 import { isFloating, multiply, wrap } from './numbers.ts';

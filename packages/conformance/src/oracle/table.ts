@@ -1,4 +1,4 @@
-import type { Primitive } from '@tutti/core';
+import type { Primitive } from '@tutti/core/graph';
 import { InternalError } from '@tutti/core/backend';
 import { conv, dot } from './anchors.ts';
 import { binary, bitcast, cast, unary, where } from './elementwise.ts';

@@ -1,4 +1,5 @@
-import type { GraphNode, Primitive, Shape } from '@tutti/core';
+import type { Shape } from '@tutti/core';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { ArgumentError, type DType } from '@tutti/core/backend';
 
 /** The value of a node as the oracle sees it: one double for each element, row-major. */

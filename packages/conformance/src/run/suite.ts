@@ -1,14 +1,8 @@
 /** Runs the cases against the oracle and the devices, and gathers the rows of the report. */
 
 import type { DeviceEntry } from '@tutti/core';
-import {
-  Device,
-  DeviceError,
-  devices as knownDevices,
-  replaceDefaultDevice,
-  scope,
-  setDefaultDevice,
-} from '@tutti/core';
+import { Device, DeviceError, devices as knownDevices, scope, setDefaultDevice } from '@tutti/core';
+import { replaceDefaultDevice } from '@tutti/core/graph';
 import { type DType, defaultCapabilities } from '@tutti/core/backend';
 import type { OpCase, Sample } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';

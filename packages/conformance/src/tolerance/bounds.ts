@@ -2,7 +2,7 @@
  * Building blocks of the tolerance policy: how far the float32 result of one operation may lie from the exact one, given
  * how far its operands may. See `rules.ts` for the policy itself.
  */
-import type { GraphNode, Primitive } from '@tutti/core';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { smallestNormal, unitInLastPlace } from '../oracle/rounding.ts';
 import { type OracleValue, operand } from '../oracle/value.ts';
 

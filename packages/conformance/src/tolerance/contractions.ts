@@ -1,4 +1,4 @@
-import type { GraphNode } from '@tutti/core';
+import type { GraphNode } from '@tutti/core/graph';
 import { type Contraction, forEachConvTerm, forEachDotTerm } from '../oracle/anchors.ts';
 import { forEachIndex, position } from '../oracle/indices.ts';
 import { isFloating } from '../oracle/numbers.ts';

@@ -1,8 +1,10 @@
-import type { BinaryPrimitive, UnaryPrimitive } from '@tutti/core';
+import type { BinaryPrimitive, GraphNode, UnaryPrimitive } from '@tutti/core/graph';
 import { convert } from '../oracle/elementwise.ts';
+import { forEachIndex } from '../oracle/indices.ts';
 import { isFloating, power, roundEven } from '../oracle/numbers.ts';
+import { reducedPosition } from '../oracle/reduce.ts';
 import { unitInLastPlace } from '../oracle/rounding.ts';
-import { operand } from '../oracle/value.ts';
+import { type OracleValue, operand } from '../oracle/value.ts';
 import { anySign, correctRounding, distance, type ErrorRule, errorsOf, rounding, spread } from './bounds.ts';
 
 type Bound1 = (x: number, error: number, value: number) => number;
@@ -127,14 +129,39 @@ const extreme =
   };
 
 /** 1, so that either answer is right, where the operands are closer than what is known of them. */
-const comparison: ErrorRule = (operands, _node, values) => {
+const comparison: ErrorRule = (operands, node, values) => {
   const [a, b] = [operand(operands, 0).values, operand(operands, 1).values];
   const [errorsA, errorsB] = [errorsOf(operands, 0), errorsOf(operands, 1)];
-  return values.map((_, i) => {
+  const bounds = values.map((_, i) => {
     const error = errorsA[i]! + errorsB[i]!;
     return error > 0 && !(Math.abs(a[i]! - b[i]!) > error) ? 1 : 0;
   });
+  const extreme = extremeOfOperand(node);
+  return extreme ? withoutRivals(extreme, operand(operands, 0), bounds) : bounds;
 };
+
+/** The maximum or minimum of the first operand, where a comparison is with that. */
+function extremeOfOperand(node: GraphNode): GraphNode | undefined {
+  let other = node.inputs[1]!;
+  while (other.op === 'expand') other = other.inputs[0]!;
+  const isExtreme = other.op === 'reduceMax' || other.op === 'reduceMin';
+  return isExtreme && other.inputs[0] === node.inputs[0] ? other : undefined;
+}
+
+/**
+ * An extreme *is* one of the elements that it is compared with, whatever those are rounded to. Where only one comes into
+ * question, that one equals it for certain: the gradient of a maximum rests on it.
+ */
+function withoutRivals(extreme: GraphNode, x: OracleValue, bounds: Float64Array): Float64Array {
+  const candidates = new Map<number, number>();
+  const groups = new Float64Array(bounds.length);
+  forEachIndex(x.shape, (index, flat) => {
+    const group = reducedPosition(index, extreme);
+    groups[flat] = group;
+    if (bounds[flat] === 1) candidates.set(group, (candidates.get(group) ?? 0) + 1);
+  });
+  return bounds.map((bound, i) => (candidates.get(groups[i]!) === 1 ? 0 : bound));
+}
 
 const sum: Bound2 = (_a, _b, errorA, errorB, value) =>
   errorA + errorB + correctRounding(value, errorA + errorB);

@@ -24,7 +24,7 @@
  * point at which it changes. Denormals may be flushed to zero, by arithmetic only. NaN answers NaN, an infinity the same
  * infinity, and zero the zero of the same sign wherever the bound is 0.
  */
-import type { Primitive } from '@tutti/core';
+import type { Primitive } from '@tutti/core/graph';
 import { gather as gatherValues } from '../oracle/indexing.ts';
 import { count } from '../oracle/indices.ts';
 import { expand, flip, identity, permute, placed, slice, unfold } from '../oracle/movement.ts';

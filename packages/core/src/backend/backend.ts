@@ -73,8 +73,11 @@ export interface CopyCommand {
   readonly bytes: number;
 }
 
-/** Completion of a submission and of all before it. Rejects when the device failed. */
 export interface Fence {
+  /**
+   * Completion of a submission and of all before it. Rejects when the device failed; a rejection that nobody looks at goes
+   * unnoticed. May be made when it is first asked for.
+   */
   readonly done: Promise<void>;
   /**
    * Present where the device is far behind: whoever submits in a loop waits for it before the next submission. Never

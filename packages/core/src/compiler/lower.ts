@@ -159,9 +159,8 @@ export class ValueLowering {
     const fill = b.const(type, (op.attributes as OpAttributes['pad']).value);
     if (inside === b.false) return fill;
     const value = this.value(input, indices, guard ? b.and(guard, inside) : inside);
-    // A guarded load is already zero outside.
-    const zero = value.op === 'load' && value.guard !== undefined && Object.is((fill as { value: number }).value, 0);
-    return zero && (value as { guard?: Expression }).guard === inside ? value : b.select(inside, value, fill);
+    const zero = Object.is((fill as { value: number }).value, 0);
+    return zero && isZeroOutside(value, inside) ? value : b.select(inside, value, fill);
   }
 
   #randomBits(op: Op<'randomBits'>, indices: readonly Expression[], guard: Expression | undefined): Expression {
@@ -179,9 +178,16 @@ export class ValueLowering {
     const inside = insideExtent(b, at, x.shape[axis]!);
     const condition = guard ? b.and(guard, inside) : inside;
     const value = this.value(x, indices.map((i, a) => (a === axis ? at : i)), condition);
-    return value.op === 'load' ? value : b.select(inside, value, b.const(value.type, 0));
+    return isZeroOutside(value, condition) ? value : b.select(inside, value, b.const(value.type, 0));
   }
 }
+
+/** True for a load that is guarded by this condition at least. */
+const isZeroOutside = (value: Expression, condition: Expression): boolean =>
+  value.op === 'load' && value.guard !== undefined && implies(value.guard, condition);
+
+const implies = (a: Expression, b: Expression): boolean =>
+  a === b || (a.op === 'alu' && a.alu === 'and' && a.args.some((part) => implies(part, b)));
 
 /** 0 <= at < extent for an index that is data. */
 export function insideExtent(b: IndexBuilder, at: Expression, extent: number): Expression {

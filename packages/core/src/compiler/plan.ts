@@ -1,10 +1,10 @@
 /** The compiled form of a graph: steps over numbered buffers, ready to be bound and submitted again and again. */
-import { type Anchor, type Backend, type Kernel, type Program, dtypeInfo, printAnchor, printKernel } from '../backend/index.ts';
-import { sizeOf } from '../tensor/shape.ts';
+import { type Anchor, type Backend, type Capabilities, DTypeError, type Kernel, type Program, dtypeInfo, printAnchor, printKernel } from '../backend/index.ts';
+import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
 import { applyDonations } from './donate.ts';
 import { planMemory } from './memory.ts';
-import { type Op, elementsOf, isOp } from './op.ts';
+import { type Op, elementsOf, isOp, topological } from './op.ts';
 import { prepare } from './prepare.ts';
 import { type ScheduledGroup, schedule } from './schedule.ts';
 import { simplify } from './simplify.ts';
@@ -70,6 +70,7 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
   const rewritten = prepare(simplifier, outputs, { capabilities, fusion, routine });
   const roots = outputs.map((op) => withoutReshape(rewritten.get(op)!));
   const stored = roots.filter((op) => op.op !== 'input' && elementsOf(op) > 0);
+  checkStorage(topological(roots), capabilities);
   const groups = schedule(stored, { capabilities, fusion, routine });
   const { kept, keptOps } = keptValues(graph, groups, new Set(roots), (node) => {
     const op = opOf.get(node);
@@ -89,6 +90,17 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
     kept,
     ops: roots,
   };
+}
+
+/** Before any work is queued: every value has a dtype that the device can hold. */
+function checkStorage(ops: readonly Op[], { storage }: Capabilities): void {
+  const bad = ops.find((op) => !storage.includes(op.dtype));
+  if (!bad) return;
+  throw new DTypeError(`this device cannot hold ${bad.dtype}, the dtype of a value of shape ${formatShape(bad.shape)}`, {
+    op: bad.op,
+    received: bad.dtype,
+    fix: `use ${storage.join(', ')}, or another device`,
+  });
 }
 
 /** Asks the backend once for each anchor. */

@@ -9,7 +9,11 @@ function join(a: Bits | undefined, b: Bits | undefined): Bits | undefined {
 }
 
 /** For each of `targets`, the positions of those `sources` that its value is computed from, itself included. */
-export function sourcesOf(graph: Pick<CapturedGraph, 'nodes' | 'leaves'>, sources: readonly GraphNode[], targets: readonly GraphNode[]): number[][] {
+export function sourcesOf(
+  graph: Pick<CapturedGraph, 'nodes' | 'leaves'>,
+  sources: readonly GraphNode[],
+  targets: readonly GraphNode[],
+): number[][] {
   if (sources.length === 0) return targets.map(() => []);
   const words = Math.ceil(sources.length / 32);
   const positions = new Map(sources.map((source, i) => [source, i]));

@@ -15,7 +15,7 @@ import { Group, domainOf } from './group.ts';
 import { GroupOrder } from './group-order.ts';
 import { FusionRejected, type Lowered, lowerGroup, lowerMember, lowerScatter } from './lower.ts';
 import { type Op, isOp, kindOf, topological } from './op.ts';
-import { inlineCosts, requiredStores, sharedStores } from './stored.ts';
+import { inlineCosts, inlineLimit, requiredStores, sharedStores } from './stored.ts';
 
 export interface ScheduleOptions {
   readonly capabilities: Capabilities;
@@ -35,6 +35,9 @@ const rowRecomputeLimit = 6;
 
 /** Most stores that neighbours may bring together: registers are few. */
 const mostMembers = 12;
+
+/** Most work for one element of a kernel. Beyond it, code grows and nothing is gained. */
+const mostWork = 2 * inlineLimit;
 
 export function schedule(outputs: readonly Op[], options: ScheduleOptions): ScheduledGroup[] {
   const order = topological(outputs);
@@ -60,6 +63,7 @@ class Scheduler {
   /** Stored values that each root needs. */
   readonly #reads = new Map<Op, ReadonlySet<Op>>();
   readonly #readers = new Map<Op, Op[]>();
+  readonly #producers = new Map<Op, readonly number[]>();
   readonly #graph = new GroupOrder();
 
   constructor(order: readonly Op[], outputs: readonly Op[], stored: ReadonlySet<Op>, options: ScheduleOptions) {
@@ -119,9 +123,14 @@ class Scheduler {
     }
   }
 
-  /** The groups of the values that a root needs. */
-  #producersOf(op: Op): number[] {
-    return [...this.#reads.get(op)!].flatMap((read) => this.#groupOf.get(read) ?? []);
+  /** The groups of the values that a root needs. All of them are there when the root's turn comes. */
+  #producersOf(op: Op): readonly number[] {
+    let producers = this.#producers.get(op);
+    if (!producers) {
+      producers = [...new Set([...this.#reads.get(op)!].flatMap((read) => this.#groupOf.get(read) ?? []))];
+      this.#producers.set(op, producers);
+    }
+    return producers;
   }
 
   #alone(op: Op): Group {
@@ -166,6 +175,7 @@ class Scheduler {
     const { capabilities } = this.#options;
     const writes = group.members.filter((op) => this.#isWritten(op, group.members));
     if (!capabilities.multipleOutputs && writes.length > 1) return false;
+    if (group.members.reduce((work, op) => work + this.#costs.get(op)!, 0) > mostWork) return false;
     if (!group.reduced.includes(true)) return true;
     const simple = group.members.filter((op) => kindOf(op) === 'reduce').length === 1 && !writes.some((op) => group.isFull(op));
     if (simple) return true;
@@ -212,14 +222,28 @@ class Scheduler {
       if (group.kind === 'anchor' || group.members.length > 1 || this.#boundBy(group) <= limit) continue;
       if (this.#lower(group).bindings.length <= limit) continue;
       const [root] = group.members as [Op];
-      // The operand that needs the most buffers, without being nearly all of the kernel again.
-      const inlined = topological([root], this.#isStored).filter((op) => op !== root && kindOf(op) === 'elementwise' && !this.#isStored(op));
-      const counts = new Map(inlined.map((op) => [op, this.#readsOf(op).size]));
-      const fitting = inlined.filter((op) => counts.get(op)! > 1 && counts.get(op)! < limit);
-      fitting.sort((a, b) => counts.get(b)! - counts.get(a)!);
-      if (fitting[0]) split.push(fitting[0]);
+      const operand = this.#largestOperand(root, limit);
+      if (operand) split.push(operand);
     }
     return split;
+  }
+
+  /** What is computed in place in a kernel and needs the most buffers, without being nearly all of the kernel again. */
+  #largestOperand(root: Op, limit: number): Op | undefined {
+    const reads = new Map<Op, ReadonlySet<Op>>();
+    let largest: Op | undefined;
+    for (const op of topological([root], this.#isStored)) {
+      if (op === root || this.#isStored(op)) {
+        reads.set(op, new Set([op]));
+        continue;
+      }
+      const own = new Set<Op>();
+      for (const input of op.inputs) for (const read of reads.get(input)!) if (own.size < limit) own.add(read);
+      reads.set(op, own);
+      const fits = kindOf(op) === 'elementwise' && own.size > 1 && own.size < limit;
+      if (fits && (!largest || own.size > reads.get(largest)!.size)) largest = op;
+    }
+    return largest;
   }
 
   finish(): ScheduledGroup[] {

@@ -15,7 +15,7 @@ const weights: Partial<Record<OpName, number>> = {
 const recomputeLimit = 10;
 
 /** Longest expression that one kernel should hold. */
-const inlineLimit = 320;
+export const inlineLimit = 320;
 
 /** Most ops in a row that are computed in place, even where they cost nothing: lowering calls itself for each. */
 const depthLimit = 400;

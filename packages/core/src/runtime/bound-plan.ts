@@ -52,7 +52,11 @@ export class BoundPlan {
     }
     counters.plansRun++;
     counters.stepsRun += this.#commands.length;
-    if (settings().times && this.#backend.time) return { done: this.#timed(this.#commands) };
+    if (settings().times && this.#backend.time) {
+      const done = this.#timed(this.#commands);
+      done.catch(() => {}); // a failed device fails every later read
+      return { done };
+    }
     return this.#backend.submit(this.#commands);
   }
 
@@ -71,7 +75,8 @@ export class BoundPlan {
 }
 
 function bind(step: PlanStep, resolve: (slot: Slot) => DeviceBuffer, scalars: readonly number[]): Command {
-  if (step.kind === 'copy') return { kind: 'copy', source: resolve(step.source), target: resolve(step.target), bytes: step.bytes };
+  if (step.kind === 'copy')
+    return { kind: 'copy', source: resolve(step.source), target: resolve(step.target), bytes: step.bytes };
   return {
     kind: 'dispatch',
     program: step.program,
@@ -83,5 +88,8 @@ function bind(step: PlanStep, resolve: (slot: Slot) => DeviceBuffer, scalars: re
 function sameCommand(a: Command, b: Command): boolean {
   if (a.kind === 'copy') return b.kind === 'copy' && a.source === b.source && a.target === b.target;
   if (b.kind !== 'dispatch' || a.program !== b.program) return false;
-  return a.buffers.every((buffer, i) => buffer === b.buffers[i]) && a.scalars.every((value, i) => Object.is(value, b.scalars[i]));
+  return (
+    a.buffers.every((buffer, i) => buffer === b.buffers[i]) &&
+    a.scalars.every((value, i) => Object.is(value, b.scalars[i]))
+  );
 }

@@ -1,5 +1,5 @@
 /** A traced function as a plan, and its replay: new inputs in, results and new values of variables out. */
-import { ArgumentError, type DeviceBuffer, DeviceError } from '../backend/index.ts';
+import { ArgumentError, type DeviceBuffer, DeviceError, type Fence } from '../backend/index.ts';
 import { type CapturedGraph, captureGraph } from '../compiler/capture.ts';
 import type { Plan } from '../compiler/plan.ts';
 import { sourcesOf } from '../compiler/reach.ts';
@@ -90,12 +90,16 @@ export class CompiledTrace {
         return source.kind === 'variable' ? source.variable.stored : source.node;
       });
       const waiting = nodes.filter((node) => !node.computed);
-      if (waiting.length === 0) return this.#submit(nodes);
+      if (waiting.length === 0) {
+        const { results, fence } = this.#submit(nodes);
+        if (fence.pace) await fence.pace; // a failed device fails every later read
+        return results;
+      }
       await realizeNodes(waiting); // meanwhile a variable may be assigned again
     }
   }
 
-  #submit(nodes: readonly GraphNode[]): unknown {
+  #submit(nodes: readonly GraphNode[]): { readonly results: unknown; readonly fence: Fence } {
     const { backend } = this.#device;
     const inputs = nodes.map((node) => this.#executor.bufferOf(node));
     const made: DeviceBuffer[] = [];
@@ -105,6 +109,7 @@ export class CompiledTrace {
       return buffer;
     };
     let outputs: DeviceBuffer[];
+    let fence: Fence;
     try {
       outputs = this.plan.outputs.map(({ bytes, inPlace }, i): DeviceBuffer => {
         if (inPlace === undefined) return allocate(bytes);
@@ -112,16 +117,16 @@ export class CompiledTrace {
         if (variable.stored.references === 1) return inputs[inPlace]!;
         // Somebody else still needs the old value: the new one gets a copy to overwrite.
         const copy = allocate(bytes);
-        backend.submit([{ kind: 'copy', source: inputs[inPlace]!, target: copy, bytes }]).done.catch(() => {});
+        backend.submit([{ kind: 'copy', source: inputs[inPlace]!, target: copy, bytes }]);
         inputs[inPlace] = copy;
         return copy;
       });
-      this.#bound.run(inputs, outputs, []).done.catch(() => {}); // a failed device fails every later read
+      fence = this.#bound.run(inputs, outputs, []);
     } catch (error) {
       for (const buffer of made) backend.free(buffer);
       throw error;
     }
-    return this.#deliver(nodes, outputs);
+    return { results: this.#deliver(nodes, outputs), fence };
   }
 
   #deliver(nodes: readonly GraphNode[], outputs: readonly DeviceBuffer[]): unknown {
@@ -138,7 +143,10 @@ export class CompiledTrace {
       const output = this.#results.length + i;
       const { stored } = variable;
       if (stored.storage === outputs[output]) stored.verdict = verdicts[output];
-      else variable.store(leaf(stored, output, { tracked: variable.requiresGrad, constant: !variable.requiresGrad }));
+      else
+        variable.store(
+          leaf(stored, output, { tracked: variable.requiresGrad, constant: !variable.requiresGrad }),
+        );
     }
     let next = 0;
     return mapTree(this.#tree, () => {

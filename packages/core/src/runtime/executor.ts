@@ -1,17 +1,17 @@
 /** Runs pieces of the lazy graph: finds or builds their plan, binds it to buffers, submits it. */
-import { type Backend, type DeviceBuffer, InternalError, dtypeInfo } from '../backend/index.ts';
+import { type Backend, type DeviceBuffer, dtypeInfo, type Fence, InternalError } from '../backend/index.ts';
 import { type CapturedGraph, captureGraph } from '../compiler/capture.ts';
-import { type Plan, buildPlan, printPlan } from '../compiler/plan.ts';
+import { buildPlan, type Plan, printPlan } from '../compiler/plan.ts';
 import { sourcesOf } from '../compiler/reach.ts';
 import { context } from '../tensor/context.ts';
 import type { DataCheck, GraphNode } from '../tensor/node.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Variable } from '../tensor/tensor.ts';
-import { type Verdict, doubtsOf, joinVerdicts } from '../tensor/verdict.ts';
-import { BoundPlan, allocateAll } from './bound-plan.ts';
+import { doubtsOf, joinVerdicts, type Verdict } from '../tensor/verdict.ts';
+import { allocateAll, BoundPlan } from './bound-plan.ts';
+import { Checks } from './checks.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
-import { Checks } from './checks.ts';
 
 /** Plans kept for graphs that come again. */
 const mostPlans = 256;
@@ -47,13 +47,19 @@ export class Executor {
   /** What has to be computed so that `targets` and all waiting variables have their values; undefined: nothing. */
   prepare(targets: readonly GraphNode[]): PreparedRun | undefined {
     const wanted = new Set(targets.filter((node) => !node.computed));
-    const waiting = [...context.pending].filter(({ stored }) => stored.device.isOpen && stored.device.backend === this.backend);
+    const waiting = [...context.pending].filter(
+      ({ stored }) => stored.device.isOpen && stored.device.backend === this.backend,
+    );
     for (const { stored } of waiting) if (!stored.computed) wanted.add(stored);
     if (wanted.size === 0) {
       for (const variable of waiting) context.pending.delete(variable);
       return undefined;
     }
-    const graph = captureGraph([...wanted], { isLeaf: (node) => node.computed, liftConstants: true, keep: true });
+    const graph = captureGraph([...wanted], {
+      isLeaf: (node) => node.computed,
+      liftConstants: true,
+      keep: true,
+    });
     return new PreparedRun(this, graph, this.#planFor(graph), waiting);
   }
 
@@ -68,7 +74,10 @@ export class Executor {
     return plan;
   }
 
-  build(graph: CapturedGraph, options: { fusion: boolean; verify: boolean; donations: ReadonlyMap<number, number> }): Plan {
+  build(
+    graph: CapturedGraph,
+    options: { fusion: boolean; verify: boolean; donations: ReadonlyMap<number, number> },
+  ): Plan {
     counters.plansBuilt++;
     const plan = buildPlan(graph, { backend: this.backend, ...options });
     const { debug, log } = settings();
@@ -113,12 +122,13 @@ export class PreparedRun {
 
   /** Ends the run: what was retained is let go, and variables that did not get their value wait again. */
   end(): void {
-    for (const variable of this.#waiting) if (!variable.disposed && !variable.stored.computed) context.pending.add(variable);
+    for (const variable of this.#waiting)
+      if (!variable.disposed && !variable.stored.computed) context.pending.add(variable);
     for (const node of this.#graph.nodes) node.release();
   }
 
   /** Submits the work and hands out its results. Whether it throws or not, the run is over. */
-  submit(): Promise<void> {
+  submit(): Fence {
     try {
       return this.#submit();
     } finally {
@@ -126,15 +136,18 @@ export class PreparedRun {
     }
   }
 
-  #submit(): Promise<void> {
+  #submit(): Fence {
     const { backend } = this.#executor;
     const { leaves, scalars } = this.#graph;
     const { plan } = this.#bound;
     const inputs = leaves.map((leaf) => this.#executor.bufferOf(leaf));
-    const buffers = allocateAll(backend, plan.outputs.map(({ bytes }) => bytes));
-    let done: Promise<void>;
+    const buffers = allocateAll(
+      backend,
+      plan.outputs.map(({ bytes }) => bytes),
+    );
+    let fence: Fence;
     try {
-      done = this.#bound.run(inputs, buffers, scalars).done;
+      fence = this.#bound.run(inputs, buffers, scalars);
     } catch (error) {
       for (const buffer of buffers) backend.free(buffer);
       throw error;
@@ -142,7 +155,7 @@ export class PreparedRun {
       this.#bound.release();
     }
     this.#deliver(buffers);
-    return done;
+    return fence;
   }
 
   #deliver(buffers: readonly DeviceBuffer[]): void {
@@ -167,7 +180,10 @@ export class PreparedRun {
   #verdicts(flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
     const { leaves, checks, checked } = this.#graph;
     const doubtful = leaves.filter((leaf) => doubtsOf(leaf.verdict));
-    const own = this.#executor.open(checks.map((check) => check.error), flags);
+    const own = this.#executor.open(
+      checks.map((check) => check.error),
+      flags,
+    );
     const below = sourcesOf(this.#graph, [...doubtful, ...checked], results);
     return joinVerdicts([...doubtful.map((leaf) => leaf.verdict), ...own], below);
   }

@@ -48,7 +48,11 @@ export interface JitFunction<A extends unknown[], R> {
  */
 export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<A, R> {
   if (typeof fn !== 'function') {
-    throw new ArgumentError('jit: expected a function', { op: 'jit', received: fn, fix: 'write jit((x) => x.mul(2))' });
+    throw new ArgumentError('jit: expected a function', {
+      op: 'jit',
+      received: fn,
+      fix: 'write jit((x) => x.mul(2))',
+    });
   }
   const cache = new TraceCache();
   const stats = { calls: 0, traces: 0, steps: 0 };
@@ -71,13 +75,17 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<
     let leave = (): void => {};
     queue = new Promise((resolve) => (leave = resolve));
     try {
-      return await cache.use(key, () => trace(args), async (compiled) => {
-        await turn;
-        requireLive(disposed);
-        latest = compiled;
-        stats.steps = compiled.plan.steps.length;
-        return (await compiled.run(nodes)) as R;
-      });
+      return await cache.use(
+        key,
+        () => trace(args),
+        async (compiled) => {
+          await turn;
+          requireLive(disposed);
+          latest = compiled;
+          stats.steps = compiled.plan.steps.length;
+          return (await compiled.run(nodes)) as R;
+        },
+      );
     } finally {
       void turn.then(leave);
       for (const node of nodes) node.release();
@@ -93,7 +101,9 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<
   forgotten.register(call, cache);
   return Object.defineProperties(call, {
     stats: { get: (): JitStatistics => ({ ...stats }) },
-    describe: { value: (level = 1): string => (latest ? printPlan(latest.plan, level) : 'nothing has run yet') },
+    describe: {
+      value: (level = 1): string => (latest ? printPlan(latest.plan, level) : 'nothing has run yet'),
+    },
     dispose: {
       value: (): void => {
         disposed = true;
@@ -107,7 +117,11 @@ export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<
 const forgotten = new FinalizationRegistry<TraceCache>((cache) => cache.clear());
 
 function requireLive(disposed: boolean): void {
-  if (disposed) throw new DisposedError('this jitted function has been disposed', { op: 'jit', fix: 'make a new one with jit(fn)' });
+  if (disposed)
+    throw new DisposedError('this jitted function has been disposed', {
+      op: 'jit',
+      fix: 'make a new one with jit(fn)',
+    });
 }
 
 const variableIds = new WeakMap<Variable, number>();
@@ -136,5 +150,11 @@ function signature(args: readonly unknown[]): string {
     });
   };
   const { fusion, verify } = settings();
-  return JSON.stringify([mapTree(args, tensorText, plain), context.gradEnabled, fusion, verify, currentDevice()?.key]);
+  return JSON.stringify([
+    mapTree(args, tensorText, plain),
+    context.gradEnabled,
+    fusion,
+    verify,
+    currentDevice()?.key,
+  ]);
 }

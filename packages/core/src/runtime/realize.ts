@@ -52,7 +52,7 @@ async function submitWhenReady(run: PreparedRun): Promise<void> {
     run.end();
     throw error;
   }
-  run.submit().catch(() => {}); // a failed device fails every later read with the same reason
+  await run.submit().pace; // a failed device fails every later read
 }
 
 function realizeNodesSync(nodes: readonly GraphNode[]): void {
@@ -67,7 +67,7 @@ function realizeNodesSync(nodes: readonly GraphNode[]): void {
         fix: 'use await tensor.data()',
       });
     }
-    run.submit().catch(() => {});
+    run.submit();
   }
 }
 

@@ -122,7 +122,8 @@ function parseId(id: string): { readonly factory: BackendFactory; readonly index
 }
 
 /**
- * Opens a device: `cpu`, `cuda:1`, or `auto` for the best there is.
+ * Opens a device: `cpu`, `cuda:1`, or `auto` for the best there is. One that is open already is given again, unless it
+ * has failed.
  *
  * @throws BackendUnavailableError with the reason and the remedy when it is not there. There is no fallback.
  */
@@ -133,6 +134,7 @@ export async function device(id: string): Promise<Device> {
   }
   const { factory, index } = parseId(id);
   const canonical = deviceId(factory.name, index);
+  forgetFailed(canonical);
   let result = opened.get(canonical);
   if (!result) {
     result = open(factory, index, canonical);
@@ -140,6 +142,15 @@ export async function device(id: string): Promise<Device> {
     result.catch(() => opened.delete(canonical));
   }
   return result;
+}
+
+/** A device that failed is opened anew when it is asked for again. */
+function forgetFailed(id: string): void {
+  const known = live.get(id);
+  if (!known?.backend.failure) return;
+  known.dispose();
+  opened.delete(id);
+  live.delete(id);
 }
 
 async function open(factory: BackendFactory, index: number, id: string): Promise<Device> {
@@ -158,16 +169,33 @@ async function open(factory: BackendFactory, index: number, id: string): Promise
   return made;
 }
 
-/** The device that `TUTTI_DEVICE` names, or the available one of the highest priority. */
+/**
+ * The device that `TUTTI_DEVICE` names, or the available one of the highest priority. One that software stands in for is
+ * slower than what it stands in for would be, and than backends made for the processor: it is taken only where nothing
+ * else is there.
+ */
 async function chooseDevice(): Promise<OpenedDevice> {
   const asked = environmentVariable('TUTTI_DEVICE');
   if (asked && asked !== 'auto') return select(asked, 'TUTTI_DEVICE', []);
   const passedOver: DeviceSelection['passedOver'][number][] = [];
+  let emulated: string | undefined;
   for (const factory of byPriority()) {
+    const { name } = factory;
     const result = await probe(factory);
-    if (result.available) return select(factory.name, 'priority', passedOver);
-    passedOver.push({ backend: factory.name, reason: result.reason, fix: result.fix });
+    if (!result.available) {
+      passedOver.push({ backend: name, reason: result.reason, fix: result.fix });
+      continue;
+    }
+    const real = result.devices.findIndex((info) => !info.emulated);
+    if (real >= 0) return select(deviceId(name, real), 'priority', passedOver);
+    if (result.devices.length > 0) emulated ??= name;
+    passedOver.push({
+      backend: name,
+      reason: `software stands in for its hardware (${result.devices[0]?.description ?? 'no device'})`,
+      fix: `to use it all the same, set TUTTI_DEVICE=${name} or call setDefaultDevice('${name}')`,
+    });
   }
+  if (emulated) return select(emulated, 'priority', passedOver.filter(({ backend }) => backend !== emulated));
   const reasons = passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; ');
   throw new BackendUnavailableError(`no device is available (${reasons || 'no backend is registered'})`, {
     fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",

@@ -2,6 +2,7 @@ import type { CompiledTrace } from './compiled-trace.ts';
 
 interface Entry {
   readonly trace: Promise<CompiledTrace>;
+  made: CompiledTrace | undefined;
   /** Calls that have it and are not done. */
   users: number;
   dropped: boolean;
@@ -15,18 +16,22 @@ export class TraceCache {
   readonly #entries = new Map<string, Entry>();
 
   /** Calls `run` with the trace of a signature, which `make` makes where it is not known. */
-  async use<T>(key: string, make: () => Promise<CompiledTrace>, run: (trace: CompiledTrace) => Promise<T>): Promise<T> {
-    const entry = this.#entries.get(key) ?? { trace: make(), users: 0, dropped: false };
+  async use<T>(
+    key: string,
+    make: () => Promise<CompiledTrace>,
+    run: (trace: CompiledTrace) => Promise<T>,
+  ): Promise<T> {
+    const entry = this.#entries.get(key) ?? { trace: make(), made: undefined, users: 0, dropped: false };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     if (this.#entries.size > mostEntries) this.#drop(this.#entries.keys().next().value!);
     entry.users++;
     try {
-      const trace = await entry.trace.catch((error: unknown) => {
+      entry.made = await entry.trace.catch((error: unknown) => {
         if (this.#entries.get(key) === entry) this.#entries.delete(key);
         throw error;
       });
-      return await run(trace);
+      return await run(entry.made);
     } finally {
       entry.users--;
       disposeIfIdle(entry);
@@ -46,10 +51,7 @@ export class TraceCache {
   }
 }
 
+/** A trace that is still being made has a user: the call that asked for it. */
 function disposeIfIdle(entry: Entry): void {
-  if (!entry.dropped || entry.users > 0) return;
-  entry.trace.then(
-    (trace) => trace.dispose(),
-    () => {}, // it was never made
-  );
+  if (entry.dropped && entry.users === 0) entry.made?.dispose();
 }

@@ -60,7 +60,10 @@ class Observer implements TraceObserver {
   assign(variable: Variable, value: GraphNode): void {
     this.#standIn(variable);
     const { requiresGrad } = variable;
-    const leaf = new GraphNode('detach', [value], {}, value.device, { tracked: requiresGrad, constant: !requiresGrad });
+    const leaf = new GraphNode('detach', [value], {}, value.device, {
+      tracked: requiresGrad,
+      constant: !requiresGrad,
+    });
     leaf.leaf = new WeakRef(variable);
     this.retain(leaf);
     this.effects.set(variable, leaf);

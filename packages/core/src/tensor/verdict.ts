@@ -33,9 +33,13 @@ export function joinVerdicts(
   return below.map((positions) => {
     const parts = new Set(positions.map((i) => doubts[i]).filter((verdict) => verdict !== undefined));
     if (parts.size === 0) return undefined;
-    const key = [...parts].map((verdict) => numbers.get(verdict)!).sort((a, b) => a - b).join();
+    const key = [...parts]
+      .map((verdict) => numbers.get(verdict)!)
+      .sort((a, b) => a - b)
+      .join();
     let verdict = joined.get(key);
-    if (!verdict) joined.set(key, (verdict = parts.size === 1 ? [...parts][0]! : [...new Set([...parts].flat())]));
+    if (!verdict)
+      joined.set(key, (verdict = parts.size === 1 ? [...parts][0]! : [...new Set([...parts].flat())]));
     return verdict;
   });
 }

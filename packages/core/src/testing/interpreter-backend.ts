@@ -27,8 +27,10 @@ export interface Recording {
 export interface InterpreterOptions {
   readonly name?: string;
   readonly priority?: number;
+  /** What its description says of it. Default true: it is passed over in the automatic choice where there is another. */
+  readonly emulated?: boolean;
   readonly capabilities?: Partial<Capabilities>;
-  /** False: kernels are recorded and not run, and all values are zero. */
+  /** False: kernels are recorded and not run; what they would write keeps the poison of fresh buffers. */
   readonly execute?: boolean;
   readonly recording?: Recording;
   /** A routine for anchors; without one they are decomposed. */
@@ -64,8 +66,12 @@ class InterpreterBackend implements Backend {
     this.#options = options;
   }
 
+  get failure(): DisposedError | undefined {
+    return this.#disposed ? new DisposedError('this device has been disposed') : undefined;
+  }
+
   #check(): void {
-    if (this.#disposed) throw new DisposedError('this device has been disposed');
+    if (this.failure) throw this.failure;
   }
 
   allocate(bytes: number): DeviceBuffer {
@@ -162,7 +168,7 @@ function view(kernel: Kernel, index: number, memory: ArrayBuffer): BufferContent
 export function interpreterBackend(options: InterpreterOptions = {}): BackendFactory {
   const capabilities: Capabilities = { ...defaultCapabilities, syncRead: true, ...options.capabilities };
   const description = options.execute === false ? 'records kernels and runs nothing' : 'reference interpreter of the kernel IR';
-  const info: DeviceInfo = { description, emulated: true, capabilities };
+  const info: DeviceInfo = { description, emulated: options.emulated ?? true, capabilities };
   return {
     name: options.name ?? 'interpreter',
     priority: options.priority ?? -1,

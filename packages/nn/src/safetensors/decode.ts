@@ -1,4 +1,5 @@
-import { type Device, type DType, FormatError, fromHost, type Tensor } from '@tutti/core';
+import { type Device, type DType, FormatError, type Tensor } from '@tutti/core';
+import { fromHost } from '@tutti/core/graph';
 import { bytesOf, tensorDType } from './dtype.ts';
 import { headerLength, type Metadata, parseHeader, prefixBytes, type TensorEntry } from './header.ts';
 

@@ -16,8 +16,8 @@ import {
   type ReduceOp,
   type ScalarType,
   type Store,
-} from '@tutti/core/backend';
-import { type BufferContents, bufferContents, writeElement } from '@tutti/core/testing';
+} from '../backend/index.ts';
+import { type BufferContents, bufferContents, writeElement } from './interpret.ts';
 
 /** mulberry32 */
 export function generator(seed: number): () => number {
@@ -44,26 +44,40 @@ const dtypes: readonly DType[] = [
 const scalarTypes: readonly ScalarType[] = ['f32', 'f32', 'i32', 'u32', 'bool'];
 const extents = [1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 23, 33];
 
+/** Stores that a kernel can have, each to a buffer of its own. */
+const mostStores = 4;
+
 export interface Sample {
   readonly kernel: Kernel;
   readonly buffers: readonly BufferContents[];
   readonly scalars: readonly number[];
 }
 
-export function randomKernel(seed: number): Sample {
-  return new Generator(seed).sample();
+export interface SampleOptions {
+  /** A device may bind no more. At least 8. */
+  readonly mostBuffers?: number;
+  /** Whether denormal floats occur: a device may take them for zero. By default they do. */
+  readonly denormals?: boolean;
+}
+
+export function randomKernel(seed: number, options: SampleOptions = {}): Sample {
+  return new Generator(seed, options).sample();
 }
 
 class Generator {
   readonly #random: () => number;
+  readonly #mostReads: number;
+  readonly #least: number;
   readonly #b = new ExpressionBuilder();
   readonly #buffers: BufferParam[] = [];
   readonly #accumulators: { id: number; type: ScalarType }[] = [];
   readonly #scalars: { type: ScalarType; value: number }[] = [];
   #pool = new Map<ScalarType, Expression[]>();
 
-  constructor(seed: number) {
+  constructor(seed: number, { mostBuffers = Number.POSITIVE_INFINITY, denormals = true }: SampleOptions) {
     this.#random = generator(seed);
+    this.#mostReads = mostBuffers - mostStores;
+    this.#least = denormals ? 1e-40 : 1e-30;
   }
 
   #int(below: number): number {
@@ -297,7 +311,7 @@ class Generator {
     if (type === 'bool') return this.#int(2);
     if (type === 'u32') return this.#pick([0, 1, 7, 0x80000001, 0xffffffff]);
     if (type === 'i32') return this.#pick([0, 1, -1, 5, -0x80000000, 0x7fffffff]);
-    return Math.fround(this.#pick([0, -0, 1, -2.5, Number.NaN, Number.POSITIVE_INFINITY, 1e-40, 3e38]));
+    return Math.fround(this.#pick([0, -0, 1, -2.5, Number.NaN, Number.POSITIVE_INFINITY, this.#least, 3e38]));
   }
 
   #leaf(type: ScalarType, variables: readonly IndexVariable[]): Expression {
@@ -315,6 +329,7 @@ class Generator {
     }
     const known = this.#accumulators.filter((a) => a.type === type);
     if (choice < 5 && known.length > 0) return b.accumulator(type, this.#pick(known).id);
+    if (this.#buffers.length >= this.#mostReads) return b.const(type, this.#scalarValue(type));
     return this.#load(type, variables);
   }
 
@@ -346,7 +361,7 @@ class Generator {
       );
       if (this.#chance(0.3) && some[0])
         guard = b.alu('and', 'bool', guard, b.alu('lt', 'bool', b.index(some[0]), b.int(2)));
-    } else if (way === 4) {
+    } else if (way === 4 && this.#buffers.length + 1 < this.#mostReads) {
       const position = this.#load('u32', variables);
       length = 1 + this.#int(20);
       index = b.alu('bitcast', 'i32', b.alu('rem', 'u32', position, b.const('u32', length)));

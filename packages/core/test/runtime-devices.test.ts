@@ -1,0 +1,229 @@
+/** Devices: which is taken, by whom, and what is said when it is not there. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { BackendFactory } from '../src/backend/index.ts';
+import * as t from './all.ts';
+import { interpreterBackend } from '../src/testing/index.ts';
+import { list, vector } from './runtime-support.ts';
+
+const environment = process.env;
+const known: string[] = [];
+
+function register(
+  name: string,
+  priority: number,
+  change: Partial<BackendFactory> = {},
+  emulated = false,
+): void {
+  known.push(name);
+  t.registerBackend({ ...interpreterBackend({ name, priority, emulated }), ...change });
+}
+
+const missing = (name: string): Partial<BackendFactory> => ({
+  probe: async () => ({
+    available: false,
+    reason: `${name} has no driver`,
+    fix: `install the driver of ${name}`,
+  }),
+});
+
+afterEach(async () => {
+  delete environment['TUTTI_DEVICE'];
+  for (const name of known.splice(0)) await t.unregisterBackend(name);
+});
+
+describe('the automatic device', () => {
+  it('is the available one of the highest priority, opened by the first thing that runs', async () => {
+    register('slow', 1);
+    register('fast', 5);
+    register('broken', 9, missing('broken'));
+    register('explosive', 8, { probe: () => Promise.reject(new RangeError('boom')) });
+    const x = vector(1, 2);
+    expect(x.device.id).toBe('auto');
+    expect(x.device.isOpen).toBe(false);
+    expect(() => x.add(1).dataSync()).toThrow(
+      expect.objectContaining({ code: 'TUTTI_DEVICE', fix: expect.stringContaining('setDefaultDevice') }),
+    );
+    expect(await list(x.add(1))).toEqual([2, 3]);
+    expect(x.device.id).toBe('fast');
+    expect(t.deviceSelection()).toMatchObject({ taken: 'fast', because: 'priority' });
+    expect(t.deviceSelection()!.passedOver).toEqual([
+      { backend: 'broken', reason: 'broken has no driver', fix: 'install the driver of broken' },
+      { backend: 'explosive', reason: expect.stringContaining('boom'), fix: expect.any(String) },
+    ]);
+    expect(t.openDevices().map((device) => device.id)).toEqual(['fast']);
+    expect(Object.keys(t.memory())).toEqual(['fast']);
+  });
+
+  it('is what TUTTI_DEVICE says', async () => {
+    register('slow', 1);
+    register('fast', 5);
+    environment['TUTTI_DEVICE'] = 'slow';
+    const x = vector(1).add(1);
+    expect(await list(x)).toEqual([2]);
+    expect(x.device.id).toBe('slow');
+    expect(t.deviceSelection()).toMatchObject({ taken: 'slow', because: 'TUTTI_DEVICE', passedOver: [] });
+    environment['TUTTI_DEVICE'] = 'nowhere';
+    await expect(t.setDefaultDevice('auto')).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });
+  });
+
+  it('is no stand-in where there is real hardware, unless it is asked for', async () => {
+    register('real', 1);
+    register('standin', 5, {}, true);
+    expect((await t.setDefaultDevice('auto')).id).toBe('real');
+    expect(t.deviceSelection()!.passedOver).toMatchObject([
+      { backend: 'standin', fix: expect.stringContaining('TUTTI_DEVICE=standin') },
+    ]);
+    expect((await t.setDefaultDevice('standin')).id).toBe('standin');
+    await t.unregisterBackend('real');
+    expect((await t.setDefaultDevice('auto')).id).toBe('standin');
+  });
+
+  it('is chosen again when its backend is gone', async () => {
+    register('first', 5);
+    expect(await list(vector(1))).toEqual([1]);
+    await t.setDefaultDevice('auto');
+    await t.unregisterBackend('first');
+    expect(() => vector(1)).toThrow(
+      expect.objectContaining({ code: 'TUTTI_DEVICE', fix: expect.stringContaining('registerBackend') }),
+    );
+    register('second', 1);
+    const x = vector(1).add(1);
+    expect(await list(x)).toEqual([2]);
+    expect(x.device.id).toBe('second');
+  });
+
+  it('is an error when there is none', async () => {
+    register('broken', 9, missing('broken'));
+    await expect(vector(1).add(1).data()).rejects.toMatchObject({
+      code: 'TUTTI_BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('broken has no driver'),
+      fix: 'install the driver of broken',
+    });
+  });
+});
+
+describe('a device that is asked for', () => {
+  it('is opened once', async () => {
+    let opened = 0;
+    const factory = interpreterBackend({ name: 'one' });
+    register('one', 1, { open: async (index) => (opened++, factory.open(index)) });
+    const [a, b] = await Promise.all([t.device('one'), t.device('one')]);
+    expect(a).toBe(b);
+    expect(await t.device('one:0')).toBe(a);
+    expect(opened).toBe(1);
+  });
+
+  it('is never another one', async () => {
+    register('here', 1);
+    register('broken', 2, missing('broken'));
+    await expect(t.device('broken')).rejects.toMatchObject({
+      code: 'TUTTI_BACKEND_UNAVAILABLE',
+      fix: 'install the driver of broken',
+    });
+    await expect(t.setDefaultDevice('unknown')).rejects.toMatchObject({
+      message: expect.stringContaining('"unknown"'),
+      fix: expect.stringContaining('here, broken'),
+    });
+    await expect(t.device('Not an id')).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });
+    await expect(t.setDefaultDevice(5 as never)).rejects.toMatchObject({ code: 'TUTTI_DEVICE' });
+  });
+
+  it('can be tried again when opening failed', async () => {
+    let attempts = 0;
+    const factory = interpreterBackend({ name: 'shaky' });
+    register('shaky', 1, {
+      open: async (index) => {
+        if (attempts++ === 0) throw new RangeError('not yet');
+        return factory.open(index);
+      },
+    });
+    const x = vector(1).add(1);
+    await expect(x.data()).rejects.toThrow('not yet');
+    expect(await list(x)).toEqual([2]);
+  });
+
+  it('may be in a package that is not installed', async () => {
+    const lazy = (load: () => Promise<BackendFactory>): BackendFactory =>
+      t.lazyBackend({
+        name: 'lazy',
+        priority: 3,
+        load,
+        missing: { reason: 'the package lazy is not installed', fix: 'npm install lazy' },
+      });
+    known.push('lazy');
+    t.registerBackend(lazy(() => Promise.reject(new RangeError('no such module'))));
+    await expect(t.device('lazy')).rejects.toMatchObject({
+      message: expect.stringContaining('not installed'),
+      fix: 'npm install lazy',
+    });
+    t.registerBackend(lazy(async () => interpreterBackend({ name: 'lazy' })));
+    expect((await t.device('lazy')).id).toBe('lazy');
+  });
+
+  it('is listed, available or not', async () => {
+    register('good', 1);
+    register('broken', 2, missing('broken'));
+    expect(await t.devices()).toMatchObject([
+      { id: 'broken', available: false, fix: 'install the driver of broken' },
+      { id: 'good', available: true, info: { emulated: false } },
+    ]);
+  });
+});
+
+describe('two devices', () => {
+  it('hold their own tensors, which meet only when they are moved', async () => {
+    register('left', 1);
+    register('right', 2);
+    const [left, right] = [await t.device('left'), await t.device('right')];
+    await t.setDefaultDevice(left);
+    const x = vector(1, 2);
+    const y = t.tensor([10, 20], { device: right });
+    expect(() => x.add(y)).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_DEVICE',
+        message: expect.stringContaining('left and right'),
+        fix: expect.stringContaining("x.to('left')"),
+      }),
+    );
+    const moved = await x.to('right');
+    expect(moved.device).toBe(right);
+    expect(await list(moved.add(y))).toEqual([11, 22]);
+    const v = t.variable(x);
+    expect(() => v.assign(y)).toThrow(expect.objectContaining({ code: 'TUTTI_DEVICE' }));
+    await t.realize(x.mul(2), y.mul(2), moved);
+    expect(Object.keys(t.memory())).toEqual(['left', 'right']);
+    expect(t.memory()['left']!.buffers).toBeGreaterThan(0);
+  });
+
+  it('are one where two handles mean the same backend', async () => {
+    register('only', 1);
+    const x = vector(1, 2); // on the automatic device
+    await t.realize(x.add(0.5));
+    const y = t.tensor([1, 1], { device: await t.device('only') });
+    expect(await list(x.add(y))).toEqual([2, 3]);
+    const f = t.jit((a: t.Tensor, b: t.Tensor) => [a.add(b), a]);
+    expect(await list((await f(x, y))[0]!)).toEqual([2, 3]);
+  });
+
+  it('have plans of their own, and a jitted function runs on one of them', async () => {
+    register('left', 1);
+    register('right', 2);
+    await t.setDefaultDevice('left');
+    const right = await t.device('right');
+    const f = t.jit((x: t.Tensor) => x.mul(2));
+    expect((await f(vector(1))).device.id).toBe('left');
+    expect((await f(t.tensor([1], { device: right }))).device.id).toBe('right');
+    expect(f.stats.traces).toBe(2);
+    const both = t.jit((a: t.Tensor, b: t.Tensor) => [a.mul(2), b.mul(2)]);
+    await expect(both(vector(1), t.tensor([1], { device: right }))).rejects.toMatchObject({
+      code: 'TUTTI_DEVICE',
+      message: expect.stringContaining('left and on right'),
+    });
+  });
+
+  it('end when they are synchronized', async () => {
+    register('one', 1);
+    const device = await t.device('one');
+    await t.synchronize(device);
+  });
+});
