@@ -1,7 +1,9 @@
 export * from './cases/index.ts';
+export { workOf } from './cases/work.ts';
 export { type BackendConformanceOptions, ConformanceError, conformance } from './conformance.ts';
 export * from './faults/index.ts';
 export * from './oracle/index.ts';
+export { withoutRoutines } from './run/delegate.ts';
 export * from './run/report.ts';
 export {
   type ConformanceOptions,

@@ -1,6 +1,6 @@
 import { Device } from '@tutti/core';
-import { replaceDefaultDevice } from '@tutti/core/graph';
 import { DeviceError } from '@tutti/core/backend';
+import { replaceDefaultDevice } from '@tutti/core/graph';
 
 /** A default device on which graphs can be built and nothing can run: all that the oracle needs. */
 export function useGraphOnlyDevice(): void {

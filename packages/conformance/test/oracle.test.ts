@@ -1,5 +1,4 @@
 import type { Tensor } from '@tutti/core';
-import { apply, constant, fromHost } from '@tutti/core/graph';
 import {
   type DType,
   fromBfloat16Bits,
@@ -8,6 +7,7 @@ import {
   roundToFloat16,
   toFloat16Bits,
 } from '@tutti/core/backend';
+import { apply, constant, fromHost } from '@tutti/core/graph';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
   erf,

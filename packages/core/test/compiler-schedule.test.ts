@@ -156,6 +156,8 @@ describe('several kernels', () => {
         adam(),
         [t.scatterAdd(sumOf(4), t.fromHost(new Int32Array(8), [2, 4], 'int32'), sumOf(4).slice([0, 2]), 0)],
         [t.relu(t.matmul(sumOf(5), f32([4, 4]))).add(sumOf(5))],
+        [Array.from({ length: 5 }, () => t.take(f32([10, 4]), indices(6))).reduce((a, b) => a.add(b))],
+        [t.apply('barrier', [sumOf(3), sumOf(3)], { id: 0 }).mul(sumOf(3))],
         [t.where(t.lt(sumOf(3), sumOf(3)), sumOf(3), sumOf(3))],
       ];
       for (const outputs of cases) {

@@ -30,7 +30,10 @@ export function forEachIndex(
   const at = new Map<IndexVariable, number>();
   const step = (depth: number): void => {
     const variable = variables[depth];
-    if (!variable) return visit(at);
+    if (!variable) {
+      visit(at);
+      return;
+    }
     for (let i = 0; i < variable.extent; i++) {
       at.set(variable, i);
       step(depth + 1);

@@ -3,35 +3,29 @@ import { windowCount } from '../src/ops/primitives.ts';
 import { apply, type Tensor } from '../src/tensor/index.ts';
 import { type Pool, zeros } from './random-pool.ts';
 
+type Move = (pool: Pool, x: Tensor, bound: number, axis: number) => void;
+
+const permute: Move = (pool, x, bound) =>
+  pool.add(apply('permute', [x], { axes: shuffled(pool, x.rank) }), bound);
+
+const reshape: Move = (pool, x, bound) =>
+  pool.add(apply('reshape', [x], { shape: factors(pool, x.size) }), bound);
+
+const expand: Move = (pool, x, bound, axis) => {
+  const grown = apply('reshape', [x], { shape: [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)] });
+  const shape = grown.shape.map((extent) => (extent === 1 ? pool.random.int(1, 3) : extent));
+  pool.add(apply('expand', [grown], { shape }), bound);
+};
+
+const flip: Move = (pool, x, bound) => {
+  const axes = x.shape.map((_, axis) => axis).filter(() => pool.random.chance(0.5));
+  pool.add(apply('flip', [x], { axes }), bound);
+};
+
 export function movement(pool: Pool): void {
   const { x, bound } = pool.any();
-  const r = pool.random;
-  const axis = r.int(0, Math.max(0, x.rank - 1));
-  switch (r.int(0, 7)) {
-    case 0:
-      return pool.add(apply('reshape', [x], { shape: factors(pool, x.size) }), bound);
-    case 1:
-      return pool.add(apply('permute', [x], { axes: shuffled(pool, x.rank) }), bound);
-    case 2: {
-      const grown = apply('reshape', [x], {
-        shape: [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)],
-      });
-      const shape = grown.shape.map((extent) => (extent === 1 ? r.int(1, 3) : extent));
-      return pool.add(apply('expand', [grown], { shape }), bound);
-    }
-    case 3:
-    case 4:
-      return pad(pool, x, bound);
-    case 5:
-      return slice(pool, x, bound);
-    case 6:
-      return pool.add(
-        apply('flip', [x], { axes: x.shape.map((_, a) => a).filter(() => r.chance(0.5)) }),
-        bound,
-      );
-    case 7:
-      return unfold(pool, x, axis, bound);
-  }
+  const axis = pool.random.int(0, Math.max(0, x.rank - 1));
+  pool.random.pick([reshape, permute, expand, pad, pad, slice, flip, unfold])(pool, x, bound, axis);
 }
 
 function shuffled(pool: Pool, rank: number): number[] {
@@ -80,7 +74,7 @@ function slice(pool: Pool, x: Tensor, bound: number): void {
   pool.add(apply('slice', [x], { start, size, step }), bound);
 }
 
-function unfold(pool: Pool, x: Tensor, axis: number, bound: number): void {
+function unfold(pool: Pool, x: Tensor, bound: number, axis: number): void {
   const r = pool.random;
   if (x.rank === 0) return;
   const attributes = { axis, size: r.int(1, 3), step: r.int(1, 2), dilation: r.int(1, 2) };

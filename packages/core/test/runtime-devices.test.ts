@@ -1,8 +1,8 @@
 /** Devices: which is taken, by whom, and what is said when it is not there. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendFactory } from '../src/backend/index.ts';
-import * as t from './all.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
+import * as t from './all.ts';
 import { list, vector } from './runtime-support.ts';
 
 const environment = process.env;
@@ -106,7 +106,11 @@ describe('a device that is asked for', () => {
   it('is opened once', async () => {
     let opened = 0;
     const factory = interpreterBackend({ name: 'one' });
-    register('one', 1, { open: async (index) => (opened++, factory.open(index)) });
+    const open = (index: number) => {
+      opened++;
+      return factory.open(index);
+    };
+    register('one', 1, { open });
     const [a, b] = await Promise.all([t.device('one'), t.device('one')]);
     expect(a).toBe(b);
     expect(await t.device('one:0')).toBe(a);

@@ -1,8 +1,8 @@
 /** Whose memory it is, and that it comes back: scopes, disposal, devices that run out. */
 import { describe, expect, it } from 'vitest';
 import { InternalError } from '../src/backend/index.ts';
-import * as t from './all.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
+import * as t from './all.ts';
 import {
   expectNoLeak,
   faulty,

@@ -5,8 +5,8 @@ import {
   type DeviceBuffer,
   OutOfMemoryError,
 } from '../src/backend/index.ts';
-import * as t from './all.ts';
 import { type InterpreterOptions, interpreterBackend, type Recording } from '../src/testing/index.ts';
+import * as t from './all.ts';
 
 /** Records what the device of the current test was given to do. */
 export const recording: { -readonly [K in keyof Recording]: Recording[K] } = { kernels: [], commands: [] };

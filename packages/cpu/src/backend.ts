@@ -14,6 +14,7 @@ import {
   type Program,
   printAnchor,
   printKernel,
+  type TuttiError,
 } from '@tutti/core/backend';
 import { compileKernel } from './kernels/index.ts';
 import type { WasmProgram } from './program.ts';
@@ -69,6 +70,10 @@ export class CpuBackend implements Backend {
     const scratch = new Scratch(this.#allocator, threads);
     const limit = settings.inlineBelow ?? inlineBelow;
     this.#queue = new Queue(this.#modules, scratch, memory.memory, threads, limit);
+  }
+
+  get failure(): TuttiError | undefined {
+    return this.#disposed ? new DisposedError('the cpu device has been disposed') : this.#queue.failure;
   }
 
   allocate(bytes: number): DeviceBuffer {
@@ -207,8 +212,8 @@ export class CpuBackend implements Backend {
   }
 
   #alive(): void {
-    if (this.#disposed) throw new DisposedError('the cpu device has been disposed');
-    if (this.#queue.failure) throw this.#queue.failure;
+    const { failure } = this;
+    if (failure) throw failure;
   }
 
   #own(buffer: DeviceBuffer): CpuBuffer {

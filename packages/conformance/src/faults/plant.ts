@@ -9,47 +9,26 @@ import {
 } from '@tutti/core/backend';
 import type { OpCase } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';
+import { delegating } from '../run/delegate.ts';
 import { runConformance } from '../run/suite.ts';
 import { type Fault, faults } from './faults.ts';
 import { rewriteKernel } from './rewrite.ts';
 
-/** The same device with a fault. Methods are bound to the inner one, which may have private state. */
-function plant(inner: Backend, fault: Fault): Backend {
+/** What a fault changes about a device. */
+function changes(inner: Backend, fault: Fault): Partial<Backend> {
   const kernels = new WeakMap<Program, Kernel>();
-  const compile = (kernel: Kernel): Program => {
-    const program = inner.compile(fault.rewrites ? rewriteKernel(kernel, fault.rewrites) : kernel);
-    kernels.set(program, kernel);
-    return program;
-  };
-  const whole: Backend = {
-    info: inner.info,
-    allocate: (bytes) => inner.allocate(bytes),
-    free: (buffer) => inner.free(buffer),
-    write: (buffer, data, offset) => inner.write(buffer, data, offset),
-    read: (buffer, offset, bytes) => inner.read(buffer, offset, bytes),
-    compile,
+  return {
+    compile: (kernel) => {
+      const program = inner.compile(fault.rewrites ? rewriteKernel(kernel, fault.rewrites) : kernel);
+      kernels.set(program, kernel);
+      return program;
+    },
     routine: (anchor) => inner.routine(fault.anchor ? fault.anchor(anchor) : anchor),
-    submit: (commands) => inner.submit(commands),
-    memory: () => inner.memory(),
-    dispose: () => inner.dispose(),
+    ...fault.device?.(inner, (program) => kernels.get(program)),
   };
-  const sync = inner.readSync ? { readSync: inner.readSync.bind(inner) } : {};
-  return { ...whole, ...sync, ...fault.device?.(inner, (program) => kernels.get(program)) };
 }
 
 const faultyName = 'faulty';
-
-function faultyFactory(factory: BackendFactory, fault: Fault | undefined): BackendFactory {
-  return {
-    name: faultyName,
-    priority: factory.priority,
-    probe: () => factory.probe(),
-    open: async (index) => {
-      const inner = await factory.open(index);
-      return fault ? plant(inner, fault) : inner;
-    },
-  };
-}
 
 /** What the suite made of one faulty device. */
 export interface FaultResult {
@@ -97,7 +76,7 @@ const reduced = (): OpCase[] =>
   });
 
 async function detect(factory: BackendFactory, fault: Fault | undefined): Promise<string | undefined> {
-  registerBackend(faultyFactory(factory, fault));
+  registerBackend(delegating(factory, faultyName, (inner) => (fault ? changes(inner, fault) : {})));
   try {
     const { report } = await runConformance({
       backends: [faultyName],

@@ -1,5 +1,5 @@
-import type { GraphNode } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
+import type { GraphNode } from '@tutti/core/graph';
 import { count, forEachIndex, position } from './indices.ts';
 import { multiply, wrap } from './numbers.ts';
 import { type OracleFunction, type OracleValue, operand } from './value.ts';

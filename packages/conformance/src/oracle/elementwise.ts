@@ -1,5 +1,5 @@
-import type { BinaryPrimitive, GraphNode, PrimitiveAttributes, UnaryPrimitive } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
+import type { BinaryPrimitive, GraphNode, PrimitiveAttributes, UnaryPrimitive } from '@tutti/core/graph';
 import { erf, isFloating, multiply, power, roundEven, wrap } from './numbers.ts';
 import { roundTo } from './rounding.ts';
 import { type OracleFunction, type OracleValue, operand } from './value.ts';

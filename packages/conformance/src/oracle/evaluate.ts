@@ -6,8 +6,8 @@
  * every device; casts to float16 and bfloat16 round to nearest even; integers wrap exactly.
  */
 import { Tensor } from '@tutti/core';
-import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { ArgumentError } from '@tutti/core/backend';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { errorRules } from '../tolerance/rules.ts';
 import { fromBits, overflowThreshold } from './rounding.ts';
 import { oracleTable } from './table.ts';

@@ -1,5 +1,5 @@
-import type { GraphNode, ReducePrimitive } from '@tutti/core/graph';
 import type { DType } from '@tutti/core/backend';
+import type { GraphNode, ReducePrimitive } from '@tutti/core/graph';
 import { count, forEachIndex, position } from './indices.ts';
 import { isFloating, multiply, wrap } from './numbers.ts';
 import { type OracleFunction, operand } from './value.ts';

@@ -1,5 +1,5 @@
-import type { Primitive } from '@tutti/core/graph';
 import { InternalError } from '@tutti/core/backend';
+import type { Primitive } from '@tutti/core/graph';
 import { conv, dot } from './anchors.ts';
 import { binary, bitcast, cast, unary, where } from './elementwise.ts';
 import { gather, randomBits, scatter } from './indexing.ts';

@@ -1,6 +1,6 @@
 import type { Shape } from '@tutti/core';
-import type { GraphNode, Primitive } from '@tutti/core/graph';
 import { ArgumentError, type DType } from '@tutti/core/backend';
+import type { GraphNode, Primitive } from '@tutti/core/graph';
 
 /** The value of a node as the oracle sees it: one double for each element, row-major. */
 export interface OracleValue {

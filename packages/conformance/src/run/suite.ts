@@ -2,8 +2,8 @@
 
 import type { DeviceEntry } from '@tutti/core';
 import { Device, DeviceError, devices as knownDevices, scope, setDefaultDevice } from '@tutti/core';
-import { replaceDefaultDevice } from '@tutti/core/graph';
 import { type DType, defaultCapabilities } from '@tutti/core/backend';
+import { replaceDefaultDevice } from '@tutti/core/graph';
 import type { OpCase, Sample } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';
 import { checkGradient, checkSecondGradient } from '../check/derivative.ts';

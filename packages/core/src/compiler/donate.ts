@@ -31,7 +31,7 @@ export function applyDonations(groups: readonly ScheduledGroup[], donations: rea
   for (const { from, to } of donations) {
     if (from.dtype !== to.dtype || elementsOf(from) !== elementsOf(to) || inPlace.has(to) || taken.has(from)) continue;
     const writer = byId.get(writerOf.get(to)!);
-    if (!writer || writer.lowered.kernel.kind !== 'kernel') continue;
+    if (writer?.lowered.kernel.kind !== 'kernel') continue;
     const { id } = writer.group;
     const readers = (readersOf.get(from) ?? []).filter((reader) => reader !== id);
     if (order.depend(readers, id)) continue;

@@ -76,7 +76,7 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
     const op = opOf.get(node);
     return op && rewritten.get(op);
   });
-  const layout = layOut(graph, groups, [...roots, ...keptOps], options.donations);
+  const layout = layOut(groups, [...roots, ...keptOps], options.donations);
   if (options.verify) for (const { lowered } of layout.groups) if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel, capabilities);
   const steps = layout.groups.map(({ lowered }): PlanStep => {
     const ir = lowered.kernel;
@@ -151,7 +151,7 @@ interface Layout {
 }
 
 /** Gives every stored value a slot. An output that is an input, or another output again, is copied at the end. */
-function layOut(graph: CapturedGraph, scheduled: readonly ScheduledGroup[], outputs: readonly Op[], wanted: ReadonlyMap<number, number>): Layout {
+function layOut(scheduled: readonly ScheduledGroup[], outputs: readonly Op[], wanted: ReadonlyMap<number, number>): Layout {
   const inputs = new Map<number, Op>();
   for (const { lowered } of scheduled) for (const op of lowered.bindings) if (isOp(op, 'input')) inputs.set(op.attributes.input, op);
   const first = new Map<Op, number>();

@@ -238,9 +238,11 @@ class Scheduler {
         continue;
       }
       const own = new Set<Op>();
-      for (const input of op.inputs) for (const read of reads.get(input)!) if (own.size < limit) own.add(read);
+      const loaded = op.op === 'barrier' ? op.inputs.slice(0, 1) : op.inputs;
+      for (const input of loaded) for (const read of reads.get(input)!) if (own.size < limit) own.add(read);
       reads.set(op, own);
-      const fits = kindOf(op) === 'elementwise' && own.size > 1 && own.size < limit;
+      const computes = kindOf(op) === 'elementwise' || kindOf(op) === 'indexing';
+      const fits = computes && own.size > 1 && own.size < limit;
       if (fits && (!largest || own.size > reads.get(largest)!.size)) largest = op;
     }
     return largest;

@@ -17,6 +17,8 @@ const mostOutstanding = 256;
 export class Checks {
   readonly #outstanding = new Set<Outstanding>();
   readonly #backend: Backend;
+  /** Those that nobody reads yet. */
+  #unread = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -25,13 +27,14 @@ export class Checks {
   /** Takes ownership of the flag. */
   add(flag: DeviceBuffer, error: () => TuttiError): Outcome {
     const outcome = new Outcome();
+    this.#unread++;
     this.#outstanding.add({ flag, error, outcome, reading: undefined });
     return outcome;
   }
 
   /** Looks at the flags when very many are waiting, so that a program that reads nothing does not collect them for ever. */
   limit(): void {
-    if (this.#outstanding.size > mostOutstanding) this.settle().catch(() => {}); // the reader of a result is told
+    if (this.#unread > mostOutstanding) this.settle().catch(() => {}); // the reader of a result is told
   }
 
   #judge({ outcome, error }: Outstanding, [flag]: Uint8Array): void {
@@ -45,6 +48,7 @@ export class Checks {
   }
 
   async #read(check: Outstanding): Promise<void> {
+    this.#unread--;
     this.#judge(check, await this.#backend.read(check.flag, 0, 1));
     this.#forget(check);
   }
@@ -57,7 +61,9 @@ export class Checks {
   settleSync(): void {
     for (const check of this.#outstanding) {
       this.#judge(check, this.#backend.readSync!(check.flag, 0, 1));
-      if (!check.reading) this.#forget(check); // else the buffer is still being read
+      if (check.reading) continue; // the buffer cannot be given back yet
+      this.#unread--;
+      this.#forget(check);
     }
   }
 }
