@@ -1,10 +1,10 @@
-export { type DType, dtypes } from './backend/dtype.ts';
+export * from './autograd/index.ts';
 export type { BackendFactory, DeviceInfo, DeviceMemory, ProbeResult } from './backend/backend.ts';
+export { type DType, dtypes } from './backend/dtype.ts';
 export * from './backend/errors.ts';
+export * from './ops/index.ts';
+export * from './runtime/index.ts';
 export { defaultDevice } from './tensor/context.ts';
 export { Device } from './tensor/device.ts';
 export type { Shape } from './tensor/shape.ts';
 export { Tensor, Variable, type VariableOptions, variable } from './tensor/tensor.ts';
-export * from './autograd/index.ts';
-export * from './ops/index.ts';
-export * from './runtime/index.ts';

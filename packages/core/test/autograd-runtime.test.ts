@@ -1,5 +1,6 @@
 /** Gradients computed by kernels: lazily, after the forward pass has run, unfused, and in a plan. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { interpreterBackend, type Recording } from '../src/testing/index.ts';
 import * as core from './all.ts';
 import {
   checkpoint,
@@ -13,7 +14,6 @@ import {
   type Variable,
   variable,
 } from './all.ts';
-import { interpreterBackend, type Recording } from '../src/testing/index.ts';
 
 let recording: Recording;
 

@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from 'vitest';
-import * as t from './all.ts';
 import { context } from '../src/tensor/context.ts';
+import * as t from './all.ts';
 import { parameter, useGraphOnlyDevice } from './autograd-support.ts';
 
 beforeAll(useGraphOnlyDevice);

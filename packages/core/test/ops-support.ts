@@ -1,5 +1,5 @@
-import { registerBackend, setDefaultDevice, type Tensor, tensor } from './all.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
+import { registerBackend, setDefaultDevice, type Tensor, tensor } from './all.ts';
 
 /** A default device that computes with the reference interpreter. */
 export async function useInterpreter(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Checks and copies of `loadStateDict`. */
 import { cast, type Device, type Tensor, type Variable } from '@tutti/core';
-import { fromHost } from '@tutti/core/graph';
 import { dtypeInfo } from '@tutti/core/backend';
+import { fromHost } from '@tutti/core/graph';
 import { StateDictError } from './errors.ts';
 
 /** What keeps `value` from being loaded into a variable: nothing, or one sentence. */

@@ -1,4 +1,18 @@
-import { ArgumentError, add, clamp, div, minimum, mul, noGrad, norm, scope, stack, type Tensor, type Variable, zeros } from '@tutti/core';
+import {
+  ArgumentError,
+  add,
+  clamp,
+  div,
+  minimum,
+  mul,
+  noGrad,
+  norm,
+  scope,
+  stack,
+  type Tensor,
+  type Variable,
+  zeros,
+} from '@tutti/core';
 import { context } from '@tutti/core/graph';
 
 /** Puts another gradient, or none, in place of a parameter's, and gives the old one's memory back. */

@@ -1,5 +1,16 @@
 /** Saving and loading the state of an optimiser. */
-import { cast, type Device, detach, noGrad, scope, slice, stack, type Tensor, TuttiError, type Variable } from '@tutti/core';
+import {
+  cast,
+  type Device,
+  detach,
+  noGrad,
+  scope,
+  slice,
+  stack,
+  type Tensor,
+  TuttiError,
+  type Variable,
+} from '@tutti/core';
 import { fromHost } from '@tutti/core/graph';
 import type { GroupState } from './optimizer.ts';
 

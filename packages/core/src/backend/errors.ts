@@ -127,7 +127,10 @@ export class KernelError extends TuttiError {
 /** A broken invariant: a defect of the library, never of its user. */
 export class InternalError extends TuttiError {
   constructor(message: string, details?: ErrorDetails) {
-    super('TUTTI_INTERNAL', message, { fix: 'this is a defect of the library; please report it', ...details });
+    super('TUTTI_INTERNAL', message, {
+      fix: 'this is a defect of the library; please report it',
+      ...details,
+    });
   }
 }
 

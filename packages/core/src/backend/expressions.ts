@@ -117,8 +117,10 @@ export function strideOf(expression: Expression, variable: IndexVariable): numbe
       const [a, b] = expression.args as [Expression, Expression];
       const strideA = strideOf(a, variable);
       const strideB = b && strideOf(b, variable);
-      if (expression.alu === 'add' && strideA !== undefined && strideB !== undefined) return strideA + strideB;
-      if (expression.alu === 'sub' && strideA !== undefined && strideB !== undefined) return strideA - strideB;
+      if (expression.alu === 'add' && strideA !== undefined && strideB !== undefined)
+        return strideA + strideB;
+      if (expression.alu === 'sub' && strideA !== undefined && strideB !== undefined)
+        return strideA - strideB;
       if (expression.alu === 'mul' && strideA !== undefined && b.op === 'const') return strideA * b.value;
       if (expression.alu === 'mul' && strideB !== undefined && a.op === 'const') return strideB * a.value;
       return expression.args.every((arg) => strideOf(arg, variable) === 0) ? 0 : undefined;

@@ -1,6 +1,6 @@
+import { operands } from './expressions.ts';
 import type { Expression, IndexVariable, Kernel, Phase } from './kernel.ts';
 import type { Anchor, Epilogue } from './routine.ts';
-import { operands } from './expressions.ts';
 
 const infix: Readonly<Record<string, string>> = {
   add: '+',
@@ -108,14 +108,17 @@ function printPhase(printer: Printer, phase: Phase): void {
   for (const s of phase.stores) {
     const sign = { set: '=', add: '+=', max: 'max=' }[s.mode];
     const guard = s.guard ? ` if ${printer.reference(s.guard)}` : '';
-    printer.lines.push(`    b${s.buffer}[${printer.reference(s.index)}] ${sign} ${printer.reference(s.value)}${guard}`);
+    printer.lines.push(
+      `    b${s.buffer}[${printer.reference(s.index)}] ${sign} ${printer.reference(s.value)}${guard}`,
+    );
   }
 }
 
 /** The kernel as text: readable, and equal for kernels that are equal but for names. */
 export function printKernel(kernel: Kernel): string {
   const printer = new Printer();
-  for (const [i, b] of kernel.buffers.entries()) printer.lines.push(`  ${b.access} b${i}: ${b.dtype}[${b.length}]`);
+  for (const [i, b] of kernel.buffers.entries())
+    printer.lines.push(`  ${b.access} b${i}: ${b.dtype}[${b.length}]`);
   for (const [i, type] of kernel.scalars.entries()) printer.lines.push(`  scalar $${i}: ${type}`);
   printer.lines.push(`  space ${printer.declare(kernel.space, 'i') || 'one point'}`);
   for (const phase of kernel.phases) printPhase(printer, phase);

@@ -1,10 +1,18 @@
 /** Anchors as descriptions for routines, and as graphs of primitives for devices that have none. */
-import type { Anchor, BufferParam, ConvAnchor, DotAnchor, Epilogue, Expression, IndexVariable } from '../backend/index.ts';
+import type {
+  Anchor,
+  BufferParam,
+  ConvAnchor,
+  DotAnchor,
+  Epilogue,
+  Expression,
+  IndexVariable,
+} from '../backend/index.ts';
 import { InternalError } from '../backend/index.ts';
 import { stridesOf } from '../tensor/shape.ts';
 import { FusionRejected, type Lowered, ValueLowering } from './lower.ts';
 import { mergeSpace } from './merge-dimensions.ts';
-import { type Op, elementsOf, isOp, scalarTypeOf } from './op.ts';
+import { elementsOf, isOp, type Op, scalarTypeOf } from './op.ts';
 import type { Simplifier } from './simplify.ts';
 import { type OperandView, operandView } from './stored.ts';
 
@@ -31,12 +39,15 @@ export function lowerAnchor(op: Op, result: Op | undefined, isStored: (op: Op) =
     scalars: lowering.scalars.map(() => 'f32' as const),
     ...(epilogue ? { epilogue } : {}),
   };
-  const kernel: Anchor = isOp(op, 'dot') ? { ...common, ...describeDot(op, views) } : { ...common, ...describeConv(op as Op<'conv'>, views) };
+  const kernel: Anchor = isOp(op, 'dot')
+    ? { ...common, ...describeDot(op, views) }
+    : { ...common, ...describeConv(op as Op<'conv'>, views) };
   return { kernel, bindings: lowering.bindings, scalars: lowering.scalars };
 }
 
 function lowerEpilogue(lowering: ValueLowering, anchor: Op, result: Op): Epilogue {
-  if (elementsOf(anchor) !== elementsOf(result)) throw new FusionRejected('the epilogue changes the number of elements');
+  if (elementsOf(anchor) !== elementsOf(result))
+    throw new FusionRejected('the epilogue changes the number of elements');
   const b = lowering.builder;
   const space: IndexVariable[] = [];
   const indices = result.shape.map((extent, axis): Expression => {
@@ -127,18 +138,32 @@ export function decomposeConv(s: Simplifier, conv: Op<'conv'>): Op {
   const out = conv.shape.slice(2);
   const kernel = w.shape.slice(2);
   const interior = [0, 0, ...a.inputDilation.map((d) => d - 1)];
-  let windows = s.make('pad', [x], { low: [0, 0, ...a.padLow], high: [0, 0, ...a.padHigh], interior, value: 0 });
+  let windows = s.make('pad', [x], {
+    low: [0, 0, ...a.padLow],
+    high: [0, 0, ...a.padHigh],
+    interior,
+    value: 0,
+  });
   for (const [i, size] of kernel.entries()) {
-    windows = s.make('unfold', [windows], { axis: 2 + i, size, step: a.stride[i]!, dilation: a.kernelDilation[i]! });
+    windows = s.make('unfold', [windows], {
+      axis: 2 + i,
+      size,
+      step: a.stride[i]!,
+      dilation: a.kernelDilation[i]!,
+    });
   }
   const [batch] = x.shape as [number];
   const [outChannels, inChannels] = w.shape as [number, number];
   const g = a.groups;
   const o = outChannels / g;
   const common = [batch, g, o, inChannels, ...out, ...kernel];
-  const left = s.make('expand', [s.reshape(windows, [batch, g, 1, inChannels, ...out, ...kernel])], { shape: common });
+  const left = s.make('expand', [s.reshape(windows, [batch, g, 1, inChannels, ...out, ...kernel])], {
+    shape: common,
+  });
   const ones = out.map(() => 1);
-  const right = s.make('expand', [s.reshape(w, [1, g, o, inChannels, ...ones, ...kernel])], { shape: common });
+  const right = s.make('expand', [s.reshape(w, [1, g, o, inChannels, ...ones, ...kernel])], {
+    shape: common,
+  });
   const axes = [3, ...kernel.map((_, i) => 4 + out.length + i)];
   const sum = s.make('reduceSum', [s.make('mul', [left, right], {})], { axes });
   return s.reshape(sum, conv.shape);

@@ -31,7 +31,8 @@ export interface CaptureOptions {
 }
 
 /** Constants that simplification looks for keep their place in the structure. */
-const isStructural = (value: number): boolean => !Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) <= 16) || value === 0.5;
+const isStructural = (value: number): boolean =>
+  !Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) <= 16) || value === 0.5;
 
 /** Collects what `targets` need. Data checks that lie on the way become outputs after the targets. */
 export function captureGraph(targets: readonly GraphNode[], options: CaptureOptions): CapturedGraph {
@@ -68,7 +69,11 @@ export function captureGraph(targets: readonly GraphNode[], options: CaptureOpti
 
 type Description = Pick<CapturedGraph, 'leaves' | 'scalars' | 'scalarOf' | 'key'>;
 
-function describe(nodes: readonly GraphNode[], outputs: readonly GraphNode[], options: CaptureOptions): Description {
+function describe(
+  nodes: readonly GraphNode[],
+  outputs: readonly GraphNode[],
+  options: CaptureOptions,
+): Description {
   const leaves: GraphNode[] = [];
   const scalars: number[] = [];
   const scalarOf = new Map<GraphNode, number>();
@@ -98,7 +103,9 @@ function describe(nodes: readonly GraphNode[], outputs: readonly GraphNode[], op
     }
     const attributes = node.op === 'custom' ? '' : attributeKey(node.attributes);
     const kept = options.keep && node.keep ? ' keep' : '';
-    lines.push(`${node.op}${kept} ${node.inputs.map((input) => position.get(input)).join(',')} ${attributes}`);
+    lines.push(
+      `${node.op}${kept} ${node.inputs.map((input) => position.get(input)).join(',')} ${attributes}`,
+    );
   }
   lines.push(`out ${outputs.map((node) => position.get(node)).join(',')}`);
   return { leaves, scalars, scalarOf, key: lines.join('\n') };

@@ -4,11 +4,11 @@
  */
 import type { Expression, Kernel, Phase, Store } from '../backend/index.ts';
 import { visitExpressions } from '../backend/index.ts';
-import type { Lowered } from './lower.ts';
-import { expressionsOf, rewritePhase } from './merge-dimensions.ts';
 import { GroupOrder } from './group-order.ts';
 import { IndexBuilder } from './index-math.ts';
-import { type Op, elementsOf } from './op.ts';
+import type { Lowered } from './lower.ts';
+import { expressionsOf, rewritePhase } from './merge-dimensions.ts';
+import { elementsOf, type Op } from './op.ts';
 import type { ScheduledGroup } from './schedule.ts';
 
 export interface Donation {
@@ -23,13 +23,17 @@ export interface DonatedSchedule {
   readonly inPlace: ReadonlyMap<Op, Op>;
 }
 
-export function applyDonations(groups: readonly ScheduledGroup[], donations: readonly Donation[]): DonatedSchedule {
+export function applyDonations(
+  groups: readonly ScheduledGroup[],
+  donations: readonly Donation[],
+): DonatedSchedule {
   const byId = new Map(groups.map((g) => [g.group.id, g]));
   const { order, writerOf, readersOf } = dataflow(groups);
   const inPlace = new Map<Op, Op>();
   const taken = new Set<Op>();
   for (const { from, to } of donations) {
-    if (from.dtype !== to.dtype || elementsOf(from) !== elementsOf(to) || inPlace.has(to) || taken.has(from)) continue;
+    if (from.dtype !== to.dtype || elementsOf(from) !== elementsOf(to) || inPlace.has(to) || taken.has(from))
+      continue;
     const writer = byId.get(writerOf.get(to)!);
     if (writer?.lowered.kernel.kind !== 'kernel') continue;
     const { id } = writer.group;
@@ -57,7 +61,10 @@ function dataflow(groups: readonly ScheduledGroup[]): {
   for (const { group, lowered } of groups) {
     for (const member of group.members) writerOf.set(member, group.id);
     const read = lowered.bindings.filter((op) => writerOf.get(op) !== group.id);
-    order.add(group.id, read.flatMap((op) => writerOf.get(op) ?? []));
+    order.add(
+      group.id,
+      read.flatMap((op) => writerOf.get(op) ?? []),
+    );
     for (const op of read) readersOf.set(op, [...(readersOf.get(op) ?? []), group.id]);
   }
   return { order, writerOf, readersOf };
@@ -76,7 +83,8 @@ function shareBuffer(lowered: Lowered<Kernel>, from: Op, to: Op): Lowered<Kernel
     if (!store || loads.some((load) => load.op !== 'load' || load.index !== store.index)) return undefined;
   }
   const builder = new IndexBuilder();
-  const moved = (buffer: number): number => (buffer === source ? target : buffer > source ? buffer - 1 : buffer);
+  const moved = (buffer: number): number =>
+    buffer === source ? target : buffer > source ? buffer - 1 : buffer;
   // `source` is a read, which comes after all writes, so that removing it leaves `target` where it is.
   const rewrite = renumber(builder, moved);
   const phases = kernel.phases.map((phase) => {
@@ -87,7 +95,11 @@ function shareBuffer(lowered: Lowered<Kernel>, from: Op, to: Op): Lowered<Kernel
   const buffers = kernel.buffers
     .map((buffer, i) => (i === target ? { ...buffer, access: 'readWrite' as const } : buffer))
     .filter((_, i) => i !== source);
-  return { ...lowered, kernel: { ...kernel, buffers, phases }, bindings: bindings.filter((_, i) => i !== source) };
+  return {
+    ...lowered,
+    kernel: { ...kernel, buffers, phases },
+    bindings: bindings.filter((_, i) => i !== source),
+  };
 }
 
 function loadsFrom(phase: Phase, buffer: number): Expression[] {
@@ -106,7 +118,8 @@ function renumber(builder: IndexBuilder, moved: (buffer: number) => number): (e:
   const rewrite = (e: Expression): Expression => {
     let result = done.get(e);
     if (!result) {
-      if (e.op === 'load') result = builder.load(e.type, moved(e.buffer), rewrite(e.index), e.guard && rewrite(e.guard));
+      if (e.op === 'load')
+        result = builder.load(e.type, moved(e.buffer), rewrite(e.index), e.guard && rewrite(e.guard));
       else if (e.op === 'alu') result = builder.alu(e.alu, e.type, ...e.args.map(rewrite));
       else if (e.op === 'const') result = builder.const(e.type, e.value);
       else if (e.op === 'index') result = builder.index(e.variable);

@@ -1,5 +1,5 @@
 import { sameShape } from '../tensor/shape.ts';
-import { type Op, kindOf } from './op.ts';
+import { kindOf, type Op } from './op.ts';
 
 /** Extents other than 1: two tensors with equal ones are stepped through alike. */
 export const longExtents = (shape: readonly number[]): number[] => shape.filter((extent) => extent !== 1);
@@ -22,7 +22,13 @@ export class Group {
   /** True for ops that the group computes in place for itself, rather than loading them. */
   readonly inlines: (op: Op) => boolean;
 
-  constructor(id: number, kind: GroupKind, domain: Domain, members: readonly Op[], inlines: (op: Op) => boolean) {
+  constructor(
+    id: number,
+    kind: GroupKind,
+    domain: Domain,
+    members: readonly Op[],
+    inlines: (op: Op) => boolean,
+  ) {
     this.id = id;
     this.kind = kind;
     this.domain = domain.extents;
@@ -34,7 +40,12 @@ export class Group {
   /** The group with one more member, or undefined where its domain does not fit. */
   with(member: Op): Group | undefined {
     const own = { extents: this.domain, reduced: this.reduced };
-    const domain = joinDomains(own, domainOf(member), kindOf(member) === 'reduce', this.members.some((op) => kindOf(op) === 'reduce'));
+    const domain = joinDomains(
+      own,
+      domainOf(member),
+      kindOf(member) === 'reduce',
+      this.members.some((op) => kindOf(op) === 'reduce'),
+    );
     return domain && new Group(this.id, this.kind, domain, [...this.members, member], this.inlines);
   }
 
@@ -80,7 +91,12 @@ export function domainOf(op: Op): Domain {
  * The domain that serves a group and a newcomer. A reduction over axes of extent 1 reduces no dimension of the domain, and
  * holds it to that all the same.
  */
-function joinDomains(group: Domain, member: Domain, memberReduces: boolean, holdsReduction: boolean): Domain | undefined {
+function joinDomains(
+  group: Domain,
+  member: Domain,
+  memberReduces: boolean,
+  holdsReduction: boolean,
+): Domain | undefined {
   const groupReduces = group.reduced.includes(true);
   if (memberReduces) {
     if (!sameShape(group.extents, member.extents)) return undefined;

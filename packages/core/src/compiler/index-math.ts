@@ -92,7 +92,10 @@ export class IndexBuilder extends ExpressionBuilder {
 
   /** Sum of `indices[k] * strides[k]`. */
   flatten(indices: readonly Expression[], strides: readonly number[]): Expression {
-    return indices.reduce((sum, index, k) => this.addIndex(sum, this.scaleIndex(index, strides[k]!)), this.int(0));
+    return indices.reduce(
+      (sum, index, k) => this.addIndex(sum, this.scaleIndex(index, strides[k]!)),
+      this.int(0),
+    );
   }
 
   /** Row-major indices of a flat index that is in range of `shape`. */
@@ -131,7 +134,8 @@ export class IndexBuilder extends ExpressionBuilder {
     const range = this.range(a);
     if (expression.alu === 'mul') return { min: range.min * b.value, max: range.max * b.value };
     if (range.min < 0) return unbounded;
-    if (expression.alu === 'idiv') return { min: Math.floor(range.min / b.value), max: Math.floor(range.max / b.value) };
+    if (expression.alu === 'idiv')
+      return { min: Math.floor(range.min / b.value), max: Math.floor(range.max / b.value) };
     if (expression.alu === 'rem') return { min: 0, max: Math.min(range.max, b.value - 1) };
     return unbounded;
   }
@@ -206,7 +210,10 @@ export class IndexBuilder extends ExpressionBuilder {
   }
 
   /** a = factor * quotient + rest with 0 <= rest < factor and factor dividing the divisor: (6x + y) / 12 = x / 2 for y < 6. */
-  #commonFactor(a: Expression, divisor: number): { factor: number; quotient: Expression; rest: Expression } | undefined {
+  #commonFactor(
+    a: Expression,
+    divisor: number,
+  ): { factor: number; quotient: Expression; rest: Expression } | undefined {
     const form = this.#form(a);
     const candidates = new Set([...form.terms.values()].map((f) => gcd(f, divisor)).filter((f) => f > 1));
     for (const factor of [...candidates].sort((x, y) => y - x)) {
@@ -273,7 +280,11 @@ export class IndexBuilder extends ExpressionBuilder {
     return rewrite;
   }
 
-  #rebuild(e: Expression, replace: ReadonlyMap<IndexVariable, Expression>, rewrite: (e: Expression) => Expression): Expression {
+  #rebuild(
+    e: Expression,
+    replace: ReadonlyMap<IndexVariable, Expression>,
+    rewrite: (e: Expression) => Expression,
+  ): Expression {
     switch (e.op) {
       case 'const':
         return this.const(e.type, e.value);
@@ -295,12 +306,19 @@ export class IndexBuilder extends ExpressionBuilder {
     return expressions.every((e) => this.range(e).min > unbounded.min && this.range(e).max < unbounded.max);
   }
 
-  #rebuildAlu(alu: Extract<Expression, { op: 'alu' }>['alu'], type: Expression['type'], args: Expression[]): Expression {
+  #rebuildAlu(
+    alu: Extract<Expression, { op: 'alu' }>['alu'],
+    type: Expression['type'],
+    args: Expression[],
+  ): Expression {
     const [a, b] = args as [Expression, Expression];
     if (type === 'i32' && alu === 'add' && this.#isIndex(a, b)) return this.addIndex(a, b);
-    if (type === 'i32' && alu === 'mul' && b.op === 'const' && this.#isIndex(a, b)) return this.scaleIndex(a, b.value);
-    if (type === 'i32' && alu === 'idiv' && b.op === 'const' && b.value > 0) return this.divideIndex(a, b.value);
-    if (type === 'i32' && alu === 'rem' && b.op === 'const' && b.value > 0) return this.remainderIndex(a, b.value);
+    if (type === 'i32' && alu === 'mul' && b.op === 'const' && this.#isIndex(a, b))
+      return this.scaleIndex(a, b.value);
+    if (type === 'i32' && alu === 'idiv' && b.op === 'const' && b.value > 0)
+      return this.divideIndex(a, b.value);
+    if (type === 'i32' && alu === 'rem' && b.op === 'const' && b.value > 0)
+      return this.remainderIndex(a, b.value);
     if (alu === 'lt' && a.type === 'i32' && b.op === 'const') return this.lessThan(a, b.value);
     if (alu === 'le' && a.op === 'const' && b.type === 'i32') return this.atLeast(b, a.value);
     if (alu === 'eq' && a.type === 'i32' && b.op === 'const') return this.equals(a, b.value);

@@ -20,7 +20,7 @@ import { IndexBuilder } from './index-math.ts';
 import { castExpression, lowerElementwise, threefry } from './lower-op.ts';
 import { mergeDimensions } from './merge-dimensions.ts';
 import { sourceOf } from './movement.ts';
-import { type Op, type OpAttributes, elementsOf, isOp, kindOf, scalarTypeOf } from './op.ts';
+import { elementsOf, isOp, kindOf, type Op, type OpAttributes, scalarTypeOf } from './op.ts';
 
 /** Thrown when ops that were to share a kernel cannot: an element is wanted that another point of the space computes. */
 export class FusionRejected extends Error {}
@@ -63,7 +63,11 @@ export class ValueLowering {
   readonly #memo = new Map<string, Expression>();
   readonly #ids = new Map<Expression, number>();
 
-  constructor(isStored: (op: Op) => boolean, writes: readonly Op[], builder: IndexBuilder = new IndexBuilder()) {
+  constructor(
+    isStored: (op: Op) => boolean,
+    writes: readonly Op[],
+    builder: IndexBuilder = new IndexBuilder(),
+  ) {
     this.#isStored = isStored;
     this.bindings = [...writes];
     this.builder = builder;
@@ -112,7 +116,12 @@ export class ValueLowering {
     return this.inline(op, indices, guard);
   }
 
-  load(op: Op, indices: readonly Expression[], guard?: Expression, shape: readonly number[] = op.shape): Expression {
+  load(
+    op: Op,
+    indices: readonly Expression[],
+    guard?: Expression,
+    shape: readonly number[] = op.shape,
+  ): Expression {
     const index = this.builder.flatten(indices, stridesOf(shape));
     return this.builder.load(scalarTypeOf(op.dtype), this.#bind(op), index, guard);
   }
@@ -125,7 +134,8 @@ export class ValueLowering {
   inline(op: Op, indices: readonly Expression[], guard: Expression | undefined): Expression {
     const b = this.builder;
     const type = scalarTypeOf(op.dtype);
-    if (isOp(op, 'const')) return b.const(type, type === 'f32' ? Math.fround(op.attributes.value) : op.attributes.value);
+    if (isOp(op, 'const'))
+      return b.const(type, type === 'f32' ? Math.fround(op.attributes.value) : op.attributes.value);
     if (isOp(op, 'scalar')) return this.#scalar(type, op.attributes.param);
     if (isOp(op, 'iota')) return indices[op.attributes.axis]!;
     if (op.op === 'barrier') return this.value(op.inputs[0]!, indices, guard);
@@ -151,7 +161,12 @@ export class ValueLowering {
     return this.builder.scalar(type, known >= 0 ? known : this.scalars.push(param) - 1);
   }
 
-  #move(op: Op, indices: readonly Expression[], inside: Expression | undefined, guard: Expression | undefined): Expression {
+  #move(
+    op: Op,
+    indices: readonly Expression[],
+    inside: Expression | undefined,
+    guard: Expression | undefined,
+  ): Expression {
     const input = op.inputs[0]!;
     if (!inside) return this.value(input, indices, guard);
     const b = this.builder;
@@ -163,7 +178,11 @@ export class ValueLowering {
     return zero && isZeroOutside(value, inside) ? value : b.select(inside, value, fill);
   }
 
-  #randomBits(op: Op<'randomBits'>, indices: readonly Expression[], guard: Expression | undefined): Expression {
+  #randomBits(
+    op: Op<'randomBits'>,
+    indices: readonly Expression[],
+    guard: Expression | undefined,
+  ): Expression {
     const b = this.builder;
     const key = op.inputs[0]!;
     const words = [this.value(key, [b.int(0)], guard), this.value(key, [b.int(1)], guard)] as const;
@@ -177,7 +196,11 @@ export class ValueLowering {
     const at = castExpression(b, this.value(index, indices, guard), index.dtype, 'int32');
     const inside = insideExtent(b, at, x.shape[axis]!);
     const condition = guard ? b.and(guard, inside) : inside;
-    const value = this.value(x, indices.map((i, a) => (a === axis ? at : i)), condition);
+    const value = this.value(
+      x,
+      indices.map((i, a) => (a === axis ? at : i)),
+      condition,
+    );
     return isZeroOutside(value, condition) ? value : b.select(inside, value, b.const(value.type, 0));
   }
 }
@@ -235,7 +258,11 @@ export class DomainIndices {
 const isReduce = (op: Op): boolean => kindOf(op) === 'reduce';
 
 /** One kernel for all members of a group. `isWritten` says which members need a buffer. */
-export function lowerGroup(group: Group, isStored: (op: Op) => boolean, isWritten: (op: Op) => boolean): Lowered<Kernel> {
+export function lowerGroup(
+  group: Group,
+  isStored: (op: Op) => boolean,
+  isWritten: (op: Op) => boolean,
+): Lowered<Kernel> {
   const writes = group.members.filter(isWritten);
   const lowering = new ValueLowering((op) => isStored(op), writes);
   const phases: Phase[] = [];
@@ -269,7 +296,12 @@ export function lowerMember(group: Group, member: Op, isStored: (op: Op) => bool
   return lowering.value(member, group.isFull(member) ? at.full(member.shape) : at.outer(member.shape));
 }
 
-function declareMembers(lowering: ValueLowering, group: Group, at: DomainIndices, ids: ReadonlyMap<Op, number>): void {
+function declareMembers(
+  lowering: ValueLowering,
+  group: Group,
+  at: DomainIndices,
+  ids: ReadonlyMap<Op, number>,
+): void {
   for (const member of group.members) {
     if (!isReduce(member)) {
       const indices = group.isFull(member) ? at.full(member.shape) : at.outer(member.shape);
@@ -301,7 +333,8 @@ function reduceLevels(group: Group): Map<Op, number> {
     if (known !== undefined) return known;
     const level = op.inputs.reduce((deepest, input) => {
       const own = members.has(input); // a member is computed here even where it is stored too
-      const through = own && isReduce(input) ? levels.get(input)! + 1 : own || group.inlines(input) ? levelBelow(input) : 0;
+      const through =
+        own && isReduce(input) ? levels.get(input)! + 1 : own || group.inlines(input) ? levelBelow(input) : 0;
       return Math.max(deepest, through);
     }, 0);
     below.set(op, level);
@@ -320,7 +353,12 @@ function lowerMaps(
 ): Phase[] {
   const phases: Phase[] = [];
   const rows = group.reduced.includes(true);
-  const parts = rows ? [writes.filter((op) => group.isFull(op) && !isReduce(op)), writes.filter((op) => !group.isFull(op) || isReduce(op))] : [writes];
+  const parts = rows
+    ? [
+        writes.filter((op) => group.isFull(op) && !isReduce(op)),
+        writes.filter((op) => !group.isFull(op) || isReduce(op)),
+      ]
+    : [writes];
   for (const [i, ops] of parts.entries()) {
     if (ops.length === 0) continue;
     const over = rows && i === 0;
@@ -329,7 +367,12 @@ function lowerMaps(
     const stores = ops.map((op) => {
       const indices = over || !rows ? at.full(op.shape) : at.outer(op.shape);
       const index = lowering.builder.flatten(indices, stridesOf(op.shape));
-      return { buffer: lowering.bindings.indexOf(op), index, value: lowering.value(op, indices), mode: 'set' as const };
+      return {
+        buffer: lowering.bindings.indexOf(op),
+        index,
+        value: lowering.value(op, indices),
+        mode: 'set' as const,
+      };
     });
     phases.push({ kind: 'map', loops: over ? at.loops : [], order: 'parallel', stores });
     lowering.clear();
@@ -381,13 +424,31 @@ export function lowerScatter(op: Op<'scatter'>, isStored: (op: Op) => boolean): 
   return wrap(lowering, `scatter_${mode}`, space, [copy, put], [op]);
 }
 
-function wrap(lowering: ValueLowering, name: string, space: readonly IndexVariable[], phases: readonly Phase[], writes: readonly Op[]): Lowered<Kernel> {
+function wrap(
+  lowering: ValueLowering,
+  name: string,
+  space: readonly IndexVariable[],
+  phases: readonly Phase[],
+  writes: readonly Op[],
+): Lowered<Kernel> {
   const buffers: BufferParam[] = lowering.bindings.map((op, i) => ({
     dtype: op.dtype,
     length: elementsOf(op),
-    access: i < writes.length ? (lowering.bindings.indexOf(op) === i && phases.some(isSequential) ? 'readWrite' : 'write') : 'read',
+    access:
+      i < writes.length
+        ? lowering.bindings.indexOf(op) === i && phases.some(isSequential)
+          ? 'readWrite'
+          : 'write'
+        : 'read',
   }));
-  const kernel: Kernel = { kind: 'kernel', name, buffers, scalars: lowering.scalars.map(() => 'f32'), space, phases };
+  const kernel: Kernel = {
+    kind: 'kernel',
+    name,
+    buffers,
+    scalars: lowering.scalars.map(() => 'f32'),
+    space,
+    phases,
+  };
   return { kernel, bindings: lowering.bindings, scalars: lowering.scalars };
 }
 

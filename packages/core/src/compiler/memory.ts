@@ -30,7 +30,12 @@ export function planMemory(values: readonly Lifetime[]): MemoryPlan {
   return { slots, slotOf };
 }
 
-function bestSlot(slots: readonly number[], busyUntil: readonly number[], bytes: number, from: number): number {
+function bestSlot(
+  slots: readonly number[],
+  busyUntil: readonly number[],
+  bytes: number,
+  from: number,
+): number {
   let best = -1;
   for (const [slot, size] of slots.entries()) {
     if (busyUntil[slot]! >= from) continue;

@@ -22,7 +22,9 @@ export function mergeDimensions(builder: IndexBuilder, kernel: Kernel): Kernel {
       const phase = current.phases[p]!;
       const merged = mergePair(builder, phase.loops, i - 1, (loops, rewrite) => ({
         ...current,
-        phases: current.phases.map((other, q) => (q === p ? rewritePhase({ ...phase, loops }, rewrite) : other)),
+        phases: current.phases.map((other, q) =>
+          q === p ? rewritePhase({ ...phase, loops }, rewrite) : other,
+        ),
       }));
       if (merged) current = merged;
     }
@@ -65,7 +67,8 @@ function dividesBy(kernel: Kernel, index: Expression): boolean {
 
 /** The roots of all expressions of a phase. */
 export function expressionsOf(phase: Phase): Expression[] {
-  if (phase.kind === 'reduce') return phase.accumulators.flatMap((a) => (a.position ? [a.value, a.position] : [a.value]));
+  if (phase.kind === 'reduce')
+    return phase.accumulators.flatMap((a) => (a.position ? [a.value, a.position] : [a.value]));
   return phase.stores.flatMap((s) => (s.guard ? [s.index, s.value, s.guard] : [s.index, s.value]));
 }
 
@@ -91,7 +94,14 @@ export function rewritePhase(phase: Phase, rewrite: Rewrite): Phase {
 export function mergeSpace(builder: IndexBuilder, epilogue: Epilogue, flat: Expression): Epilogue {
   const store = { buffer: 0, index: flat, value: epilogue.value, mode: 'set' as const };
   const phases: Phase[] = [{ kind: 'map', loops: [], order: 'parallel', stores: [store] }];
-  const kernel: Kernel = { kind: 'kernel', name: 'epilogue', buffers: [], scalars: [], space: epilogue.space, phases };
+  const kernel: Kernel = {
+    kind: 'kernel',
+    name: 'epilogue',
+    buffers: [],
+    scalars: [],
+    space: epilogue.space,
+    phases,
+  };
   const merged = mergeDimensions(builder, kernel);
   const [phase] = merged.phases as [Extract<Phase, { kind: 'map' }>];
   return { space: merged.space, value: phase.stores[0]!.value };

@@ -5,7 +5,7 @@
 import type { Expression } from '../backend/index.ts';
 import { type Shape, sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { IndexBuilder } from './index-math.ts';
-import { type Op, type OpAttributes, isOp } from './op.ts';
+import { isOp, type Op, type OpAttributes } from './op.ts';
 
 export interface Source {
   readonly indices: readonly Expression[];
@@ -27,7 +27,9 @@ export function sourceOf(builder: IndexBuilder, op: Op, indices: readonly Expres
   }
   if (isOp(op, 'slice')) {
     const { start, step } = op.attributes;
-    return { indices: indices.map((index, a) => builder.offsetIndex(builder.scaleIndex(index, step[a]!), start[a]!)) };
+    return {
+      indices: indices.map((index, a) => builder.offsetIndex(builder.scaleIndex(index, step[a]!), start[a]!)),
+    };
   }
   if (isOp(op, 'flip')) {
     const { axes } = op.attributes;
@@ -45,7 +47,12 @@ export function sourceOf(builder: IndexBuilder, op: Op, indices: readonly Expres
   return undefined;
 }
 
-function padSource(builder: IndexBuilder, pad: OpAttributes['pad'], shape: Shape, indices: readonly Expression[]): Source {
+function padSource(
+  builder: IndexBuilder,
+  pad: OpAttributes['pad'],
+  shape: Shape,
+  indices: readonly Expression[],
+): Source {
   let guard = builder.true;
   const result = indices.map((index, axis) => {
     const low = pad.low[axis]!;
@@ -65,7 +72,12 @@ function padSource(builder: IndexBuilder, pad: OpAttributes['pad'], shape: Shape
  * Indices before a reshape. Runs of axes with equal products are handled by themselves, so that an untouched axis
  * keeps its index and only split or merged axes see a division.
  */
-export function reshapeIndices(builder: IndexBuilder, indices: readonly Expression[], from: Shape, to: Shape): Expression[] {
+export function reshapeIndices(
+  builder: IndexBuilder,
+  indices: readonly Expression[],
+  from: Shape,
+  to: Shape,
+): Expression[] {
   if (sizeOf(to) === 0) return to.map(() => builder.int(0));
   const result: Expression[] = [];
   let i = 0;

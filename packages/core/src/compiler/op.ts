@@ -1,4 +1,4 @@
-import { type DType, type ScalarType, dtypeInfo } from '../backend/index.ts';
+import { type DType, dtypeInfo, type ScalarType } from '../backend/index.ts';
 import { type Primitive, type PrimitiveAttributes, primitives } from '../ops/primitives.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
@@ -9,7 +9,8 @@ interface CompilerAttributes {
   input: { readonly input: number; readonly shape: Shape; readonly dtype: DType };
 }
 
-export type OpAttributes = Omit<PrimitiveAttributes, 'data' | 'detach' | 'alias' | 'custom'> & CompilerAttributes;
+export type OpAttributes = Omit<PrimitiveAttributes, 'data' | 'detach' | 'alias' | 'custom'> &
+  CompilerAttributes;
 export type OpName = keyof OpAttributes;
 
 /**
@@ -29,7 +30,9 @@ export const scalarTypeOf = (dtype: DType): ScalarType => dtypeInfo[dtype].scala
 
 export const isOp = <P extends OpName>(op: Op, name: P): op is Op<P> => op.op === name;
 
-export const kindOf = (op: Op): 'leaf' | 'elementwise' | 'movement' | 'reduce' | 'indexing' | 'anchor' | 'identity' =>
+export const kindOf = (
+  op: Op,
+): 'leaf' | 'elementwise' | 'movement' | 'reduce' | 'indexing' | 'anchor' | 'identity' =>
   op.op === 'input' || op.op === 'scalar' ? 'leaf' : primitives[op.op].kind;
 
 export const elementsOf = (op: Op): number => sizeOf(op.shape);
@@ -50,7 +53,11 @@ export class OpBuilder {
     return made;
   }
 
-  #infer(op: OpName, inputs: readonly Op[], attributes: OpAttributes[OpName]): { shape: Shape; dtype: DType } {
+  #infer(
+    op: OpName,
+    inputs: readonly Op[],
+    attributes: OpAttributes[OpName],
+  ): { shape: Shape; dtype: DType } {
     if (op === 'input') return attributes as OpAttributes['input'];
     if (op === 'scalar') return { shape: [], dtype: (attributes as OpAttributes['scalar']).dtype };
     const infer = primitives[op].infer as (i: readonly Op[], a: unknown) => { shape: Shape; dtype: DType };
@@ -62,7 +69,9 @@ export class OpBuilder {
 export function attributeKey(attributes: object): string {
   if (Object.keys(attributes).length === 0) return '';
   return JSON.stringify(attributes, (_, value) =>
-    typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)) ? `#${Object.is(value, -0) ? '-0' : value}` : value,
+    typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+      ? `#${Object.is(value, -0) ? '-0' : value}`
+      : value,
   );
 }
 

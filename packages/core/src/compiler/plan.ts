@@ -1,10 +1,20 @@
 /** The compiled form of a graph: steps over numbered buffers, ready to be bound and submitted again and again. */
-import { type Anchor, type Backend, type Capabilities, DTypeError, type Kernel, type Program, dtypeInfo, printAnchor, printKernel } from '../backend/index.ts';
+import {
+  type Anchor,
+  type Backend,
+  type Capabilities,
+  DTypeError,
+  dtypeInfo,
+  type Kernel,
+  type Program,
+  printAnchor,
+  printKernel,
+} from '../backend/index.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
 import { applyDonations } from './donate.ts';
 import { planMemory } from './memory.ts';
-import { type Op, elementsOf, isOp, topological } from './op.ts';
+import { elementsOf, isOp, type Op, topological } from './op.ts';
 import { prepare } from './prepare.ts';
 import { type ScheduledGroup, schedule } from './schedule.ts';
 import { simplify } from './simplify.ts';
@@ -77,11 +87,19 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
     return op && rewritten.get(op);
   });
   const layout = layOut(groups, [...roots, ...keptOps], options.donations);
-  if (options.verify) for (const { lowered } of layout.groups) if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel, capabilities);
+  if (options.verify)
+    for (const { lowered } of layout.groups)
+      if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel, capabilities);
   const steps = layout.groups.map(({ lowered }): PlanStep => {
     const ir = lowered.kernel;
     const program = ir.kind === 'kernel' ? backend.compile(ir) : routine(ir)!;
-    return { kind: 'run', program, ir, buffers: lowered.bindings.map(layout.slotOf), scalars: lowered.scalars };
+    return {
+      kind: 'run',
+      program,
+      ir,
+      buffers: lowered.bindings.map(layout.slotOf),
+      scalars: lowered.scalars,
+    };
   });
   return {
     steps: [...steps, ...layout.copies],
@@ -96,11 +114,14 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
 function checkStorage(ops: readonly Op[], { storage }: Capabilities): void {
   const bad = ops.find((op) => !storage.includes(op.dtype));
   if (!bad) return;
-  throw new DTypeError(`this device cannot hold ${bad.dtype}, the dtype of a value of shape ${formatShape(bad.shape)}`, {
-    op: bad.op,
-    received: bad.dtype,
-    fix: `use ${storage.join(', ')}, or another device`,
-  });
+  throw new DTypeError(
+    `this device cannot hold ${bad.dtype}, the dtype of a value of shape ${formatShape(bad.shape)}`,
+    {
+      op: bad.op,
+      received: bad.dtype,
+      fix: `use ${storage.join(', ')}, or another device`,
+    },
+  );
 }
 
 /** Asks the backend once for each anchor. */
@@ -126,7 +147,8 @@ function keptValues(
   opOf: (node: CapturedGraph['nodes'][number]) => Op | undefined,
 ): Kept {
   const written = new Set<Op>();
-  for (const { group, lowered } of groups) for (const op of lowered.bindings) if (group.members.includes(op)) written.add(op);
+  for (const { group, lowered } of groups)
+    for (const op of lowered.bindings) if (group.members.includes(op)) written.add(op);
   const kept: number[] = [];
   const keptOps: Op[] = [];
   const taken = new Set<Op>(outputs);
@@ -151,9 +173,14 @@ interface Layout {
 }
 
 /** Gives every stored value a slot. An output that is an input, or another output again, is copied at the end. */
-function layOut(scheduled: readonly ScheduledGroup[], outputs: readonly Op[], wanted: ReadonlyMap<number, number>): Layout {
+function layOut(
+  scheduled: readonly ScheduledGroup[],
+  outputs: readonly Op[],
+  wanted: ReadonlyMap<number, number>,
+): Layout {
   const inputs = new Map<number, Op>();
-  for (const { lowered } of scheduled) for (const op of lowered.bindings) if (isOp(op, 'input')) inputs.set(op.attributes.input, op);
+  for (const { lowered } of scheduled)
+    for (const op of lowered.bindings) if (isOp(op, 'input')) inputs.set(op.attributes.input, op);
   const first = new Map<Op, number>();
   for (const [index, op] of outputs.entries()) if (!first.has(op)) first.set(op, index);
   const donations = [...wanted].flatMap(([output, input]) => {
@@ -178,7 +205,13 @@ function layOut(scheduled: readonly ScheduledGroup[], outputs: readonly Op[], wa
     return { bytes, inPlace: from && (from.attributes as { input: number }).input };
   });
   const temporaries = assignTemporaries(groups, slots);
-  return { groups, outputs: planOutputs, temporaries, copies, slotOf: (op) => slots.get(op) ?? inputSlot(op) };
+  return {
+    groups,
+    outputs: planOutputs,
+    temporaries,
+    copies,
+    slotOf: (op) => slots.get(op) ?? inputSlot(op),
+  };
 }
 
 const inputSlot = (op: Op): Slot => ({ kind: 'input', index: (op.attributes as { input: number }).input });
@@ -194,7 +227,9 @@ function assignTemporaries(groups: readonly ScheduledGroup[], slots: Map<Op, Slo
     }
   }
   const values = [...first.keys()];
-  const memory = planMemory(values.map((op) => ({ bytes: bytesOf(op), from: first.get(op)!, to: last.get(op)! })));
+  const memory = planMemory(
+    values.map((op) => ({ bytes: bytesOf(op), from: first.get(op)!, to: last.get(op)! })),
+  );
   for (const [i, op] of values.entries()) slots.set(op, { kind: 'temporary', index: memory.slotOf[i]! });
   return memory.slots;
 }
@@ -212,7 +247,8 @@ export function printPlan(plan: Plan, level: number): string {
       continue;
     }
     lines.push(`${i}: ${step.ir.name}(${step.buffers.map(slot).join(', ')})`);
-    if (level >= 3) lines.push(step.ir.kind === 'kernel' ? printKernel(step.ir) : `  ${printAnchor(step.ir)}`);
+    if (level >= 3)
+      lines.push(step.ir.kind === 'kernel' ? printKernel(step.ir) : `  ${printAnchor(step.ir)}`);
     if (level >= 4) lines.push(step.program.source());
   }
   lines.push(`${plan.temporaries.length} temporaries, ${plan.temporaries.reduce((a, b) => a + b, 0)} bytes`);

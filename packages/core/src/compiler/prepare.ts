@@ -3,7 +3,7 @@ import type { Anchor, Capabilities, Program } from '../backend/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import { decomposeConv, decomposeDot, lowerAnchor } from './anchor.ts';
 import { decomposeScatter } from './decompose-scatter.ts';
-import { type Op, type OpName, isOp, kindOf, topological } from './op.ts';
+import { isOp, kindOf, type Op, type OpName, topological } from './op.ts';
 import type { Simplifier } from './simplify.ts';
 import { requiredStores } from './stored.ts';
 
@@ -15,10 +15,16 @@ export interface PrepareOptions {
 
 /** The rewritten op of every op below `outputs`. */
 export function prepare(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): ReadonlyMap<Op, Op> {
-  const decomposed = rebuild(s, outputs, decompositions(s, outputs, options));
-  const between = outputs.map((op) => decomposed.get(op)!);
-  const split = rebuild(s, between, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
-  return new Map([...decomposed].map(([from, to]) => [from, split.get(to) ?? to]));
+  const turned = rebuild(s, outputs, transposedProducts(s, outputs));
+  const first = outputs.map((op) => turned.get(op)!);
+  const decomposed = rebuild(s, first, decompositions(s, first, options));
+  const second = outputs.map((op) => decomposed.get(turned.get(op)!)!);
+  const split = rebuild(s, second, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
+  const through = (op: Op): Op => {
+    const between = decomposed.get(op) ?? op;
+    return split.get(between) ?? between;
+  };
+  return new Map([...turned].map(([from, to]) => [from, through(to)]));
 }
 
 type Rewrite = (op: Op, inputs: readonly Op[]) => Op | undefined;
@@ -33,6 +39,26 @@ function rebuild(s: Simplifier, outputs: readonly Op[], rewrite: Rewrite): Map<O
   return done;
 }
 
+/**
+ * The transpose of a product that nobody else wants, as the product of the transposed factors the other way round: factors
+ * are read with any strides, where a result would have to be moved. The gradient of a linear layer's weight is one.
+ */
+function transposedProducts(s: Simplifier, outputs: readonly Op[]): Rewrite {
+  const order = topological(outputs);
+  const users = new Map<Op, number>(outputs.map((op) => [op, 1]));
+  for (const op of order) for (const input of op.inputs) users.set(input, (users.get(input) ?? 0) + 1);
+  return (op, inputs) => {
+    const [product] = inputs;
+    if (!isOp(op, 'permute') || !product || !isOp(product, 'dot') || users.get(op.inputs[0]!) !== 1) return undefined;
+    const { axes } = op.attributes;
+    const swap = [...axes.keys()];
+    swap.push(...swap.splice(-2).reverse());
+    if (axes.some((axis, i) => axis !== swap[i])) return undefined;
+    const [a, b] = product.inputs.map((factor) => s.make('permute', [factor], { axes: swap })) as [Op, Op];
+    return s.make('dot', [b, a], {});
+  };
+}
+
 function decompositions(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
   const order = topological(outputs);
   const stored = requiredStores(order, outputs, options.fusion);
@@ -44,7 +70,8 @@ function decompositions(s: Simplifier, outputs: readonly Op[], options: PrepareO
   }
   const { scatterStores, rowPrograms } = options.capabilities;
   return (op, inputs) => {
-    if (isOp(op, 'scatter') && !(scatterStores && rowPrograms)) return decomposeScatter(s, inputs, op.attributes);
+    if (isOp(op, 'scatter') && !(scatterStores && rowPrograms))
+      return decomposeScatter(s, inputs, op.attributes);
     if (!without.has(op)) return undefined;
     if (isOp(op, 'dot')) return decomposeDot(s, inputs[0]!, inputs[1]!);
     return decomposeConv(s, { ...(op as Op<'conv'>), inputs });
@@ -57,7 +84,12 @@ const splittable: readonly OpName[] = ['reduceSum', 'reduceProd', 'reduceMax', '
  * A long reduction with few results in two steps: first over parts, then over their results. The cut depends on the shape
  * and on the device's fixed figures only, so the order of summation, and with it the result, is always the same.
  */
-function splitReduction(s: Simplifier, op: Op, [x]: readonly Op[], capabilities: Capabilities): Op | undefined {
+function splitReduction(
+  s: Simplifier,
+  op: Op,
+  [x]: readonly Op[],
+  capabilities: Capabilities,
+): Op | undefined {
   if (!splittable.includes(op.op)) return undefined;
   const reduce = op as Op<'reduceSum'>;
   const { axes } = reduce.attributes;

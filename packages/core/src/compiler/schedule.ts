@@ -11,10 +11,10 @@
  */
 import type { Anchor, Capabilities, Kernel, Program } from '../backend/index.ts';
 import { lowerAnchor } from './anchor.ts';
-import { Group, domainOf } from './group.ts';
+import { domainOf, Group } from './group.ts';
 import { GroupOrder } from './group-order.ts';
 import { FusionRejected, type Lowered, lowerGroup, lowerMember, lowerScatter } from './lower.ts';
-import { type Op, isOp, kindOf, topological } from './op.ts';
+import { isOp, kindOf, type Op, topological } from './op.ts';
 import { inlineCosts, inlineLimit, requiredStores, sharedStores } from './stored.ts';
 
 export interface ScheduleOptions {
@@ -45,7 +45,10 @@ export function schedule(outputs: readonly Op[], options: ScheduleOptions): Sche
   for (let round = 0; ; round++) {
     const scheduler = new Scheduler(order, outputs, stored, options);
     scheduler.groupRoots();
-    const shared = options.fusion && round < 4 ? sharedStores(order, stored, (op) => scheduler.groupOf(op)!.id) : new Set<Op>();
+    const shared =
+      options.fusion && round < 4
+        ? sharedStores(order, stored, (op) => scheduler.groupOf(op)!.id)
+        : new Set<Op>();
     const overfull = scheduler.overfull();
     if (shared.size === 0 && overfull.length === 0) return scheduler.finish();
     stored = new Set([...stored, ...shared, ...overfull]);
@@ -66,7 +69,12 @@ class Scheduler {
   readonly #producers = new Map<Op, readonly number[]>();
   readonly #graph = new GroupOrder();
 
-  constructor(order: readonly Op[], outputs: readonly Op[], stored: ReadonlySet<Op>, options: ScheduleOptions) {
+  constructor(
+    order: readonly Op[],
+    outputs: readonly Op[],
+    stored: ReadonlySet<Op>,
+    options: ScheduleOptions,
+  ) {
     this.#order = order;
     this.#outputs = new Set(outputs);
     this.#stored = stored;
@@ -166,7 +174,8 @@ class Scheduler {
     if (group.kind === 'scatter' || group.members.length >= mostMembers) return undefined;
     if (group.kind === 'anchor') return this.#tryEpilogue(group, op);
     const joined = group.with(op);
-    if (!joined || !this.#isAllowed(joined) || this.#graph.depend(this.#producersOf(op), group.id)) return undefined;
+    if (!joined || !this.#isAllowed(joined) || this.#graph.depend(this.#producersOf(op), group.id))
+      return undefined;
     return this.#canLower(joined, op) ? joined : undefined;
   }
 
@@ -177,10 +186,15 @@ class Scheduler {
     if (!capabilities.multipleOutputs && writes.length > 1) return false;
     if (group.members.reduce((work, op) => work + this.#costs.get(op)!, 0) > mostWork) return false;
     if (!group.reduced.includes(true)) return true;
-    const simple = group.members.filter((op) => kindOf(op) === 'reduce').length === 1 && !writes.some((op) => group.isFull(op));
+    const simple =
+      group.members.filter((op) => kindOf(op) === 'reduce').length === 1 &&
+      !writes.some((op) => group.isFull(op));
     if (simple) return true;
     if (this.#recomputes(group, writes)) return false;
-    return capabilities.rowPrograms && (group.points >= capabilities.parallelism || group.size <= capabilities.reduceSplit);
+    return (
+      capabilities.rowPrograms &&
+      (group.points >= capabilities.parallelism || group.size <= capabilities.reduceSplit)
+    );
   }
 
   /** Whether a reduction would compute again, element by element, what another phase stores: dear values are better loaded. */
@@ -199,14 +213,20 @@ class Scheduler {
   /** Most buffers that the kernel of a group can bind. */
   #boundBy({ members }: Group): number {
     const bound = new Set(members.filter((op) => this.#isWritten(op, members)));
-    for (const member of members) for (const read of this.#reads.get(member)!) if (!members.includes(read)) bound.add(read);
+    for (const member of members)
+      for (const read of this.#reads.get(member)!) if (!members.includes(read)) bound.add(read);
     return bound.size;
   }
 
   /** An anchor hands its result to one elementwise root, if no one else wants it and the routine takes the epilogue. */
   #tryEpilogue(group: Group, op: Op): Group | undefined {
     const [anchor] = group.members as [Op];
-    if (group.members.length > 1 || kindOf(op) === 'reduce' || this.#graph.depend(this.#producersOf(op), group.id)) return undefined;
+    if (
+      group.members.length > 1 ||
+      kindOf(op) === 'reduce' ||
+      this.#graph.depend(this.#producersOf(op), group.id)
+    )
+      return undefined;
     if (this.#outputs.has(anchor) || this.#readers.get(anchor)!.length > 1) return undefined;
     const joined = new Group(group.id, 'anchor', domainOf(anchor), [anchor, op], group.inlines);
     const lowered = fitted(() => lowerAnchor(anchor, op, this.#isStored));

@@ -8,7 +8,7 @@ import { primitives } from '../ops/primitives.ts';
 import type { GraphNode } from '../tensor/node.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
-import { type Op, type OpAttributes, OpBuilder, type OpName, elementsOf, isOp } from './op.ts';
+import { elementsOf, isOp, type Op, type OpAttributes, OpBuilder, type OpName } from './op.ts';
 
 const isIdentity = (axes: readonly number[]): boolean => axes.every((axis, i) => axis === i);
 
@@ -46,7 +46,10 @@ export class Simplifier {
 
   constant(value: number, dtype: DType, shape: Shape): Op {
     // As the device holds it, so that folding computes with the same number.
-    const scalar = this.builder.make('const', [], { value: dtype === 'float32' ? Math.fround(value) : value, dtype });
+    const scalar = this.builder.make('const', [], {
+      value: dtype === 'float32' ? Math.fround(value) : value,
+      dtype,
+    });
     if (shape.length === 0) return scalar;
     const ones = this.make('reshape', [scalar], { shape: shape.map(() => 1) });
     return this.make('expand', [ones], { shape });
@@ -151,7 +154,11 @@ export class Simplifier {
     return undefined;
   }
 
-  #reduce(op: 'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin', x: Op, axes: readonly number[]): Op | undefined {
+  #reduce(
+    op: 'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin',
+    x: Op,
+    axes: readonly number[],
+  ): Op | undefined {
     const long = axes.filter((axis) => x.shape[axis] !== 1);
     if (long.length === 0) return x;
     if (long.length < axes.length) return this.make(op, [x], { axes: long });

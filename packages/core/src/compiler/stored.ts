@@ -2,13 +2,37 @@
 import type { Expression, IndexVariable } from '../backend/index.ts';
 import { strideOf } from '../backend/index.ts';
 import { ValueLowering } from './lower.ts';
-import { type Op, type OpName, elementsOf, kindOf } from './op.ts';
+import { elementsOf, kindOf, type Op, type OpName } from './op.ts';
 
 /** Rough cost of one element, in vector instructions. */
 const weights: Partial<Record<OpName, number>> = {
-  exp: 8, expm1: 12, log: 8, log1p: 12, sin: 12, cos: 12, tanh: 12, erf: 16, pow: 24, div: 3, sqrt: 3, rsqrt: 4, rem: 6,
-  idiv: 6, gather: 3, randomBits: 80, expand: 0, reshape: 0, permute: 0, slice: 0, flip: 1, unfold: 0, pad: 2, const: 0,
-  scalar: 0, input: 0, iota: 1,
+  exp: 8,
+  expm1: 12,
+  log: 8,
+  log1p: 12,
+  sin: 12,
+  cos: 12,
+  tanh: 12,
+  erf: 16,
+  pow: 24,
+  div: 3,
+  sqrt: 3,
+  rsqrt: 4,
+  rem: 6,
+  idiv: 6,
+  gather: 3,
+  randomBits: 80,
+  expand: 0,
+  reshape: 0,
+  permute: 0,
+  slice: 0,
+  flip: 1,
+  unfold: 0,
+  pad: 2,
+  const: 0,
+  scalar: 0,
+  input: 0,
+  iota: 1,
 };
 
 /** Computing this much again in a second kernel costs about as much as a store and a load. */
@@ -38,7 +62,10 @@ export function requiredStores(order: readonly Op[], outputs: readonly Op[], fus
   const depth = new Map<Op, number>();
   for (const op of order) {
     const inputs = op.inputs.reduce((sum, input) => sum + (stored.has(input) ? 1 : cost.get(input)!), 0);
-    const above = op.inputs.reduce((deepest, input) => Math.max(deepest, stored.has(input) ? 0 : depth.get(input)!), 0);
+    const above = op.inputs.reduce(
+      (deepest, input) => Math.max(deepest, stored.has(input) ? 0 : depth.get(input)!),
+      0,
+    );
     cost.set(op, inputs + weightOf(op));
     depth.set(op, above + 1);
     if (kindOf(op) !== 'leaf' && (cost.get(op)! > inlineLimit || above + 1 > depthLimit)) stored.add(op);
@@ -63,13 +90,20 @@ export interface OperandView {
 }
 
 /** An operand as a strided view of a stored value; undefined when strides cannot say it. */
-export function operandView(operand: Op, shape: readonly number[], isStored: (op: Op) => boolean): OperandView | undefined {
+export function operandView(
+  operand: Op,
+  shape: readonly number[],
+  isStored: (op: Op) => boolean,
+): OperandView | undefined {
   const lowering = new ValueLowering((op) => isStored(op) || op.op === 'input', []);
   const b = lowering.builder;
   const variables: IndexVariable[] = shape.map((extent, axis) => ({ name: `a${axis}`, extent }));
   let value: Expression;
   try {
-    value = lowering.value(operand, variables.map((v) => (v.extent === 1 ? b.int(0) : b.index(v))));
+    value = lowering.value(
+      operand,
+      variables.map((v) => (v.extent === 1 ? b.int(0) : b.index(v))),
+    );
   } catch {
     return undefined;
   }
@@ -84,14 +118,21 @@ export function operandView(operand: Op, shape: readonly number[], isStored: (op
 export function inlineCosts(order: readonly Op[], stored: ReadonlySet<Op>): ReadonlyMap<Op, number> {
   const cost = new Map<Op, number>();
   for (const op of order) {
-    const inputs = op.inputs.reduce((sum, input) => sum + (stored.has(input) || kindOf(input) === 'leaf' ? 0 : cost.get(input)!), 0);
+    const inputs = op.inputs.reduce(
+      (sum, input) => sum + (stored.has(input) || kindOf(input) === 'leaf' ? 0 : cost.get(input)!),
+      0,
+    );
     cost.set(op, inputs + weightOf(op));
   }
   return cost;
 }
 
 /** Values computed in place in several groups, dear enough to be stored after all. Users come first in `reversed`. */
-export function sharedStores(order: readonly Op[], stored: ReadonlySet<Op>, groupsOf: (root: Op) => number): Set<Op> {
+export function sharedStores(
+  order: readonly Op[],
+  stored: ReadonlySet<Op>,
+  groupsOf: (root: Op) => number,
+): Set<Op> {
   const cost = inlineCosts(order, stored);
   const groups = new Map<Op, Set<number>>();
   const added = new Set<Op>();

@@ -1,11 +1,37 @@
 /** Checks that a kernel keeps what kernel.ts promises to backends. Run in tests and in debug mode. */
-import { type Capabilities, type Expression, type IndexVariable, InternalError, type Kernel, type Phase, dtypeInfo, printKernel, visitExpressions } from '../backend/index.ts';
+import {
+  type Capabilities,
+  dtypeInfo,
+  type Expression,
+  type IndexVariable,
+  InternalError,
+  type Kernel,
+  type Phase,
+  printKernel,
+  visitExpressions,
+} from '../backend/index.ts';
 import { expressionsOf } from './merge-dimensions.ts';
 
 const comparisons = new Set(['lt', 'le', 'eq', 'ne']);
 const floatOnly = new Set([
-  'floor', 'ceil', 'trunc', 'round', 'sqrt', 'rsqrt', 'exp', 'log', 'log1p', 'expm1', 'sin', 'cos', 'tanh', 'erf', 'div', 'pow',
-  'roundF16', 'roundBF16',
+  'floor',
+  'ceil',
+  'trunc',
+  'round',
+  'sqrt',
+  'rsqrt',
+  'exp',
+  'log',
+  'log1p',
+  'expm1',
+  'sin',
+  'cos',
+  'tanh',
+  'erf',
+  'div',
+  'pow',
+  'roundF16',
+  'roundBF16',
 ]);
 
 /** @throws InternalError naming the rule that is broken, with the kernel. */
@@ -20,7 +46,8 @@ export function verifyKernel(kernel: Kernel, capabilities: Capabilities): void {
   for (const phase of kernel.phases) {
     const scope = new Set<IndexVariable>([...kernel.space, ...phase.loops]);
     if (scope.size !== kernel.space.length + phase.loops.length) fail('an index variable is declared twice');
-    for (const variable of scope) if (!(variable.extent >= 1)) fail(`extent ${variable.extent} of ${variable.name}`);
+    for (const variable of scope)
+      if (!(variable.extent >= 1)) fail(`extent ${variable.extent} of ${variable.name}`);
     const interned = new Map<string, Expression>();
     visitExpressions(expressionsOf(phase), (e) => {
       const rule = checkExpression(e, kernel, scope, finished) ?? checkInterned(e, interned);
@@ -33,11 +60,14 @@ export function verifyKernel(kernel: Kernel, capabilities: Capabilities): void {
 
 function checkCapabilities({ buffers, phases }: Kernel, device: Capabilities): string | undefined {
   const maps = phases.filter((phase) => phase.kind === 'map');
-  if (buffers.length > device.buffersPerKernel) return `${buffers.length} buffers, more than ${device.buffersPerKernel}`;
-  if (!device.multipleOutputs && maps.some((phase) => phase.stores.length > 1)) return 'several stores in a map';
+  if (buffers.length > device.buffersPerKernel)
+    return `${buffers.length} buffers, more than ${device.buffersPerKernel}`;
+  if (!device.multipleOutputs && maps.some((phase) => phase.stores.length > 1))
+    return 'several stores in a map';
   const simple = phases.length - maps.length <= 1 && maps.length === 1 && maps[0]!.loops.length === 0;
   if (!device.rowPrograms && !simple) return 'several phases, or loops in a map';
-  if (!device.scatterStores && maps.some((phase) => phase.order === 'sequential')) return 'stores to computed indices';
+  if (!device.scatterStores && maps.some((phase) => phase.order === 'sequential'))
+    return 'stores to computed indices';
   return undefined;
 }
 
@@ -50,7 +80,12 @@ function checkInterned(e: Expression, interned: Map<string, Expression>): string
   return known === e ? undefined : 'equal expressions are different objects';
 }
 
-function checkExpression(e: Expression, kernel: Kernel, scope: ReadonlySet<IndexVariable>, finished: ReadonlySet<number>): string | undefined {
+function checkExpression(
+  e: Expression,
+  kernel: Kernel,
+  scope: ReadonlySet<IndexVariable>,
+  finished: ReadonlySet<number>,
+): string | undefined {
   switch (e.op) {
     case 'index':
       return scope.has(e.variable) ? undefined : `index variable ${e.variable.name} is not in scope`;
@@ -77,7 +112,8 @@ function checkAlu(e: Extract<Expression, { op: 'alu' }>): string | undefined {
   const types = e.args.map((arg) => arg.type);
   const [a, b, c] = types;
   const described = `${e.alu}(${types.join(', ')}) -> ${e.type}`;
-  if (e.alu === 'cast' || e.alu === 'bitcast') return a === e.type ? `${described} changes nothing` : undefined;
+  if (e.alu === 'cast' || e.alu === 'bitcast')
+    return a === e.type ? `${described} changes nothing` : undefined;
   if (e.alu === 'where') return a === 'bool' && b === c && b === e.type ? undefined : described;
   if (floatOnly.has(e.alu) && a !== 'f32') return described;
   if (b !== undefined && a !== b) return described;
@@ -89,7 +125,8 @@ function checkPhase(phase: Phase, kernel: Kernel, finished: Set<number>): string
     for (const a of phase.accumulators) {
       if (finished.has(a.id)) return `accumulator ${a.id} is declared twice`;
       if (a.value.type !== a.type) return `accumulator ${a.id} of type ${a.type} takes ${a.value.type}`;
-      if ((a.op === 'argMax' || a.op === 'argMin') !== (a.position !== undefined)) return `accumulator ${a.id}: position`;
+      if ((a.op === 'argMax' || a.op === 'argMin') !== (a.position !== undefined))
+        return `accumulator ${a.id}: position`;
       finished.add(a.id);
     }
     return phase.accumulators.length === 0 ? 'a reduce phase without accumulators' : undefined;
@@ -97,7 +134,8 @@ function checkPhase(phase: Phase, kernel: Kernel, finished: Set<number>): string
   for (const store of phase.stores) {
     const buffer = kernel.buffers[store.buffer];
     if (!buffer || buffer.access === 'read') return `store to buffer ${store.buffer}`;
-    if (dtypeInfo[buffer.dtype].scalar !== store.value.type) return `store of ${store.value.type} to ${buffer.dtype}`;
+    if (dtypeInfo[buffer.dtype].scalar !== store.value.type)
+      return `store of ${store.value.type} to ${buffer.dtype}`;
     if (store.mode !== 'set' && phase.order !== 'sequential') return `mode ${store.mode} in a parallel map`;
   }
   return phase.stores.length === 0 ? 'a map phase without stores' : undefined;

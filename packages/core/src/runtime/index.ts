@@ -2,5 +2,5 @@ export * from './jit.ts';
 export { type DataArray, type NestedValues, realize, synchronize } from './realize.ts';
 export * from './registry.ts';
 export * from './scope.ts';
-export { type Settings, configure, settings } from './settings.ts';
+export { configure, type Settings, settings } from './settings.ts';
 export { type Statistics, statistics } from './statistics.ts';

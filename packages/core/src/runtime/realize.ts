@@ -1,19 +1,13 @@
 /** Computing and reading values. */
-import {
-  type DType,
-  DeviceError,
-  ShapeError,
-  fromBfloat16Bits,
-  fromFloat16Bits,
-} from '../backend/index.ts';
+import { DeviceError, type DType, fromBfloat16Bits, fromFloat16Bits, ShapeError } from '../backend/index.ts';
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
 import type { GraphNode, HostArray } from '../tensor/node.ts';
-import { type Shape, formatShape } from '../tensor/shape.ts';
+import { formatShape, type Shape } from '../tensor/shape.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { isOpen, raise } from './checks.ts';
-import { type PreparedRun, bytesOf, executorOf } from './executor.ts';
+import { bytesOf, executorOf, type PreparedRun } from './executor.ts';
 import { device as openDevice } from './registry.ts';
 
 /** Elements as they are read: 16-bit floats as float32, bool as 0 and 1. */
@@ -220,4 +214,3 @@ export async function synchronize(device: Device): Promise<void> {
   const backend = await device.open();
   await backend.submit([]).done;
 }
-

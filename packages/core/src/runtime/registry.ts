@@ -2,8 +2,8 @@
 import {
   type BackendFactory,
   BackendUnavailableError,
-  type DeviceInfo,
   DeviceError,
+  type DeviceInfo,
   type ProbeResult,
 } from '../backend/index.ts';
 import { currentDevice, replaceDefaultDevice } from '../tensor/context.ts';
@@ -13,7 +13,13 @@ import { environmentVariable, settings } from './settings.ts';
 /** A device that is there, or a backend that is not, with the reason and the remedy. */
 export type DeviceEntry =
   | { readonly id: string; readonly backend: string; readonly available: true; readonly info: DeviceInfo }
-  | { readonly id: string; readonly backend: string; readonly available: false; readonly reason: string; readonly fix: string };
+  | {
+      readonly id: string;
+      readonly backend: string;
+      readonly available: false;
+      readonly reason: string;
+      readonly fix: string;
+    };
 
 /** What the automatic choice took, and why not the others that it would have preferred. */
 export interface DeviceSelection {
@@ -52,7 +58,8 @@ export async function unregisterBackend(name: string): Promise<void> {
   }
 }
 
-const automaticDevice = (): Device | undefined => (factories.size > 0 ? new Device({ choose: chooseDevice }) : undefined);
+const automaticDevice = (): Device | undefined =>
+  factories.size > 0 ? new Device({ choose: chooseDevice }) : undefined;
 
 /** A factory for a package that may not be installed: it is loaded when it is first asked for. */
 export function lazyBackend(options: {
@@ -105,7 +112,12 @@ export async function devices(): Promise<DeviceEntry[]> {
     const backend = factory.name;
     const result = await probe(factory);
     if (!result.available) return [{ id: backend, backend, ...result }];
-    return result.devices.map((info, index) => ({ id: deviceId(backend, index), backend, available: true, info }));
+    return result.devices.map((info, index) => ({
+      id: deviceId(backend, index),
+      backend,
+      available: true,
+      info,
+    }));
   });
   return (await Promise.all(entries)).flat();
 }
@@ -117,7 +129,10 @@ function parseId(id: string): { readonly factory: BackendFactory; readonly index
   const known = [...factories.keys()];
   throw new BackendUnavailableError(`there is no backend called "${match?.[1] ?? id}"`, {
     received: id,
-    fix: known.length > 0 ? `known backends: ${known.join(', ')}` : "import from 'tutti', which registers the installed backends",
+    fix:
+      known.length > 0
+        ? `known backends: ${known.join(', ')}`
+        : "import from 'tutti', which registers the installed backends",
   });
 }
 
@@ -156,13 +171,19 @@ function forgetFailed(id: string): void {
 async function open(factory: BackendFactory, index: number, id: string): Promise<Device> {
   const result = await probe(factory);
   if (!result.available) {
-    throw new BackendUnavailableError(`device ${id} is not available: ${result.reason}`, { received: id, fix: result.fix });
+    throw new BackendUnavailableError(`device ${id} is not available: ${result.reason}`, {
+      received: id,
+      fix: result.fix,
+    });
   }
   if (index >= result.devices.length) {
-    throw new BackendUnavailableError(`there is no device ${id}: ${factory.name} has ${result.devices.length}`, {
-      received: id,
-      fix: `use ${result.devices.map((_, i) => deviceId(factory.name, i)).join(', ')}`,
-    });
+    throw new BackendUnavailableError(
+      `there is no device ${id}: ${factory.name} has ${result.devices.length}`,
+      {
+        received: id,
+        fix: `use ${result.devices.map((_, i) => deviceId(factory.name, i)).join(', ')}`,
+      },
+    );
   }
   const made = new Device({ id, backend: await factory.open(index), factory });
   live.set(id, made);
@@ -195,14 +216,23 @@ async function chooseDevice(): Promise<OpenedDevice> {
       fix: `to use it all the same, set TUTTI_DEVICE=${name} or call setDefaultDevice('${name}')`,
     });
   }
-  if (emulated) return select(emulated, 'priority', passedOver.filter(({ backend }) => backend !== emulated));
+  if (emulated)
+    return select(
+      emulated,
+      'priority',
+      passedOver.filter(({ backend }) => backend !== emulated),
+    );
   const reasons = passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; ');
   throw new BackendUnavailableError(`no device is available (${reasons || 'no backend is registered'})`, {
     fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",
   });
 }
 
-async function select(id: string, because: string, passedOver: DeviceSelection['passedOver']): Promise<OpenedDevice> {
+async function select(
+  id: string,
+  because: string,
+  passedOver: DeviceSelection['passedOver'],
+): Promise<OpenedDevice> {
   const taken = await device(id);
   const { factory } = parseId(id);
   const { description } = taken.backend.info;

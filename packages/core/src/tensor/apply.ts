@@ -44,13 +44,27 @@ export function apply<P extends Primitive>(
       fix: 'make one with tensor(value)',
     });
   }
-  return new Tensor(applyNode(op, inputs.map((input) => input.node), attributes, device));
+  return new Tensor(
+    applyNode(
+      op,
+      inputs.map((input) => input.node),
+      attributes,
+      device,
+    ),
+  );
 }
 
 /** A tensor whose elements are in a host array of the dtype's own element type. The array now belongs to the tensor. */
-export function fromHost(host: HostArray, shape: Shape, dtype: DType, device: Device = defaultDevice()): Tensor {
+export function fromHost(
+  host: HostArray,
+  shape: Shape,
+  dtype: DType,
+  device: Device = defaultDevice(),
+): Tensor {
   if (host.length !== sizeOf(shape) || host.BYTES_PER_ELEMENT !== dtypeInfo[dtype].bytes) {
-    throw new ArgumentError(`fromHost: ${host.length} elements of ${host.BYTES_PER_ELEMENT} bytes do not fill ${dtype} [${shape.join(', ')}]`);
+    throw new ArgumentError(
+      `fromHost: ${host.length} elements of ${host.BYTES_PER_ELEMENT} bytes do not fill ${dtype} [${shape.join(', ')}]`,
+    );
   }
   const node = new GraphNode('data', [], { shape, dtype }, device, { tracked: false, constant: false });
   node.host = host;

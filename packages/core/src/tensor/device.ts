@@ -1,4 +1,10 @@
-import { type Backend, type BackendFactory, type DeviceBuffer, DeviceError, type DeviceMemory } from '../backend/index.ts';
+import {
+  type Backend,
+  type BackendFactory,
+  type DeviceBuffer,
+  DeviceError,
+  type DeviceMemory,
+} from '../backend/index.ts';
 
 let nextKey = 0;
 

@@ -1,4 +1,4 @@
-import type { DType, DeviceBuffer, TuttiError } from '../backend/index.ts';
+import type { DeviceBuffer, DType, TuttiError } from '../backend/index.ts';
 import { InternalError } from '../backend/index.ts';
 import { type Primitive, type PrimitiveAttributes, primitives } from '../ops/primitives.ts';
 import type { Device } from './device.ts';
@@ -47,7 +47,13 @@ export class GraphNode<P extends Primitive = Primitive> {
   #references = 0;
   #released = false;
 
-  constructor(op: P, inputs: readonly GraphNode[], attributes: PrimitiveAttributes[P], device: Device, flags: NodeFlags) {
+  constructor(
+    op: P,
+    inputs: readonly GraphNode[],
+    attributes: PrimitiveAttributes[P],
+    device: Device,
+    flags: NodeFlags,
+  ) {
     const definition = primitives[op];
     if (definition.arity !== 'variadic' && inputs.length !== definition.arity) {
       throw new InternalError(`${op}: ${inputs.length} operands, ${definition.arity} expected`);

@@ -6,7 +6,8 @@ export const sizeOf = (shape: Shape): number => shape.reduce((product, extent) =
 
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((extent, i) => extent === b[i]);
+export const sameShape = (a: Shape, b: Shape): boolean =>
+  a.length === b.length && a.every((extent, i) => extent === b[i]);
 
 /** Row-major strides, in elements. */
 export function stridesOf(shape: Shape): number[] {
@@ -73,7 +74,11 @@ export function broadcastShapes(op: string, ...shapes: Shape[]): number[] {
 export function normalizeAxis(axis: number, rank: number, op: string): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     const range = rank === 0 ? 'a scalar has no axes' : `axes go from ${-rank} to ${rank - 1}`;
-    throw new AxisError(`${op}: axis ${axis} of a tensor with ${rank} axes`, { op, received: axis, fix: range });
+    throw new AxisError(`${op}: axis ${axis} of a tensor with ${rank} axes`, {
+      op,
+      received: axis,
+      fix: range,
+    });
   }
   return axis < 0 ? axis + rank : axis;
 }
@@ -83,7 +88,11 @@ export function normalizeAxis(axis: number, rank: number, op: string): number {
  *
  * @throws AxisError
  */
-export function normalizeAxes(axes: number | readonly number[] | undefined, rank: number, op: string): number[] {
+export function normalizeAxes(
+  axes: number | readonly number[] | undefined,
+  rank: number,
+  op: string,
+): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
   const list = (typeof axes === 'number' ? [axes] : [...axes]).map((axis) => normalizeAxis(axis, rank, op));
   if (new Set(list).size !== list.length) {

@@ -1,8 +1,15 @@
-import { ArgumentError, type DType, DTypeError, DeviceError, DisposedError, ShapeError } from '../backend/index.ts';
+import {
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  type DType,
+  DTypeError,
+  ShapeError,
+} from '../backend/index.ts';
 import { context } from './context.ts';
 import type { Device } from './device.ts';
 import { GraphNode } from './node.ts';
-import { type Shape, formatShape, sameShape, sizeOf } from './shape.ts';
+import { formatShape, type Shape, sameShape, sizeOf } from './shape.ts';
 
 /** Lets go of the node of a tensor that was garbage collected without `dispose()`. */
 const collected = new FinalizationRegistry<GraphNode>((node) => node.release());
@@ -161,11 +168,14 @@ export class Variable extends Tensor {
     const { shape, dtype, device } = super.node;
     const where = this.name ? `assign to ${this.name}` : 'assign';
     if (!sameShape(from.shape, shape)) {
-      throw new ShapeError(`${where}: shape ${formatShape(from.shape)} for a variable of shape ${formatShape(shape)}`, {
-        op: 'assign',
-        received: from.shape,
-        fix: 'a variable keeps its shape; reshape or broadcast the value first',
-      });
+      throw new ShapeError(
+        `${where}: shape ${formatShape(from.shape)} for a variable of shape ${formatShape(shape)}`,
+        {
+          op: 'assign',
+          received: from.shape,
+          fix: 'a variable keeps its shape; reshape or broadcast the value first',
+        },
+      );
     }
     if (from.dtype !== dtype) {
       throw new DTypeError(`${where}: dtype ${from.dtype} for a variable of dtype ${dtype}`, {

@@ -12,11 +12,17 @@ const isPlainObject = (value: unknown): value is Record<string, unknown> => {
 };
 
 /** The same tree with `change` applied to every tensor and `other` to every other leaf (default: it stays). */
-export function mapTree(tree: Tree, change: (x: Tensor) => unknown, other: (leaf: unknown) => unknown = (leaf) => leaf): Tree {
+export function mapTree(
+  tree: Tree,
+  change: (x: Tensor) => unknown,
+  other: (leaf: unknown) => unknown = (leaf) => leaf,
+): Tree {
   if (tree instanceof Tensor) return change(tree);
   if (Array.isArray(tree)) return tree.map((branch) => mapTree(branch, change, other));
   if (!isPlainObject(tree)) return other(tree);
-  return Object.fromEntries(Object.entries(tree).map(([key, branch]) => [key, mapTree(branch, change, other)]));
+  return Object.fromEntries(
+    Object.entries(tree).map(([key, branch]) => [key, mapTree(branch, change, other)]),
+  );
 }
 
 /** The tensors of a tree, in the order in which `mapTree` meets them. */

@@ -4,16 +4,16 @@ import {
   type BackendFactory,
   type Capabilities,
   type Command,
-  defaultCapabilities,
   type DeviceBuffer,
   type DeviceInfo,
   type DeviceMemory,
   DisposedError,
+  defaultCapabilities,
+  dtypeInfo,
   type Fence,
   InternalError,
   type Kernel,
   type Program,
-  dtypeInfo,
   printKernel,
 } from '../backend/index.ts';
 import { type BufferContents, interpretKernel } from './interpret.ts';
@@ -89,7 +89,8 @@ class InterpreterBackend implements Backend {
   }
 
   free(buffer: DeviceBuffer): void {
-    if (!this.#live.delete(buffer as HostBuffer)) throw new InternalError('a buffer is freed that is not live');
+    if (!this.#live.delete(buffer as HostBuffer))
+      throw new InternalError('a buffer is freed that is not live');
   }
 
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
@@ -134,7 +135,9 @@ class InterpreterBackend implements Backend {
     const memories = command.buffers.map((buffer) => this.#memoryOf(buffer));
     if (this.#options.execute === false) return;
     const { kernel } = command.program as InterpretedProgram;
-    const written = kernel.buffers.flatMap((buffer, i) => (buffer.access === 'read' ? [] : [command.buffers[i]]));
+    const written = kernel.buffers.flatMap((buffer, i) =>
+      buffer.access === 'read' ? [] : [command.buffers[i]],
+    );
     const aliased = written.some((buffer) => command.buffers.filter((other) => other === buffer).length > 1);
     if (aliased) throw new InternalError(`kernel ${kernel.name}: a buffer that is written is bound twice`);
     interpretKernel(
@@ -167,7 +170,8 @@ function view(kernel: Kernel, index: number, memory: ArrayBuffer): BufferContent
 /** A backend of one device, in plain JavaScript: slow, exact, and everywhere. */
 export function interpreterBackend(options: InterpreterOptions = {}): BackendFactory {
   const capabilities: Capabilities = { ...defaultCapabilities, syncRead: true, ...options.capabilities };
-  const description = options.execute === false ? 'records kernels and runs nothing' : 'reference interpreter of the kernel IR';
+  const description =
+    options.execute === false ? 'records kernels and runs nothing' : 'reference interpreter of the kernel IR';
   const info: DeviceInfo = { description, emulated: options.emulated ?? true, capabilities };
   return {
     name: options.name ?? 'interpreter',
