@@ -4,7 +4,7 @@ import type { Expression, IndexVariable } from '../src/backend/index.ts';
 import { IndexBuilder } from '../src/compiler/index-math.ts';
 import { reshapeIndices, sourceOf } from '../src/compiler/movement.ts';
 import { type Op, type OpAttributes, OpBuilder, type OpName } from '../src/compiler/op.ts';
-import { paddedExtent, windowCount } from '../src/ops/primitives.ts';
+import { paddedExtent, windowCount } from '../src/ops/extents.ts';
 import { sizeOf, stridesOf } from '../src/tensor/index.ts';
 import { evaluateIndex, forEachIndex } from './compiler-support.ts';
 import { Random } from './random.ts';

@@ -1,5 +1,5 @@
 /** Steps of random graphs that only move elements. */
-import { windowCount } from '../src/ops/primitives.ts';
+import { windowCount } from '../src/ops/extents.ts';
 import { apply, type Tensor } from '../src/tensor/index.ts';
 import { type Pool, zeros } from './random-pool.ts';
 

@@ -10,7 +10,8 @@ import type {
 } from '../backend/index.ts';
 import { InternalError } from '../backend/index.ts';
 import { stridesOf } from '../tensor/shape.ts';
-import { FusionRejected, type Lowered, ValueLowering } from './lower.ts';
+import type { Lowered } from './lower.ts';
+import { FusionRejected, ValueLowering } from './lower-value.ts';
 import { mergeSpace } from './merge-dimensions.ts';
 import { elementsOf, isOp, type Op, scalarTypeOf } from './op.ts';
 import type { Simplifier } from './simplify.ts';

@@ -49,7 +49,8 @@ function transposedProducts(s: Simplifier, outputs: readonly Op[]): Rewrite {
   for (const op of order) for (const input of op.inputs) users.set(input, (users.get(input) ?? 0) + 1);
   return (op, inputs) => {
     const [product] = inputs;
-    if (!isOp(op, 'permute') || !product || !isOp(product, 'dot') || users.get(op.inputs[0]!) !== 1) return undefined;
+    if (!isOp(op, 'permute') || !product || !isOp(product, 'dot') || users.get(op.inputs[0]!) !== 1)
+      return undefined;
     const { axes } = op.attributes;
     const swap = [...axes.keys()];
     swap.push(...swap.splice(-2).reverse());

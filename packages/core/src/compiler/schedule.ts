@@ -13,7 +13,8 @@ import type { Anchor, Capabilities, Kernel, Program } from '../backend/index.ts'
 import { lowerAnchor } from './anchor.ts';
 import { domainOf, Group } from './group.ts';
 import { GroupOrder } from './group-order.ts';
-import { FusionRejected, type Lowered, lowerGroup, lowerMember, lowerScatter } from './lower.ts';
+import { type Lowered, lowerGroup, lowerMember, lowerScatter } from './lower.ts';
+import { FusionRejected } from './lower-value.ts';
 import { isOp, kindOf, type Op, topological } from './op.ts';
 import { inlineCosts, inlineLimit, requiredStores, sharedStores } from './stored.ts';
 

@@ -1,7 +1,7 @@
 /** Which values go to memory: those that must, and those that would cost more to compute again than to load. */
 import type { Expression, IndexVariable } from '../backend/index.ts';
 import { strideOf } from '../backend/index.ts';
-import { ValueLowering } from './lower.ts';
+import { ValueLowering } from './lower-value.ts';
 import { elementsOf, kindOf, type Op, type OpName } from './op.ts';
 
 /** Rough cost of one element, in vector instructions. */

@@ -5,7 +5,8 @@ import { formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { add } from './elementwise.ts';
-import { type PrimitiveAttributes, paddedExtent } from './primitives.ts';
+import { paddedExtent } from './extents.ts';
+import type { PrimitiveAttributes } from './primitives.ts';
 import { checkTensor, commonDType, convert, describe, shaped } from './promote.ts';
 
 type ConvAttributes = PrimitiveAttributes['conv'];

@@ -13,7 +13,7 @@ import {
 } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
-import { windowCount } from './primitives.ts';
+import { windowCount } from './extents.ts';
 import { checkScalar, checkTensor, describe, grown, shaped } from './promote.ts';
 
 /** Works out the extent given as -1. */

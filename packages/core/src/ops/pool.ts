@@ -7,8 +7,9 @@ import { composite } from './composite.ts';
 import { perAxis, type Spatial } from './conv.ts';
 import { indices } from './create.ts';
 import { add, div, maximum, minimum, mul, sub } from './elementwise.ts';
+import { windowCount } from './extents.ts';
 import { padded } from './movement.ts';
-import { type ReducePrimitive, windowCount } from './primitives.ts';
+import type { ReducePrimitive } from './primitives.ts';
 import {
   checkTensor,
   computeDType,

@@ -1,13 +1,14 @@
 /**
  * The primitive operations: the whole vocabulary between what a user writes and what a backend runs. Every other
  * operation is composed of these. Each has a row here (arity, shape rule, dtype rule), a rule in `autograd/rules.ts`, a
- * lowering in `compiler/lower.ts` and a function in the conformance oracle; forgetting one is a type error.
+ * lowering in `compiler/lower-value.ts` and a function in the conformance oracle; forgetting one is a type error.
  *
  * Operands are already of one dtype and one shape where that is needed: promotion and broadcasting are spelled out in the
  * graph with `cast` and `expand`.
  */
 import { type DType, DTypeError, dtypeInfo, InternalError, ShapeError } from '../backend/index.ts';
 import { formatShape, type Shape, sameShape } from '../tensor/shape.ts';
+import { paddedExtent, windowCount } from './extents.ts';
 
 /** What a rule of a primitive sees of an operand. */
 export interface TensorType {
@@ -263,16 +264,6 @@ const identity = (arity: 1 | 2 | 'variadic'): PrimitiveDefinition<Primitive> => 
   arity,
   infer: ([x]) => x!,
 });
-
-/** Number of windows that fit: (extent - (size-1)*dilation - 1) / step + 1, at least 0. */
-export function windowCount(extent: number, size: number, step: number, dilation: number): number {
-  return Math.max(0, Math.floor((extent - (size - 1) * dilation - 1) / step) + 1);
-}
-
-/** Extent of an axis after `pad`. */
-export function paddedExtent(extent: number, low: number, high: number, interior: number): number {
-  return low + high + extent + Math.max(0, extent - 1) * interior;
-}
 
 function inferPermute([x]: readonly TensorType[], { axes }: PrimitiveAttributes['permute']): TensorType {
   return { shape: axes.map((axis) => x!.shape[axis]!), dtype: x!.dtype };

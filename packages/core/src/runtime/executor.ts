@@ -16,12 +16,16 @@ import { counters } from './statistics.ts';
 /** Plans kept for graphs that come again. */
 const mostPlans = 256;
 
+/** Characters that the descriptions of those graphs may have together: some graphs are very long. */
+const mostText = 2 ** 25;
+
 const bytesOf = (node: GraphNode): number => sizeOf(node.shape) * dtypeInfo[node.dtype].bytes;
 
 export class Executor {
   readonly backend: Backend;
   readonly checks: Checks;
   readonly #plans = new Map<string, Plan>();
+  #text = 0;
 
   constructor(backend: Backend) {
     this.backend = backend;
@@ -67,11 +71,19 @@ export class Executor {
     const { fusion, verify } = settings();
     const key = `${fusion ? 'fused' : 'unfused'}\n${graph.key}`;
     let plan = this.#plans.get(key);
-    if (plan) this.#plans.delete(key);
+    if (plan) this.#forget(key);
     plan ??= this.build(graph, { fusion, verify, donations: new Map() });
     this.#plans.set(key, plan); // last in the map: most recently used
-    if (this.#plans.size > mostPlans) this.#plans.delete(this.#plans.keys().next().value!);
+    this.#text += key.length;
+    while (this.#plans.size > mostPlans || (this.#text > mostText && this.#plans.size > 1)) {
+      this.#forget(this.#plans.keys().next().value!);
+    }
     return plan;
+  }
+
+  #forget(key: string): void {
+    this.#plans.delete(key);
+    this.#text -= key.length;
   }
 
   build(

@@ -56,7 +56,7 @@ export interface Sample {
 export interface SampleOptions {
   /** A device may bind no more. At least 8. */
   readonly mostBuffers?: number;
-  /** Whether denormal floats occur: a device may take them for zero. By default they do. */
+  /** Whether floats may be so small that they are denormal: a device may take those for zero. By default they may. */
   readonly denormals?: boolean;
 }
 
@@ -67,7 +67,7 @@ export function randomKernel(seed: number, options: SampleOptions = {}): Sample 
 class Generator {
   readonly #random: () => number;
   readonly #mostReads: number;
-  readonly #least: number;
+  readonly #extremes: readonly number[];
   readonly #b = new ExpressionBuilder();
   readonly #buffers: BufferParam[] = [];
   readonly #accumulators: { id: number; type: ScalarType }[] = [];
@@ -77,7 +77,7 @@ class Generator {
   constructor(seed: number, { mostBuffers = Number.POSITIVE_INFINITY, denormals = true }: SampleOptions) {
     this.#random = generator(seed);
     this.#mostReads = mostBuffers - mostStores;
-    this.#least = denormals ? 1e-40 : 1e-30;
+    this.#extremes = denormals ? [1e-40, 3e38] : [1e-8, 3e10];
   }
 
   #int(below: number): number {
@@ -311,7 +311,7 @@ class Generator {
     if (type === 'bool') return this.#int(2);
     if (type === 'u32') return this.#pick([0, 1, 7, 0x80000001, 0xffffffff]);
     if (type === 'i32') return this.#pick([0, 1, -1, 5, -0x80000000, 0x7fffffff]);
-    return Math.fround(this.#pick([0, -0, 1, -2.5, Number.NaN, Number.POSITIVE_INFINITY, this.#least, 3e38]));
+    return Math.fround(this.#pick([0, -0, 1, -2.5, Number.NaN, Number.POSITIVE_INFINITY, ...this.#extremes]));
   }
 
   #leaf(type: ScalarType, variables: readonly IndexVariable[]): Expression {

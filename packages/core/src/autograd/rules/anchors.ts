@@ -1,4 +1,5 @@
-import { type PrimitiveAttributes, paddedExtent } from '../../ops/primitives.ts';
+import { paddedExtent } from '../../ops/extents.ts';
+import type { PrimitiveAttributes } from '../../ops/primitives.ts';
 import { apply } from '../../tensor/apply.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { fill, flip, permute, reshape } from '../arithmetic.ts';
