@@ -125,6 +125,6 @@ export interface Backend {
    */
   time?(commands: readonly Command[]): Promise<readonly number[]>;
   memory(): DeviceMemory;
-  /** Waits for nothing; releases everything, worker threads included. Later calls throw DisposedError. */
+  /** Waits for nothing; releases everything, worker threads included. Later calls throw DisposedError, but for `free`. */
   dispose(): void;
 }

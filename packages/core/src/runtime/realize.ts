@@ -170,35 +170,49 @@ declare module '../tensor/tensor.ts' {
   }
 }
 
-Tensor.prototype.data = async function data(this: Tensor) {
-  context.trace?.refuse('data()');
-  const { node } = this; // the handle may be disposed while the read is under way
+/**
+ * A method that needs a value. Inside a trace it throws at once, rather than giving a promise that fails: nobody could be
+ * waiting for one there.
+ */
+function reading<A extends unknown[], R>(
+  what: string,
+  read: (tensor: Tensor, ...args: A) => Promise<R>,
+): (this: Tensor, ...args: A) => Promise<R> {
+  return function method(...args) {
+    context.trace?.refuse(what);
+    return read(this, ...args);
+  };
+}
+
+async function readData(tensor: Tensor): Promise<DataArray> {
+  const { node } = tensor; // the handle may be disposed while the read is under way
   return toData(await readNode(node), node.dtype);
-};
+}
+
+Tensor.prototype.data = reading('data()', readData);
 
 Tensor.prototype.dataSync = function dataSync(this: Tensor) {
   context.trace?.refuse('dataSync()');
   return toData(readNodeSync(this.node), this.dtype);
 };
 
-Tensor.prototype.item = async function item(this: Tensor) {
-  single(this);
-  return (await this.data())[0]!;
-};
+Tensor.prototype.item = reading('item()', async (tensor) => {
+  single(tensor);
+  return (await readData(tensor))[0]!;
+});
 
-Tensor.prototype.array = async function array(this: Tensor) {
-  const { shape, dtype } = this;
-  return nest(await this.data(), shape, dtype);
-};
+Tensor.prototype.array = reading('array()', async (tensor) => {
+  const { shape, dtype } = tensor;
+  return nest(await readData(tensor), shape, dtype);
+});
 
-Tensor.prototype.realize = async function realizeThis<T extends Tensor>(this: T) {
-  await realize(this);
-  return this;
-};
+Tensor.prototype.realize = reading('realize()', async (tensor) => {
+  await realize(tensor);
+  return tensor;
+}) as Tensor['realize'];
 
-Tensor.prototype.to = async function to(this: Tensor, target: Device | string) {
-  context.trace?.refuse('to()');
-  const { node } = this;
+Tensor.prototype.to = reading('to()', async (tensor, target: Device | string) => {
+  const { node } = tensor;
   node.retain();
   try {
     const device = typeof target === 'string' ? await openDevice(target) : target;
@@ -207,7 +221,7 @@ Tensor.prototype.to = async function to(this: Tensor, target: Device | string) {
   } finally {
     node.release();
   }
-};
+});
 
 /** Waits until everything submitted to a device has run. @throws what the device failed with. */
 export async function synchronize(device: Device): Promise<void> {

@@ -26,6 +26,8 @@ class Observer implements TraceObserver {
   readonly variables = new Map<Variable, GraphNode>();
   readonly effects = new Map<Variable, GraphNode>();
   readonly since: number = nextNodeId();
+  /** What the function asked for and could not have. */
+  refusal: TraceError | undefined;
   readonly #grads = new Map<Tensor, Tensor | undefined>();
   readonly #newGrads = new Set<Tensor>();
   #retained: GraphNode[] = [];
@@ -75,10 +77,12 @@ class Observer implements TraceObserver {
   }
 
   refuse(what: string): never {
-    throw new TraceError(`${what} inside a function that jit is tracing: there is no value yet`, {
+    // Remembered, because an async caller turns what is thrown here into a promise that nobody may be waiting for.
+    this.refusal ??= new TraceError(`${what} inside a function that jit is tracing: there is no value yet`, {
       op: what,
       fix: 'return the tensor from the function and read it outside',
     });
+    throw this.refusal;
   }
 
   /** What the traced function left in `.grad` means nothing outside of it. */
@@ -107,7 +111,9 @@ export function traceFunction(fn: (...args: never[]) => unknown, args: readonly 
       return new Tensor(node);
     }) as never[];
     const result = fn(...standIns);
+    if (observer.refusal) throw observer.refusal;
     if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
+      (result as Promise<unknown>).then(undefined, () => {}); // the caller is told what follows instead
       throw new TraceError('jit: the function is async', {
         op: 'jit',
         fix: 'a traced function only builds a graph; make it synchronous and await the call of the traced one',

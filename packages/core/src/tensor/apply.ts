@@ -1,7 +1,7 @@
 import { ArgumentError, DeviceError, type DType, dtypeInfo } from '../backend/index.ts';
 import type { Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
 import { context, defaultDevice } from './context.ts';
-import type { Device } from './device.ts';
+import { Device } from './device.ts';
 import { GraphNode, type HostArray, type NodeFlags } from './node.ts';
 import { type Shape, sizeOf } from './shape.ts';
 import { Tensor } from './tensor.ts';
@@ -11,6 +11,15 @@ function flagsFor(op: Primitive, inputs: readonly GraphNode[]): NodeFlags {
   return { tracked: op === 'alias' || inputs.some((input) => input.tracked), constant: false };
 }
 
+function checkDevice(op: string, device: unknown): void {
+  if (device instanceof Device) return;
+  throw new ArgumentError(`${op}: device is ${JSON.stringify(device)}, not a device`, {
+    op,
+    received: device,
+    fix: 'open one with `await device(id)`, or leave it out and call `await setDefaultDevice(id)` once',
+  });
+}
+
 /** Adds a node to the graph. All operands must be on one device. @throws DeviceError */
 export function applyNode<P extends Primitive>(
   op: P,
@@ -18,6 +27,7 @@ export function applyNode<P extends Primitive>(
   attributes: PrimitiveAttributes[P],
   device: Device = inputs[0]?.device ?? defaultDevice(),
 ): GraphNode<P> {
+  checkDevice(op, device);
   for (const input of inputs) {
     if (input.device.same(device)) continue;
     throw new DeviceError(`${op}: operands on different devices, ${device} and ${input.device}`, {
@@ -66,6 +76,7 @@ export function fromHost(
       `fromHost: ${host.length} elements of ${host.BYTES_PER_ELEMENT} bytes do not fill ${dtype} [${shape.join(', ')}]`,
     );
   }
+  checkDevice('tensor', device);
   const node = new GraphNode('data', [], { shape, dtype }, device, { tracked: false, constant: false });
   node.host = host;
   return new Tensor(node);

@@ -97,6 +97,15 @@ export class Tensor {
     this.dispose();
   }
 
+  /** A tensor is not a number: `x + 1` and `if (x > 0)` would silently mean something else. @throws ArgumentError */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString();
+    throw new ArgumentError('a tensor is used as a number', {
+      received: this.toString(),
+      fix: 'compute with x.add(1) or x.gt(0), and read a value with `await x.item()`',
+    });
+  }
+
   toString(): string {
     if (this.disposed) return 'Tensor(disposed)';
     return `Tensor(${formatShape(this.shape)}, ${this.dtype}, ${this.device})`;
@@ -230,3 +239,10 @@ export function variable(value: Tensor, options?: VariableOptions): Variable {
   }
   return new Variable(value, options);
 }
+
+/** What `console.log` prints in Node. */
+Object.defineProperty(Tensor.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: Tensor): string {
+    return this.toString();
+  },
+});

@@ -89,6 +89,7 @@ class InterpreterBackend implements Backend {
   }
 
   free(buffer: DeviceBuffer): void {
+    if (this.#disposed) return;
     if (!this.#live.delete(buffer as HostBuffer))
       throw new InternalError('a buffer is freed that is not live');
   }

@@ -1,0 +1,299 @@
+import {
+  type Anchor,
+  ArgumentError,
+  type Backend,
+  type Command,
+  type CopyCommand,
+  type DeviceBuffer,
+  DeviceError,
+  type DeviceInfo,
+  type DeviceMemory,
+  type DispatchCommand,
+  type Fence,
+  type Kernel,
+  OutOfMemoryError,
+  type Program,
+  printAnchor,
+  printKernel,
+  type TuttiError,
+} from '@tutti/core/backend';
+import type { ShaderFeatures, WgslProgram } from './program.ts';
+import { Binder, freedError } from './runtime/bind.ts';
+import { WebgpuBuffer } from './runtime/buffer.ts';
+import type { GpuDevice } from './runtime/device.ts';
+import { Encoder } from './runtime/encoder.ts';
+import { Executable } from './runtime/executable.ts';
+import { mergeWord, splitWords } from './runtime/patch.ts';
+import { Pipelines } from './runtime/pipelines.ts';
+import { Pool } from './runtime/pool.ts';
+import { Progress } from './runtime/progress.ts';
+import { Readback } from './runtime/readback.ts';
+import { type Encode, timeByFences, timeOnDevice } from './runtime/timing.ts';
+import { Uniforms } from './runtime/uniforms.ts';
+import { Workspace } from './runtime/workspace.ts';
+import { writeWords } from './runtime/write.ts';
+
+/** What turns kernels and anchors into WGSL. */
+export interface Generators {
+  compileKernel(kernel: Kernel, features: ShaderFeatures): WgslProgram;
+  routine(anchor: Anchor, features: ShaderFeatures): WgslProgram | undefined;
+}
+
+/** WGSL programs on a WebGPU device. */
+export class WebgpuBackend implements Backend {
+  readonly info: DeviceInfo;
+  readonly #device: GpuDevice;
+  readonly #generators: Generators;
+  readonly #pipelines: Pipelines;
+  readonly #pool: Pool;
+  readonly #workspace: Workspace;
+  readonly #uniforms: Uniforms;
+  readonly #binder: Binder;
+  readonly #encoder: Encoder;
+  readonly #readback: Readback;
+  readonly #progress: Progress;
+  readonly #programs = new Map<string, Executable | undefined>();
+  #merge: Executable | undefined;
+  #bytes = 0;
+  #buffers = 0;
+
+  constructor(device: GpuDevice, generators: Generators) {
+    this.info = device.info;
+    this.#device = device;
+    this.#generators = generators;
+    this.#pipelines = new Pipelines(device);
+    this.#pool = new Pool(device.limits.maxBufferSize, (descriptor) =>
+      device.watch('while memory was allocated', () => device.device.createBuffer(descriptor)),
+    );
+    this.#workspace = new Workspace(this.#pool);
+    this.#uniforms = new Uniforms(device);
+    this.#binder = new Binder(device, this.#workspace, this.#uniforms);
+    this.#encoder = new Encoder(device, this.#uniforms);
+    this.#readback = new Readback(device);
+    this.#progress = new Progress(device);
+    device.health.onFailure(() => this.#release());
+  }
+
+  get failure(): TuttiError | undefined {
+    return this.#device.health.failure;
+  }
+
+  allocate(bytes: number): DeviceBuffer {
+    this.#device.health.check();
+    const most = this.info.capabilities.bytesPerBuffer;
+    if (!(bytes >= 0 && bytes <= most && Number.isInteger(bytes))) {
+      throw new OutOfMemoryError(
+        `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
+        { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
+      );
+    }
+    const block = this.#pool.take(bytes);
+    this.#bytes += bytes;
+    this.#buffers++;
+    return new WebgpuBuffer(bytes, block, this);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.failure) return;
+    const own = this.#own(buffer);
+    own.freed = true;
+    this.#bytes -= own.bytes;
+    this.#buffers--;
+    this.#pool.release(own.block);
+  }
+
+  write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
+    this.#device.health.check();
+    const own = this.#own(buffer);
+    checkRange(own, byteOffset, data.byteLength);
+    if (data.byteLength === 0) return;
+    this.#readback.flush();
+    const { from, to, partial } = splitWords(byteOffset, byteOffset + data.byteLength, own.bytes);
+    if (to > from)
+      writeWords(
+        this.#device,
+        own.block.gpu,
+        from,
+        data.subarray(from - byteOffset, to - byteOffset),
+        to - from,
+      );
+    for (const { word, mask } of partial) {
+      // The word as it will be, at the place within it where its bytes go.
+      const bytes = new Uint8Array(4);
+      const start = Math.max(word * 4, byteOffset);
+      bytes.set(data.subarray(start - byteOffset, word * 4 + 4 - byteOffset), start - word * 4);
+      this.#mergeWord(bytes, own, word, mask);
+    }
+  }
+
+  read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
+    try {
+      this.#device.health.check();
+      const own = this.#own(buffer);
+      checkRange(own, byteOffset, bytes);
+      return bytes === 0
+        ? Promise.resolve(new Uint8Array(0))
+        : this.#readback.read(own.block.gpu, byteOffset, bytes);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  compile(kernel: Kernel): Program {
+    const generate = (): WgslProgram => this.#generators.compileKernel(kernel, this.#device.shaderFeatures);
+    return this.#cached(printKernel(kernel), generate)!;
+  }
+
+  routine(anchor: Anchor): Program | undefined {
+    const generate = (): WgslProgram | undefined =>
+      this.#generators.routine(anchor, this.#device.shaderFeatures);
+    return this.#cached(printAnchor(anchor), generate);
+  }
+
+  /** Starts compiling a program that was generated elsewhere. */
+  load(program: WgslProgram): Program {
+    this.#device.health.check();
+    this.#workspace.require(program.workspaceBytes);
+    return new Executable(program, this.#pipelines, this);
+  }
+
+  submit(commands: readonly Command[]): Fence {
+    this.#device.health.check();
+    this.#readback.flush();
+    if (commands.length > 0) this.#encoding(() => this.#encodeAll(commands));
+    return this.#progress.submitted(commands.length);
+  }
+
+  async time(commands: readonly Command[]): Promise<readonly number[]> {
+    this.#device.health.check();
+    if (commands.length === 0) return [];
+    this.#readback.flush();
+    for (const command of commands) if (command.kind === 'dispatch') this.#binder.bind(command, this.#check);
+    const encode: Encode<Command> = (command, timestamps) => this.#encode(command, timestamps);
+    const times = this.#encoding(() =>
+      this.#device.features.has('timestamp-query')
+        ? timeOnDevice(commands, this.#device, this.#encoder, this.#readback, encode)
+        : timeByFences(commands, this.#device, this.#encoder, encode),
+    );
+    this.#progress.submitted(commands.length);
+    return this.#device.health.guard(times);
+  }
+
+  memory(): DeviceMemory {
+    return {
+      bytes: this.#bytes,
+      buffers: this.#buffers,
+      reserved: this.#pool.reserved + this.#readback.reserved + this.#uniforms.reserved,
+      allocations: this.#pool.allocations,
+    };
+  }
+
+  dispose(): void {
+    this.#device.dispose();
+  }
+
+  /** Lets everything go that the device held. */
+  #release(): void {
+    this.#bytes = 0;
+    this.#buffers = 0;
+    this.#programs.clear();
+    this.#binder.dispose();
+    this.#pool.dispose();
+    this.#readback.dispose();
+    this.#uniforms.dispose();
+  }
+
+  #encoding<T>(action: () => T): T {
+    try {
+      return this.#device.watch('while commands were submitted', action);
+    } catch (error) {
+      this.#encoder.abandon();
+      throw error;
+    }
+  }
+
+  #encodeAll(commands: readonly Command[]): void {
+    for (const command of commands) this.#encode(command);
+    this.#encoder.submit();
+  }
+
+  #encode(command: Command, timestamps?: GPUComputePassTimestampWrites): void {
+    if (command.kind === 'copy') this.#encodeCopy(command, timestamps);
+    else this.#encoder.dispatch(this.#binder.bind(command, this.#check), timestamps);
+  }
+
+  #encodeCopy({ source, target, bytes }: CopyCommand, timestamps?: GPUComputePassTimestampWrites): void {
+    const from = this.#own(source);
+    const to = this.#own(target);
+    checkRange(from, 0, bytes);
+    checkRange(to, 0, bytes);
+    if (timestamps) {
+      const { querySet, beginningOfPassWriteIndex: index } = timestamps;
+      this.#encoder.timestamp({ querySet, beginningOfPassWriteIndex: index! });
+    }
+    const words = splitWords(0, bytes, to.bytes);
+    if (from !== to) {
+      if (words.to > 0) this.#encoder.copy(from.block.gpu, 0, to.block.gpu, 0, words.to);
+      for (const { word, mask } of words.partial)
+        this.#encode(this.#mergeCommand(from, word, to, word, mask));
+    }
+    if (timestamps) {
+      const { querySet, endOfPassWriteIndex: index } = timestamps;
+      this.#encoder.timestamp({ querySet, beginningOfPassWriteIndex: index! });
+    }
+  }
+
+  #mergeWord(bytes: Uint8Array, target: WebgpuBuffer, word: number, mask: number): void {
+    const source = this.allocate(4) as WebgpuBuffer;
+    writeWords(this.#device, source.block.gpu, 0, bytes, 4);
+    this.#encoding(() => this.#encodeAll([this.#mergeCommand(source, 0, target, word, mask)]));
+    this.free(source);
+  }
+
+  #mergeCommand(
+    source: WebgpuBuffer,
+    sourceWord: number,
+    target: WebgpuBuffer,
+    word: number,
+    mask: number,
+  ): DispatchCommand {
+    this.#merge ??= new Executable(mergeWord, this.#pipelines, this, 'now');
+    return {
+      kind: 'dispatch',
+      program: this.#merge,
+      buffers: [source, target],
+      scalars: [sourceWord, word, mask],
+    };
+  }
+
+  #cached(key: string, generate: () => WgslProgram | undefined): Program | undefined {
+    this.#device.health.check();
+    if (!this.#programs.has(key)) {
+      const generated = generate();
+      this.#programs.set(key, generated && (this.load(generated) as Executable));
+    }
+    return this.#programs.get(key);
+  }
+
+  readonly #check = ({ program, buffers }: DispatchCommand): Executable => {
+    for (const buffer of buffers) this.#own(buffer);
+    if (program instanceof Executable && program.owner === this) return program;
+    throw new DeviceError(`the program ${program.name} belongs to another device`);
+  };
+
+  #own(buffer: DeviceBuffer): WebgpuBuffer {
+    if (!(buffer instanceof WebgpuBuffer) || buffer.owner !== this) {
+      throw new DeviceError('the buffer belongs to another device');
+    }
+    if (buffer.freed) throw freedError();
+    return buffer;
+  }
+}
+
+function checkRange(buffer: WebgpuBuffer, byteOffset: number, bytes: number): void {
+  if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;
+  throw new ArgumentError(
+    `bytes ${byteOffset} to ${byteOffset + bytes} are outside a buffer of ${buffer.bytes}`,
+    { received: [byteOffset, bytes] },
+  );
+}

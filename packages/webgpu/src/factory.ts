@@ -1,0 +1,91 @@
+import {
+  ArgumentError,
+  type Backend,
+  type BackendFactory,
+  BackendUnavailableError,
+  type DeviceInfo,
+  type ProbeResult,
+} from '@tutti/core/backend';
+import { WebgpuBackend } from './backend.ts';
+import { compileKernel } from './kernels/index.ts';
+import { describeDevice, described } from './runtime/description.ts';
+import { borrowDevice, type GpuDevice, openDevice } from './runtime/device.ts';
+import { type Absent, findAdapter, findGpu, isAbsent } from './runtime/gpu.ts';
+import { environment } from './runtime/host.ts';
+
+export interface WebgpuOptions {
+  /** Where adapters come from. Default: `navigator.gpu`, or else the package `webgpu` in Node. */
+  readonly gpu?: GPU;
+  /** The adapter to open a device of. An adapter opens one device only. */
+  readonly adapter?: GPUAdapter;
+  /** A device to run on. It stays yours: `dispose()` gives back what was allocated, and leaves the device alone. */
+  readonly device?: GPUDevice;
+  /** Which GPU, where there are several. Default: the browser's choice. */
+  readonly powerPreference?: GPUPowerPreference;
+  /**
+   * `default` takes no more than what every WebGPU device has: default limits and no optional features, for tests. The
+   * variable `TUTTI_WEBGPU_LIMITS=default` does the same. Default: `adapter`, everything useful that there is.
+   */
+  readonly limits?: 'adapter' | 'default';
+  /** Flags of Dawn, in Node: `['backend=vulkan', 'enable-dawn-features=...']`. */
+  readonly toggles?: readonly string[];
+}
+
+/** Makes a factory with settings of its own. */
+export function createWebgpuBackend(options: WebgpuOptions = {}): BackendFactory {
+  return {
+    name: 'webgpu',
+    priority: 30,
+    async probe(): Promise<ProbeResult> {
+      const found = await describe(options);
+      if (isAbsent(found)) return { available: false, ...found };
+      return { available: true, devices: [found] };
+    },
+    async open(index: number): Promise<Backend> {
+      if (index !== 0) {
+        throw new BackendUnavailableError(`there is no device webgpu:${index}`, {
+          fix: "use 'webgpu' or 'webgpu:0'",
+        });
+      }
+      return new WebgpuBackend(await open(options), { compileKernel, routine: () => undefined });
+    },
+  };
+}
+
+/** WebGPU as a backend, with the settings of the environment. */
+export const webgpu: BackendFactory = createWebgpuBackend();
+
+function pretendsDefaults(options: WebgpuOptions): boolean {
+  const wish = options.limits ?? environment('TUTTI_WEBGPU_LIMITS') ?? 'adapter';
+  if (wish === 'adapter' || wish === 'default') return wish === 'default';
+  throw new ArgumentError(`${wish} is not a choice of limits`, {
+    received: wish,
+    fix: "set the option `limits` or the variable TUTTI_WEBGPU_LIMITS to 'adapter' or 'default'",
+  });
+}
+
+async function adapterOf(options: WebgpuOptions): Promise<GPUAdapter | Absent> {
+  if (options.adapter) return options.adapter;
+  const gpu = options.gpu ?? (await findGpu(options.toggles));
+  return isAbsent(gpu) ? gpu : findAdapter(gpu, options.powerPreference);
+}
+
+async function describe(options: WebgpuOptions): Promise<DeviceInfo | Absent> {
+  const pretend = pretendsDefaults(options);
+  const { device } = options;
+  if (device) return describeDevice(described(device, infoOf(options), pretend));
+  const adapter = await adapterOf(options);
+  return isAbsent(adapter) ? adapter : describeDevice(described(adapter, adapter.info, pretend));
+}
+
+async function open(options: WebgpuOptions): Promise<GpuDevice> {
+  const pretend = pretendsDefaults(options);
+  if (options.device) return borrowDevice(options.device, infoOf(options), pretend);
+  const adapter = await adapterOf(options);
+  if (isAbsent(adapter)) throw new BackendUnavailableError(adapter.reason, { fix: adapter.fix });
+  return openDevice(adapter, pretend);
+}
+
+/** Older browsers tell what a device is only through its adapter. */
+const infoOf = ({ device, adapter }: WebgpuOptions): GPUAdapterInfo | undefined =>
+  (device as Partial<GPUDevice> | undefined)?.adapterInfo ?? adapter?.info;

@@ -1,0 +1,42 @@
+/** Lines of a function body, indented by block. */
+export class Code {
+  readonly #lines: string[] = [];
+  #indent = '  ';
+  #names = 0;
+
+  line(text: string): void {
+    this.#lines.push(this.#indent + text);
+  }
+
+  block(head: string, body: () => void): void {
+    this.line(`${head} {`);
+    const outer = this.#indent;
+    this.#indent += '  ';
+    body();
+    this.#indent = outer;
+    this.line('}');
+  }
+
+  /** A name that no other value of this function has. */
+  name(prefix: string): string {
+    return `${prefix}${this.#names++}`;
+  }
+
+  /** Evaluates now, into a name. */
+  keep(prefix: string, text: string): string {
+    const name = this.name(prefix);
+    this.line(`let ${name} = ${text};`);
+    return name;
+  }
+
+  text(): string {
+    return this.#lines.join('\n');
+  }
+}
+
+/** `a op b op c op d` as a balanced tree: shorter chains, and smaller rounding errors in sums. */
+export function balanced(terms: readonly string[], combine: (a: string, b: string) => string): string {
+  if (terms.length === 1) return terms[0]!;
+  const middle = terms.length >> 1;
+  return combine(balanced(terms.slice(0, middle), combine), balanced(terms.slice(middle), combine));
+}

@@ -1,0 +1,60 @@
+/**
+ * exp, expm1 and tanh. The built-in `exp` may be off by 3 + 2|x| units of the last place.
+ *
+ * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r), with Cephes' minimax P (relative
+ * error 2^-26). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits.
+ */
+import { type Functions, horner } from './function.ts';
+
+export type ExponentialName =
+  | 'exp_f32'
+  | 'expm1_f32'
+  | 'tanh_f32'
+  | 'nearest_integer'
+  | 'exp_remainder'
+  | 'exp_tail'
+  | 'power_of_two';
+
+const expm1Series = [
+  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
+];
+
+export const exponentialFunctions: Functions<ExponentialName> = {
+  // The integer nearest to a * b, for |a * b| < 2^22.
+  nearest_integer: `fn nearest_integer(a: f32, b: f32) -> i32 {
+  return bitcast<i32>(fma(a, b, 12582912.0)) - 0x4b400000;
+}`,
+  // x - n ln 2, with ln 2 in two parts; n * the first is exact.
+  exp_remainder: `fn exp_remainder(x: f32, n: f32) -> f32 {
+  return fma(n, 0.00021219444, fma(n, -0.693359375, x));
+}`,
+  // e^r - 1
+  exp_tail: `fn exp_tail(r: f32) -> f32 {
+  return fma(${horner('r', expm1Series)}, r * r, r);
+}`,
+  // For n in -126..127.
+  power_of_two: `fn power_of_two(n: i32) -> f32 {
+  return bitcast<f32>((n + 127) << 23u);
+}`,
+  // The scale is applied in two halves, so that overflow and denormal results come out by themselves.
+  exp_f32: `fn exp_f32(x: f32) -> f32 {
+  let c = clamp(x, -104.0, 89.0);
+  let n = nearest_integer(c, 1.442695);
+  let half = n >> 1u;
+  let e = exp_tail(exp_remainder(c, f32(n))) + 1.0;
+  return select(e * power_of_two(half) * power_of_two(n - half), x, is_nan(x));
+}`,
+  // 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), where the last bracket is exact as long as it matters.
+  expm1_f32: `fn expm1_f32(x: f32) -> f32 {
+  let c = clamp(x, -20.0, 89.0);
+  let n = nearest_integer(c, 1.442695);
+  let scale = power_of_two(n - 1);
+  let half = fma(scale, exp_tail(exp_remainder(c, f32(n))), scale - 0.5);
+  return select(with_sign_of(half + half, x), x, is_nan(x));
+}`,
+  // tanh |x| = -t / (t + 2) with t = e^(-2|x|) - 1, which loses nothing near 0 and cannot overflow.
+  tanh_f32: `fn tanh_f32(x: f32) -> f32 {
+  let t = expm1_f32(-2.0 * abs(x));
+  return select(with_sign_of(abs(t / (t + 2.0)), x), x, is_nan(x));
+}`,
+};

@@ -1,0 +1,187 @@
+/**
+ * Expressions as text. Values that a schedule names are settled on entering their scope; the rest is written out where it is used.
+ *
+ * The innermost scope may hold several *copies* of the body, for several values of its variables: what depends on them is evaluated
+ * once for each copy, side by side, so that loads overlap.
+ */
+import {
+  type AluExpression,
+  type Expression,
+  type IndexVariable,
+  InternalError,
+  type LoadExpression,
+} from '@tutti/core/backend';
+import { aluText, literal } from './alu.ts';
+import type { IndexAnalysis } from './analysis.ts';
+import type { Code } from './code.ts';
+import { lanesOf, unpack, wordShift } from './memory.ts';
+import type { Schedule } from './schedule.ts';
+import type { Shader } from './shader.ts';
+
+/** Copies that are consecutive values of `variable`, of which the first is a multiple of their number. */
+export interface Group {
+  readonly variable: IndexVariable;
+  readonly size: number;
+}
+
+export class Scope {
+  readonly depth: number;
+  readonly copies: number;
+  readonly group: Group | undefined;
+  /** The text of each variable of this scope, for each copy. */
+  readonly variables: Map<IndexVariable, readonly string[]> = new Map();
+  readonly names: Map<Expression, readonly string[]> = new Map();
+  /** Words of narrow buffers that several copies share. */
+  readonly words: Map<string, string> = new Map();
+
+  constructor(depth: number, copies = 1, group?: Group) {
+    this.depth = depth;
+    this.copies = copies;
+    this.group = group;
+  }
+
+  bind(variable: IndexVariable, ...texts: string[]): void {
+    this.variables.set(variable, texts);
+  }
+}
+
+export class Values {
+  readonly shader: Shader;
+  readonly code: Code;
+  readonly analysis: IndexAnalysis;
+  readonly #scopes: Scope[] = [];
+  readonly #accumulators = new Map<number, string>();
+
+  constructor(shader: Shader, code: Code, analysis: IndexAnalysis) {
+    this.shader = shader;
+    this.code = code;
+    this.analysis = analysis;
+  }
+
+  /** The innermost open scope. */
+  get scope(): Scope {
+    return this.#scopes.at(-1)!;
+  }
+
+  open(scope: Scope): void {
+    this.#scopes.push(scope);
+  }
+
+  close(): void {
+    this.#scopes.pop();
+  }
+
+  isNamed(e: Expression): boolean {
+    return this.#scopes.some((scope) => scope.names.has(e));
+  }
+
+  /** The name of a finished accumulator. */
+  finish(id: number, name: string): void {
+    this.#accumulators.set(id, name);
+  }
+
+  /** Evaluates what the schedule names in a scope: the innermost one, or one around it. */
+  settle(schedule: Schedule, scope: Scope = this.scope): void {
+    const { code } = this;
+    for (const { expression } of schedule.namedAt(scope.depth)) {
+      const prefix = expression.op === 'load' ? 'x' : expression.op === 'scalar' ? 's' : 'v';
+      const names: string[] = [];
+      for (let copy = 0; copy < scope.copies; copy++) {
+        names.push(code.keep(prefix, this.#compute(expression, copy)));
+      }
+      scope.names.set(expression, names);
+    }
+  }
+
+  /** The value of an expression in a copy of the innermost scope. */
+  text(e: Expression, copy = 0): string {
+    for (let i = this.#scopes.length - 1; i >= 0; i--) {
+      const names = this.#scopes[i]!.names.get(e);
+      if (names) return names[names.length > 1 ? copy : 0]!;
+    }
+    return this.#compute(e, copy);
+  }
+
+  #compute(e: Expression, copy: number): string {
+    switch (e.op) {
+      case 'const':
+        return literal(e.type, e.value);
+      case 'index':
+        return this.#variable(e.variable, copy);
+      case 'scalar':
+        return this.shader.scalar(e.type, e.param);
+      case 'accumulator': {
+        const name = this.#accumulators.get(e.id);
+        if (!name) throw new InternalError(`accumulator ${e.id} is read before its phase`);
+        return name;
+      }
+      case 'load':
+        return this.#load(e, copy);
+      case 'alu':
+        return this.#alu(e, copy);
+    }
+  }
+
+  #variable(variable: IndexVariable, copy: number): string {
+    for (let i = this.#scopes.length - 1; i >= 0; i--) {
+      const texts = this.#scopes[i]!.variables.get(variable);
+      if (texts) return texts[texts.length > 1 ? copy : 0]!;
+    }
+    throw new InternalError(`index variable ${variable.name} has no value`);
+  }
+
+  #alu(e: AluExpression, copy: number): string {
+    const args = e.args.map((arg, i) => {
+      const text = this.text(arg, copy);
+      return this.#isFolded(e, i) ? `opaque(${text})` : text;
+    });
+    // What consists of constants alone is evaluated by the WGSL compiler, for which overflow is an error.
+    if (e.args.every((arg) => arg.op === 'const')) args[0] = this.code.keep('c', args[0]!);
+    return aluText(e, args, this.analysis);
+  }
+
+  /**
+   * Whether compilers may know operand number `i` and simplify for it: 0 * x to 0, whatever x; x / 49 to x * (1 / 49), which makes
+   * 49 / 49 less than 1; x + 0 to x, also where x is -0.
+   */
+  #isFolded({ alu, type, args }: AluExpression, i: number): boolean {
+    if (type !== 'f32') return false;
+    const arg = args[i]!;
+    const sum = alu === 'add' || alu === 'sub';
+    if (!sum && alu !== 'mul' && alu !== 'div') return false;
+    if (arg.op !== 'const') return !sum && !this.analysis.hasData(arg);
+    const isPower = Number.isInteger(Math.log2(Math.abs(arg.value)));
+    return alu === 'div' && i === 1 ? !isPower : arg.value === 0;
+  }
+
+  #load(e: LoadExpression, copy: number): string {
+    const value = this.#sharedWord(e, copy) ?? this.shader.load(e.buffer, this.text(e.index, copy));
+    if (!e.guard) return value;
+    // A guard that compilers can settle must not show them a 0 to simplify with.
+    const folded = e.type === 'f32' && !this.analysis.hasData(e.guard);
+    const zero = folded ? 'opaque(0.0f)' : literal(e.type, 0);
+    // Out of bounds, WGSL loads something else or nothing, which nobody sees here.
+    return `select(${zero}, ${value}, ${this.text(e.guard, copy)})`;
+  }
+
+  /** Consecutive elements of a narrow buffer come out of one word. */
+  #sharedWord(e: LoadExpression, copy: number): string | undefined {
+    const { shader, scope, code, analysis } = this;
+    const { dtype } = shader.parameters.buffers[e.buffer]!;
+    const lanes = lanesOf(dtype);
+    const { group } = scope;
+    if (lanes === 1 || !group || shader.isAtomic(e.buffer)) return undefined;
+    if (group.size < lanes || !analysis.isAligned(e.index, group.variable, group.size, lanes))
+      return undefined;
+    const lane = copy % lanes;
+    const first = copy - lane;
+    const index = this.text(e.index, first);
+    const key = `${e.buffer} ${index}`;
+    let word = scope.words.get(key);
+    if (!word) {
+      word = code.keep('w', `${shader.buffer(e.buffer)}[u32(${index}) >> ${wordShift(dtype)}u]`);
+      scope.words.set(key, word);
+    }
+    return unpack(dtype, word, `${(lane * 32) / lanes}u`);
+  }
+}

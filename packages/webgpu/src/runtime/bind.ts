@@ -1,0 +1,134 @@
+/** Commands in the form that an encoder takes, prepared once for each command. */
+import { type DispatchCommand, DisposedError, InternalError, type ScalarType } from '@tutti/core/backend';
+import type { WgslProgram } from '../program.ts';
+import type { Block, WebgpuBuffer } from './buffer.ts';
+import type { GpuDevice } from './device.ts';
+import type { Executable } from './executable.ts';
+import type { Layout } from './pipelines.ts';
+import type { Uniforms } from './uniforms.ts';
+import type { Workspace } from './workspace.ts';
+
+/** One dispatch. */
+export interface BoundStage {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+  /** The stage reads the scalars: its bind group wants the offset where they are. */
+  readonly readsScalars: boolean;
+}
+
+export interface BoundCommand {
+  readonly stages: readonly BoundStage[];
+  readonly buffers: readonly WebgpuBuffer[];
+  /** Raw bits of the scalars. */
+  readonly scalars: Uint32Array | undefined;
+  /** The scratch memory that is bound; another one may have taken its place since. */
+  readonly workspace: Block | undefined;
+}
+
+interface Resource {
+  readonly gpu: GPUBuffer;
+  readonly bytes: number;
+  /** Tells resources apart, in keys. */
+  readonly number: number;
+}
+
+/** So many bind groups are kept for commands that come anew with buffers that were together before. */
+const mostGroups = 8192;
+
+export class Binder {
+  readonly #device: GpuDevice;
+  readonly #workspace: Workspace;
+  readonly #uniforms: Uniforms;
+  readonly #bound = new WeakMap<DispatchCommand, BoundCommand>();
+  /** By layout and buffers; the least recently used is first. */
+  readonly #groups = new Map<string, GPUBindGroup>();
+
+  constructor(device: GpuDevice, workspace: Workspace, uniforms: Uniforms) {
+    this.#device = device;
+    this.#workspace = workspace;
+    this.#uniforms = uniforms;
+  }
+
+  /** @throws DisposedError when a buffer has been freed. */
+  bind(command: DispatchCommand, check: (command: DispatchCommand) => Executable): BoundCommand {
+    const known = this.#bound.get(command);
+    if (known && (!known.workspace || known.workspace === this.#workspace.block)) {
+      for (const buffer of known.buffers) if (buffer.freed) throw freedError();
+      return known;
+    }
+    const bound = this.#make(command, check(command));
+    this.#bound.set(command, bound);
+    return bound;
+  }
+
+  #make({ buffers, scalars }: DispatchCommand, executable: Executable): BoundCommand {
+    const { wgsl, pipelines } = executable;
+    const own = buffers as readonly WebgpuBuffer[];
+    for (const buffer of own) if (buffer.freed) throw freedError();
+    const workspace = wgsl.workspaceBytes > 0 ? this.#workspace.block : undefined;
+    const stages = wgsl.stages.map((stage, i): BoundStage => {
+      const resources = stage.bindings.map(({ source }): Resource => {
+        if (source.kind === 'scalars') return this.#uniforms.binding(wgsl.scalarTypes.length);
+        if (source.kind === 'workspace')
+          return { ...workspace!, bytes: Math.ceil(wgsl.workspaceBytes / 16) * 16 };
+        const buffer = own[source.index];
+        if (!buffer)
+          throw new InternalError(`kernel ${wgsl.name}: buffer ${source.index} of its binding is missing`);
+        return { ...buffer.block, bytes: buffer.bindingBytes };
+      });
+      return {
+        pipeline: executable.compiled(i),
+        group: this.#group(pipelines[i]!.layout, resources),
+        workgroups: stage.workgroups,
+        readsScalars: stage.bindings.some(({ source }) => source.kind === 'scalars'),
+      };
+    });
+    const bits = scalarBits(wgsl, scalars);
+    const read = stages.some(({ readsScalars }) => readsScalars);
+    return { stages, buffers: own, scalars: read ? bits : undefined, workspace };
+  }
+
+  #group(layout: Layout, resources: readonly Resource[]): GPUBindGroup {
+    let key = `${layout.number}`;
+    for (const { number, bytes } of resources) key += `,${number}:${bytes}`;
+    let group = this.#groups.get(key);
+    if (group) this.#groups.delete(key);
+    group ??= this.#device.device.createBindGroup({
+      layout: layout.group,
+      entries: resources.map(({ gpu, bytes }, binding) => ({
+        binding,
+        resource: { buffer: gpu, offset: 0, size: bytes },
+      })),
+    });
+    this.#groups.set(key, group); // last in the map: most recently used
+    if (this.#groups.size > mostGroups) this.#groups.delete(this.#groups.keys().next().value!);
+    return group;
+  }
+
+  dispose(): void {
+    this.#groups.clear();
+  }
+}
+
+export const freedError = (): DisposedError => new DisposedError('the buffer has been freed');
+
+const bits = new DataView(new ArrayBuffer(4));
+
+const encodeScalar: Readonly<Record<ScalarType, (value: number) => void>> = {
+  f32: (value) => bits.setFloat32(0, value),
+  i32: (value) => bits.setInt32(0, value),
+  u32: (value) => bits.setUint32(0, value),
+  bool: (value) => bits.setUint32(0, value ? 1 : 0),
+};
+
+function scalarBits({ name, scalarTypes }: WgslProgram, values: readonly number[]): Uint32Array | undefined {
+  if (values.length !== scalarTypes.length) {
+    throw new InternalError(`kernel ${name} takes ${scalarTypes.length} scalars and got ${values.length}`);
+  }
+  if (values.length === 0) return undefined;
+  return Uint32Array.from(values, (value, i) => {
+    encodeScalar[scalarTypes[i]!](value);
+    return bits.getUint32(0);
+  });
+}

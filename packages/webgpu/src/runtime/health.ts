@@ -1,0 +1,85 @@
+/** Whether a device still works, and if not, why. */
+import {
+  DeviceError,
+  DisposedError,
+  KernelError,
+  OutOfMemoryError,
+  type TuttiError,
+} from '@tutti/core/backend';
+
+/** The first failure is the one that is told: what comes after it follows from it. */
+export class Health {
+  #failure: TuttiError | undefined;
+  readonly #listeners = new Set<(failure: TuttiError) => void>();
+
+  get failure(): TuttiError | undefined {
+    return this.#failure;
+  }
+
+  /** @throws the failure. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  fail(failure: TuttiError): void {
+    if (this.#failure) return;
+    this.#failure = failure;
+    for (const listener of this.#listeners) listener(failure);
+    this.#listeners.clear();
+  }
+
+  /** Rejects with the failure as soon as there is one; otherwise settles as `promise` does. */
+  guard<T>(promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#failure) {
+        reject(this.#failure);
+        promise.catch(() => {});
+        return;
+      }
+      this.#listeners.add(reject);
+      const settled = (): unknown => this.#listeners.delete(reject);
+      promise.then(
+        (value) => {
+          settled();
+          resolve(value);
+        },
+        (error: unknown) => {
+          settled();
+          reject(this.#failure ?? error);
+        },
+      );
+    });
+  }
+
+  onFailure(listener: (failure: TuttiError) => void): void {
+    this.#listeners.add(listener);
+  }
+}
+
+const openAgain =
+  "open the device again: await setDefaultDevice('webgpu'), and load the parameters that were saved";
+
+export const disposedError = (): DisposedError => new DisposedError('the webgpu device has been disposed');
+
+export function lostError(info: Pick<GPUDeviceLostInfo, 'reason' | 'message'>): DeviceError {
+  const why = info.message ? `: ${info.message}` : '';
+  const who = info.reason === 'destroyed' ? 'was destroyed by its owner' : 'was lost';
+  return new DeviceError(`the GPU device ${who}${why}; its tensors are gone`, {
+    received: info.reason,
+    fix: openAgain,
+  });
+}
+
+/** What WebGPU reports without being asked: a command that it refused. Whatever came after has not been computed. */
+export function reportedError(error: GPUError, doing: string): TuttiError {
+  const kind = Object.prototype.toString.call(error);
+  if (kind.includes('OutOfMemory')) {
+    return new OutOfMemoryError(`the GPU ran out of memory, ${doing}: ${error.message}`, {
+      fix: `free tensors (scope, dispose) or use smaller batches; then ${openAgain}`,
+    });
+  }
+  return new KernelError(`WebGPU refused a command, ${doing}: ${error.message}`, {
+    received: error.message,
+    fix: 'this is a defect of the library; please report it with the text above',
+  });
+}

@@ -1,0 +1,52 @@
+/** Devices for tests. One that is not there fails the test. */
+import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import { afterEach } from 'vitest';
+import { WebgpuBackend } from '../../src/backend.ts';
+import { borrowDevice, openDevice } from '../../src/runtime/device.ts';
+import { findAdapter, findGpu, isAbsent } from '../../src/runtime/gpu.ts';
+import { useDriver } from './driver.ts';
+import { bytesOf, intsOf } from './programs.ts';
+
+await useDriver();
+
+/** Programs come from the tests themselves. */
+const noGenerators = {
+  compileKernel: () => {
+    throw new Error('this test compiles no kernels');
+  },
+  routine: () => undefined,
+};
+
+export async function adapter(): Promise<GPUAdapter> {
+  const gpu = await findGpu();
+  const found = isAbsent(gpu) ? gpu : await findAdapter(gpu, undefined);
+  if (isAbsent(found)) throw new Error(`WebGPU must run here: ${found.reason}`);
+  return found;
+}
+
+const open: Backend[] = [];
+afterEach(() => {
+  for (const backend of open.splice(0)) backend.dispose();
+});
+
+export async function make(limits: 'adapter' | 'default' = 'adapter'): Promise<WebgpuBackend> {
+  const backend = new WebgpuBackend(await openDevice(await adapter(), limits === 'default'), noGenerators);
+  open.push(backend);
+  return backend;
+}
+
+/** A backend on a device that the caller made. */
+export function makeOn(device: GPUDevice): WebgpuBackend {
+  const backend = new WebgpuBackend(borrowDevice(device, device.adapterInfo, false), noGenerators);
+  open.push(backend);
+  return backend;
+}
+
+export function upload(backend: Backend, values: ArrayLike<number>): DeviceBuffer {
+  const buffer = backend.allocate(values.length * 4);
+  backend.write(buffer, bytesOf(values));
+  return buffer;
+}
+
+export const download = async (backend: Backend, buffer: DeviceBuffer): Promise<number[]> =>
+  intsOf(await backend.read(buffer, 0, buffer.bytes));
