@@ -10,7 +10,7 @@ export interface Budget {
   readonly slow: number;
 }
 
-export const defaultBudget: Budget = { warmUp: 150, sample: 25, samples: 5, slow: 1500 };
+export const defaultBudget: Budget = { warmUp: 400, sample: 25, samples: 5, slow: 1500 };
 
 /** Milliseconds of one run, `budget.samples` times (fewer for slow work), after the warm-up. */
 export async function measure(work: Prepared, budget: Budget): Promise<number[]> {
@@ -18,7 +18,7 @@ export async function measure(work: Prepared, budget: Budget): Promise<number[]>
   let spent = 0;
   for (let runs = 0; runs < 3 || spent < budget.warmUp; runs++) {
     last = await timed(work, 1);
-    spent += last;
+    if (runs > 0 || last > budget.slow) spent += last; // the first run compiles, which warms nothing up
     if (spent > budget.slow) break;
   }
   const runsPerSample = Math.max(1, Math.round(budget.sample / last));
