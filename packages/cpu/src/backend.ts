@@ -32,14 +32,21 @@ import { Scratch } from './runtime/scratch.ts';
  * Submissions whose estimated time on one thread is below this many nanoseconds run on the calling thread. Measured on
  * two cores: handing over to resting workers and hearing back costs 15 to 30 µs, and halves the rest.
  */
-const inlineBelow = 40_000;
+const inlineBelow = 60_000;
+/**
+ * Up to this many nanoseconds for each thread, the calling thread works too. Measured on two cores: hand-over and answer
+ * cost 100 µs of a kernel that takes 500, and 20 where the caller takes part. It holds the caller for about as long as one
+ * frame's layout does.
+ */
+const sharedBelow = 1_000_000;
 
 export interface CpuBackendSettings {
   readonly info: DeviceInfo;
   /** One means: no workers, everything on the calling thread. */
   readonly threads: number;
-  /** Nanoseconds; see above. 0 sends everything to the workers. */
+  /** Nanoseconds; see above. 0 for both sends everything to the workers. */
   readonly inlineBelow?: number;
+  readonly sharedBelow?: number;
 }
 
 /** WebAssembly kernels over one linear memory, run by worker threads. */
@@ -68,8 +75,11 @@ export class CpuBackend implements Backend {
     this.#modules = new Modules(memory);
     this.#encoder = new Encoder(memory, this.#allocator, this.#modules, threads, () => this.#queue.submitted);
     const scratch = new Scratch(this.#allocator, threads);
-    const limit = settings.inlineBelow ?? inlineBelow;
-    this.#queue = new Queue(this.#modules, scratch, memory.memory, threads, limit);
+    const limits = {
+      inline: settings.inlineBelow ?? inlineBelow,
+      shared: threads * (settings.sharedBelow ?? sharedBelow),
+    };
+    this.#queue = new Queue(this.#modules, scratch, memory.memory, threads, limits);
   }
 
   get failure(): TuttiError | undefined {

@@ -25,7 +25,7 @@ let handled = 0;
 const receive: Receive = (message) => {
   if (message.kind === 'start') {
     memory = message.memory;
-    executor = new Executor(message.control, message.thread, functions, () => post('finished'));
+    executor = new Executor(message.control, message.thread, message.last, functions, () => post('finished'));
     const words = new Int32Array(message.control, 0, controlWords);
     Atomics.add(words, word.ready, 1);
   } else {

@@ -16,7 +16,7 @@ const prelude = `
 import { CpuBackend } from './backend.js';
 import { createCpuBackend } from './index.js';
 const probe = await createCpuBackend().probe();
-const make = (threads) => new CpuBackend({ info: probe.devices[0], threads, inlineBelow: 0 });
+const make = (threads) => new CpuBackend({ info: probe.devices[0], threads, inlineBelow: 0, sharedBelow: 0 });
 const program = (name, body, units = 2) => ({
   name, source: () => name, bufferCount: 0, scalarCount: 0, scalarTypes: [], workspaceBytes: 0, scratchBytes: 0,
   stages: [{ units, grain: 1, cost: 1e6, emit: body }],

@@ -147,7 +147,6 @@ describe('over all of f32, within an error of so many units of the last place', 
     '%s',
     async (alu, exact, bound) => {
       const worst = await measure(alu, exact, sweep);
-      console.log(alu, worst.ulp, worst.at.join(' '));
       expect(worst.ulp, `at ${worst.at}`).toBeLessThanOrEqual(bound);
     },
     120_000,
@@ -172,7 +171,6 @@ describe('over all of f32, within an error of so many units of the last place', 
       return round < 2;
     };
     const worst = await measure('pow', (x, y) => power(x, y), fill);
-    console.log('pow', worst.ulp, worst.at.join(' '));
     expect(worst.ulp, `at ${worst.at}`).toBeLessThanOrEqual(2);
   }, 120_000);
 });

@@ -82,6 +82,8 @@ export type WorkerMessage =
       readonly control: SharedArrayBuffer;
       readonly memory: WebAssembly.Memory;
       readonly thread: number;
+      /** Of the workers that there are, the one that rests first. */
+      readonly last: boolean;
     }
   | ModuleMessage;
 

@@ -19,30 +19,33 @@ import {
 
 /**
  * Looks before a thread goes to sleep, about 10 ns each. Waking a sleeping thread costs the waker and the sleeper more
- * than 10 µs each, so a thread waits longer in the middle of work, where the next stage is near, than after it, where it
- * would only take the processor from the main thread.
+ * than 10 µs each, so a thread waits for about as long as the main thread takes from one submission to the next. There
+ * are as many workers as processors: when work ends, the last of them makes room for the main thread at once.
  */
-const spinsWithin = 4000;
-const spinsIdle = 1000;
+const spins = { withinWork: 4000, afterwards: 6000, afterwardsOfLast: 100 };
 
 export class Executor {
   readonly #words: Int32Array;
   readonly #thread: number;
+  readonly #spinsAfterwards: number;
   readonly #report: () => void;
   readonly #functions: readonly StageFunction[];
 
   /**
+   * @param last Whether this is the worker that makes room for the main thread.
    * @param functions By function number; filled as modules arrive.
    * @param report Called after each finished submission, where the main thread asks for messages.
    */
   constructor(
     control: SharedArrayBuffer,
     thread: number,
+    last: boolean,
     functions: readonly StageFunction[],
     report: () => void,
   ) {
     this.#words = new Int32Array(control, 0, controlWords);
     this.#thread = thread;
+    this.#spinsAfterwards = last ? spins.afterwardsOfLast : spins.afterwards;
     this.#functions = functions;
     this.#report = report;
   }
@@ -50,18 +53,18 @@ export class Executor {
   /** Works until there is a message that has not been handled, the device stops, or it fails. Sleeps in between. */
   work(handledMessages: number): void {
     const words = this.#words;
-    let spins = 0;
+    let looks = 0;
     for (;;) {
       if (Atomics.load(words, word.messages) !== handledMessages) return;
       if (Atomics.load(words, word.stop) | Atomics.load(words, word.failed)) return;
       if (this.tryChunk()) {
-        spins = 0;
+        looks = 0;
         continue;
       }
       const idle = Atomics.load(words, word.state) >>> chunkBits === Atomics.load(words, word.tail);
-      if (++spins < (idle ? spinsIdle : spinsWithin)) continue;
+      if (++looks < (idle ? this.#spinsAfterwards : spins.withinWork)) continue;
       this.#sleep(handledMessages);
-      spins = 0;
+      looks = 0;
     }
   }
 
@@ -170,8 +173,8 @@ export function load(functions: StageFunction[], message: ModuleMessage, memory:
   }
 }
 
-/** Makes every resting thread look again. */
-export function wake(words: Int32Array): void {
+/** Makes the resting threads look again, or so many of them. */
+export function wake(words: Int32Array, threads: number = Infinity): void {
   Atomics.add(words, word.signal, 1);
-  if (Atomics.load(words, word.sleepers) > 0) Atomics.notify(words, word.signal);
+  if (Atomics.load(words, word.sleepers) > 0) Atomics.notify(words, word.signal, threads);
 }

@@ -16,18 +16,29 @@ interface Waiter {
   readonly reject: (error: TuttiError) => void;
 }
 
+/** Up to which cost, in nanoseconds on one thread, the calling thread does something itself. */
+export interface Limits {
+  /** Everything: waking a worker would take longer. */
+  readonly inline: number;
+  /** Its part: a worker joins in, and the caller neither waits for that nor hears of the end through the event loop. */
+  readonly shared: number;
+}
+
+/** Milliseconds after which the calling thread leaves shared work to the workers: the estimate was wrong. */
+const longestHelp = 4;
+
 /**
  * The queue of submissions: numbers them, hands them to the threads, and knows which have finished.
  *
- * Submissions run in order. One that is small, while nothing else is queued, runs on the calling thread: waking the
- * workers would take longer.
+ * Submissions run in order. One that is small, while nothing else is queued, runs on the calling thread, or with its help.
  */
 export class Queue {
   /** Number of the last submission. */
   submitted = 0;
   readonly #modules: Modules;
   readonly #scratch: Scratch;
-  readonly #inlineBelow: number;
+  readonly #limits: Limits;
+  readonly #threads: number;
   readonly #pool: ThreadPool | undefined;
   readonly #helper: Executor | undefined;
   readonly #mayBlock: boolean;
@@ -47,11 +58,12 @@ export class Queue {
     scratch: Scratch,
     memory: WebAssembly.Memory,
     threads: number,
-    inlineBelow: number,
+    limits: Limits,
   ) {
     this.#modules = modules;
     this.#scratch = scratch;
-    this.#inlineBelow = inlineBelow;
+    this.#limits = limits;
+    this.#threads = threads;
     this.#alone = threads <= 1;
     this.#mayBlock = !this.#alone && mayBlock();
     if (this.#alone) return;
@@ -59,7 +71,7 @@ export class Queue {
       finished: () => this.#news(),
       lost: (error) => this.#lost(error),
     });
-    this.#helper = new Executor(this.#pool.control, threads, modules.functions, () => {});
+    this.#helper = new Executor(this.#pool.control, threads, true, modules.functions, () => {});
     this.#pool.words[word.report] = 'waitAsync' in Atomics ? 0 : 1;
   }
 
@@ -82,8 +94,11 @@ export class Queue {
     const serial = this.submitted + 1;
     for (const command of commands) this.#scratch.reserve(command.scratchBytes, serial);
     this.submitted = serial;
-    if (this.#alone || (idle && cost < this.#inlineBelow)) this.#runHere(commands);
-    else this.#enqueue(commands);
+    if (this.#alone || (idle && cost < this.#limits.inline)) this.#runHere(commands);
+    else if (idle && cost < this.#limits.shared) {
+      this.#enqueue(commands, this.#threads - 1);
+      this.#help(serial, performance.now() + longestHelp);
+    } else this.#enqueue(commands, this.#threads);
     return this.fence(serial);
   }
 
@@ -164,7 +179,8 @@ export class Queue {
     this.#completed = this.submitted;
   }
 
-  #enqueue(commands: readonly Encoded[]): void {
+  /** @param workers How many to wake. */
+  #enqueue(commands: readonly Encoded[], workers: number): void {
     this.#pool!.start();
     const last = commands.findLastIndex((command) => command.entries.length > 0);
     const { words } = this.#pool!;
@@ -177,7 +193,7 @@ export class Queue {
       tail = this.#place(entries, tail);
       if (i === last) this.#markLast(tail);
     }
-    this.#publish(tail);
+    this.#publish(tail, workers);
     if (this.#overflow.length > 0) this.#watch();
   }
 
@@ -216,11 +232,11 @@ export class Queue {
     return copy;
   }
 
-  #publish(tail: number): void {
+  #publish(tail: number, workers: number): void {
     const { words } = this.#pool!;
     if (tail === words[word.tail]) return;
     Atomics.store(words, word.tail, tail);
-    wake(words);
+    wake(words, workers);
   }
 
   /** Moves on what found no room. */
@@ -234,7 +250,7 @@ export class Queue {
       moved++;
     }
     this.#overflow.splice(0, moved);
-    this.#publish(tail);
+    this.#publish(tail, this.#threads);
   }
 
   /** Looks at what the threads have done. */
@@ -296,12 +312,15 @@ export class Queue {
     if (this.#watching) this.#listen();
   }
 
-  /** Takes part in the work until submission `serial` has finished. */
-  #help(serial: number): void {
+  /** Takes part in the work until submission `serial` has finished, or the time is `deadline`. */
+  #help(serial: number, deadline = Infinity): void {
     this.#modules.loadHere();
-    while (this.completed < serial && !this.#failure) this.#helper!.tryChunk();
+    while (this.completed < serial && !this.#failure) {
+      this.#helper!.tryChunk();
+      if (performance.now() > deadline) break;
+    }
     // A stage that this thread published without waking the others must not be left to nobody.
-    wake(this.#pool!.words);
+    if (this.#completed < this.submitted) wake(this.#pool!.words);
   }
 
   /** A worker died by itself. Before it came up, that means there are no workers; later, that its work is lost. */

@@ -39,7 +39,8 @@ export class ThreadPool {
     this.#started = true;
     for (let thread = 0; thread < this.count; thread++) {
       const worker = startThread(thread, this.#events);
-      worker.post({ kind: 'start', control: this.control, memory: this.#memory, thread });
+      const last = thread === this.count - 1;
+      worker.post({ kind: 'start', control: this.control, memory: this.#memory, thread, last });
       worker.keepAlive(false);
       this.#threads.push(worker);
     }

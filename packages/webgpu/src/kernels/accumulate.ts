@@ -1,6 +1,6 @@
 /** Accumulators of a reduce phase: their variables, one iteration, and joining what the invocations of a point found. */
 import type { Accumulator, ReduceOp, ScalarType } from '@tutti/core/backend';
-import { literal } from './alu.ts';
+import { literal, mayBeNaN } from './alu.ts';
 import { balanced } from './code.ts';
 import type { Values } from './values.ts';
 
@@ -57,7 +57,7 @@ export class Accumulation {
   #name = '';
   /** Where values go now: the accumulator, or the sum of a block. */
   #target = '';
-  /** Largest magnitude bits seen, which tell NaN, or the position of the extreme. */
+  /** Whether there was a NaN, or the position of the extreme. */
   #second = '';
 
   constructor(accumulator: Accumulator, values: Values, ordered: boolean) {
@@ -84,7 +84,7 @@ export class Accumulation {
     code.line(`var ${this.#name} = ${this.#state.initial};`);
     if (!this.#isFloatExtreme && !isArgument(this.#accumulator.op)) return;
     this.#second = code.name('a');
-    code.line(`var ${this.#second} = ${this.#isFloatExtreme ? '0u' : '2147483647'};`);
+    code.line(`var ${this.#second} = ${this.#isFloatExtreme ? 'false' : '2147483647'};`);
   }
 
   beginBlock(): void {
@@ -112,11 +112,13 @@ export class Accumulation {
       return;
     }
     if (this.#isFloatExtreme) {
-      const { op } = this.#accumulator;
-      const builtin = (a: string, b: string): string => `${op}(${a}, ${b})`;
-      code.line(`${this.#name} = ${builtin(this.#name, balanced(texts, builtin))};`);
-      const bits = texts.map((text) => `bitcast<u32>(${text}) & 0x7fffffffu`);
-      code.line(`${this.#second} = max(${this.#second}, ${balanced(bits, (a, b) => `max(${a}, ${b})`)});`);
+      const choice = this.#accumulator.op === 'max' ? 'larger' : 'smaller';
+      const choose = (a: string, b: string): string => `${choice}(${a}, ${b})`;
+      code.line(`${this.#name} = ${choose(this.#name, balanced(texts, choose))};`);
+      if (!mayBeNaN(value)) return;
+      code.line(
+        `${this.#second} = ${[this.#second, ...texts.map((text) => `is_nan(${text})`)].join(' | ')};`,
+      );
       return;
     }
     code.line(`${this.#target} = ${this.#state.join(this.#target, balanced(texts, this.#state.join))};`);
@@ -143,8 +145,7 @@ export class Accumulation {
     const { code } = this.#values;
     const { id, op } = this.#accumulator;
     if (this.#isFloatExtreme) {
-      const nan = `${this.#second} > 0x7f800000u`;
-      this.#name = code.keep('a', `select(${this.#name}, not_a_number(), ${nan})`);
+      this.#name = code.keep('a', `select(${this.#name} + negative_zero(), not_a_number(), ${this.#second})`);
     }
     this.#values.finish(id, isArgument(op) ? this.#second : this.#name);
   }

@@ -49,7 +49,7 @@ const floatFunctions: Readonly<Record<string, string>> = {
 const roundings = new Set(['floor', 'ceil', 'trunc', 'round']);
 
 /** False only where the value is certainly not NaN. */
-function mayBeNaN(e: Expression): boolean {
+export function mayBeNaN(e: Expression): boolean {
   if (e.op === 'const') return Number.isNaN(e.value);
   return !(e.op === 'alu' && e.alu === 'cast');
 }
@@ -57,7 +57,8 @@ function mayBeNaN(e: Expression): boolean {
 export function aluText(e: AluExpression, args: readonly string[], analysis: IndexAnalysis): string {
   const from = e.args.at(-1)!.type;
   const [a, b, c] = args as [string, string, string];
-  if (e.alu === 'where') return `select(${c}, ${b}, ${a})`;
+  if (e.alu === 'where')
+    return isRectifier(e) ? `select(${c}, 0.0f, is_below_zero(${c}))` : `select(${c}, ${b}, ${a})`;
   if (e.alu === 'cast') return castText(from, e.type, a);
   if (e.alu === 'bitcast') return `bitcast<${e.type}>(${a})`;
   switch (from) {
@@ -68,6 +69,15 @@ export function aluText(e: AluExpression, args: readonly string[], analysis: Ind
     default:
       return integerText(e, a, b, from, analysis);
   }
+}
+
+const isZero = (e: Expression): boolean => e.op === 'const' && e.type === 'f32' && e.value === 0;
+
+/** `x <= 0 ? 0 : x`: where x is 0, either will do, and what is left to ask is one comparison of bits. */
+function isRectifier({ args }: AluExpression): boolean {
+  const [condition, zero, x] = args as [Expression, Expression, Expression];
+  if (condition.op !== 'alu' || condition.alu !== 'le' || condition.args[0] !== x) return false;
+  return isZero(condition.args[1]!) && isZero(zero) && !Object.is((zero as { value?: number }).value, -0);
 }
 
 function floatText(e: AluExpression, a: string, b: string): string {
@@ -99,11 +109,21 @@ function floatText(e: AluExpression, a: string, b: string): string {
   }
 }
 
+/** Comparisons and selects: the built-in extremes cost software more, and drop NaN. */
 function extremeText(e: AluExpression, alu: 'max' | 'min', a: string, b: string): string {
   const [left, right] = e.args as [Expression, Expression];
-  if (!mayBeNaN(left) && !mayBeNaN(right)) return `${alu}(${a}, ${b})`;
-  if (!mayBeNaN(right)) return `select(${alu}(${a}, ${b}), ${a}, is_nan(${a}))`;
-  if (!mayBeNaN(left)) return `select(${alu}(${a}, ${b}), ${b}, is_nan(${b}))`;
+  if (left.op === 'const' && right.op !== 'const') {
+    return extremeText({ ...e, args: [right, left] }, alu, b, a);
+  }
+  if (isZero(right)) {
+    return alu === 'max'
+      ? `select(${a}, 0.0f, is_below_zero(${a}))`
+      : `select(${a}, 0.0f, is_above_zero(${a}))`;
+  }
+  const chosen = `select(${a}, ${b}, ${alu === 'max' ? `${a} < ${b}` : `${b} < ${a}`})`;
+  if (!mayBeNaN(left) && !mayBeNaN(right)) return chosen;
+  if (!mayBeNaN(right)) return `select(${chosen}, ${a}, is_nan(${a}))`;
+  if (!mayBeNaN(left)) return `select(${chosen}, ${b}, is_nan(${b}))`;
   return `${alu}_f32(${a}, ${b})`;
 }
 
@@ -114,6 +134,7 @@ function comparisonText(e: AluExpression, alu: 'lt' | 'le' | 'eq' | 'ne', a: str
     if (alu === 'lt') return 'false';
     return alu === 'ne' ? `is_nan(${a})` : `(!is_nan(${a}))`;
   }
+  if (alu === 'lt' && isZero(left)) return `is_above_zero(${b})`;
   const compared = `(${a} ${infix[alu]} ${b})`;
   if (!mayBeNaN(left) && !mayBeNaN(right)) return compared;
   const unordered = !mayBeNaN(left)
@@ -193,14 +214,15 @@ function integerText(
   }
 }
 
+/** A constant shift to the left is a product: compilers know, and software does it faster. */
 function shiftText(e: AluExpression, a: string, b: string): string {
   const amount = e.args[1]!;
-  const masked =
-    amount.op === 'const'
-      ? `${amount.value & 31}u`
-      : amount.type === 'i32'
-        ? `(bitcast<u32>(${b}) & 31u)`
-        : `(${b} & 31u)`;
+  if (amount.op === 'const') {
+    const by = amount.value & 31;
+    if (e.alu === 'shr') return `(${a} >> ${by}u)`;
+    return `(${a} * ${literal(e.type, e.type === 'i32' ? (1 << by) | 0 : 2 ** by)})`;
+  }
+  const masked = amount.type === 'i32' ? `(bitcast<u32>(${b}) & 31u)` : `(${b} & 31u)`;
   return `(${a} ${e.alu === 'shl' ? '<<' : '>>'} ${masked})`;
 }
 

@@ -124,7 +124,7 @@ export class IndexAnalysis {
       if (variable.extent > 1 && this.stride(e, variable) !== step) return undefined;
       step *= variable.extent;
     }
-    const offset = valueAtZero(e, new Map());
+    const offset = valueAtZero(e, space, new Map());
     return Number.isFinite(offset) ? offset : undefined;
   }
 }
@@ -148,14 +148,18 @@ function powerDividing(
   return answer;
 }
 
-/** The value of an affine expression where all variables are 0; NaN where it has one only at run time. */
-function valueAtZero(e: Expression, known: Map<Expression, number>): number {
+/** The value of an affine expression where these variables are 0; NaN where it depends on more. */
+function valueAtZero(
+  e: Expression,
+  variables: readonly IndexVariable[],
+  known: Map<Expression, number>,
+): number {
   if (e.op === 'const') return e.value;
-  if (e.op === 'index') return 0;
+  if (e.op === 'index') return variables.includes(e.variable) ? 0 : Number.NaN;
   if (e.op !== 'alu' || e.args.length !== 2) return Number.NaN;
   let value = known.get(e);
   if (value === undefined) {
-    const [a, b] = e.args.map((arg) => valueAtZero(arg, known)) as [number, number];
+    const [a, b] = e.args.map((arg) => valueAtZero(arg, variables, known)) as [number, number];
     value = e.alu === 'add' ? a + b : e.alu === 'sub' ? a - b : e.alu === 'mul' ? a * b : Number.NaN;
     known.set(e, value);
   }

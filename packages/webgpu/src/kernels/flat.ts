@@ -5,7 +5,7 @@
  *     stores to narrow buffers   a group of consecutive points along the innermost dimension, which make up words: copies of the
  *                                body that share what does not depend on that dimension, and load whole words
  */
-import type { IndexVariable, MapPhase } from '@tutti/core/backend';
+import type { Expression, IndexVariable, MapPhase } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import type { IndexAnalysis } from './analysis.ts';
 import { Code } from './code.ts';
@@ -59,7 +59,7 @@ export function flatStage(
   const units = group ? (sizeOf(space) / group.along.extent) * perRow : sizeOf(space);
   const plan = planFlat(units, phase, features);
   const grid = gridOf(Math.ceil(units / (plan.size * plan.copies)), features);
-  const emitter = new FlatEmitter(values, phase, space, forms, plan, grid, units);
+  const emitter = new FlatEmitter(values, phase, space, forms, plan, grid, units, features.software);
   if (group) emitter.groups(group);
   else emitter.points();
   return shader.stage(values.code.text(), { size: plan.size, workgroups: grid.workgroups });
@@ -69,10 +69,12 @@ class FlatEmitter {
   readonly #values: Values;
   readonly #phase: MapPhase;
   readonly #space: readonly IndexVariable[];
-  readonly #used: ReadonlySet<IndexVariable>;
+  readonly #roots: readonly Expression[];
   readonly #stores: Stores;
   readonly #plan: FlatPlan;
   readonly #units: number;
+  readonly #software: boolean;
+  readonly #outside = new Scope(0);
   readonly #first: string;
   /** Every invocation has all the units that it could have. */
   readonly #full: boolean;
@@ -85,17 +87,22 @@ class FlatEmitter {
     plan: FlatPlan,
     grid: Grid,
     units: number,
+    software: boolean,
   ) {
     this.#values = values;
     this.#phase = phase;
     this.#space = space;
-    this.#used = usedVariables(rootsOf(phase));
+    this.#roots = rootsOf(phase);
     this.#stores = new Stores(values, phase, forms);
     this.#plan = plan;
     this.#units = units;
-    this.#full = grid.exact && units % (plan.size * plan.copies) === 0;
-    this.#first = values.code.keep('p', `${grid.block} * ${plan.size * plan.copies}u + lane`);
-    values.open(new Scope(0));
+    this.#software = software;
+    const each = plan.size * plan.copies;
+    this.#full = grid.exact && units % each === 0;
+    // What `min` bounds, compilers need not check at every access.
+    const block = this.#full ? `min(${grid.block}, ${units / each - 1}u)` : grid.block;
+    this.#first = values.code.keep('p', `${block} * ${each}u + lane`);
+    values.open(this.#outside);
   }
 
   #schedule(depths: ReadonlyMap<IndexVariable, number>, body: number): Schedule {
@@ -106,10 +113,10 @@ class FlatEmitter {
       accumulators: 1,
       isMutable: (buffer) => shader.isMutable(buffer),
     };
-    return new Schedule(scopes, rootsOf(this.#phase), new Set(), (e) => this.#values.isNamed(e));
+    return new Schedule(scopes, this.#roots, new Set(), (e) => this.#values.isNamed(e));
   }
 
-  /** Names of the invocation's units. */
+  /** Names of the invocation's units, some of which may not exist. */
   #unitNames(): string[] {
     const { code } = this.#values;
     const { size, copies } = this.#plan;
@@ -119,57 +126,60 @@ class FlatEmitter {
     return [this.#first, ...rest];
   }
 
+  /** The unit itself where it exists. */
+  #bounded(unit: string): string {
+    return this.#full ? unit : this.#values.code.keep('p', `min(${unit}, ${this.#units - 1}u)`);
+  }
+
   points(): void {
     const { code } = this.#values;
     const { copies } = this.#plan;
     if (!this.#full && copies === 1) code.line(`if (${this.#first} >= ${this.#units}u) { return; }`);
-    const depths = new Map(this.#space.map((variable) => [variable, 1]));
-    const schedule = this.#schedule(depths, 1);
-    this.#values.settle(schedule);
-    const points = this.#unitNames();
+    const units = this.#unitNames();
+    const points = units.map((unit) => this.#bounded(unit));
     const scope = new Scope(1, copies);
-    const decoded = points.map((point) => decodePoint(code, point, this.#space, this.#used));
-    for (const variable of decoded[0]!.keys())
-      scope.bind(variable, ...decoded.map((names) => names.get(variable)!));
     this.#values.open(scope);
+    const indices = this.#phase.stores.map(({ index }) => index);
+    this.#values.namePositions(scope, this.#roots, indices, this.#space, points);
+    const used = usedVariables(this.#roots, (e) => this.#values.isNamed(e));
+    const decoded = points.map((point) => decodePoint(code, point, this.#space, used, this.#software));
+    for (const variable of used) scope.bind(variable, ...decoded.map((names) => names.get(variable)!));
+    const schedule = this.#schedule(new Map(this.#space.map((variable) => [variable, 1])), 1);
+    this.#values.settle(schedule, this.#outside);
     this.#values.settle(schedule);
     const checked = !this.#full && copies > 1;
-    this.#stores.emit(checked ? { exists: (copy) => `${points[copy]} < ${this.#units}u` } : {});
+    this.#stores.emit(checked ? { exists: (copy) => `${units[copy]} < ${this.#units}u` } : {});
   }
 
   groups(group: PointGroup): void {
     const { code } = this.#values;
-    const { along, size } = group;
+    const { along } = group;
     const schedule = this.#schedule(
       new Map(this.#space.map((variable) => [variable, variable === along ? 2 : 1])),
       2,
     );
     this.#values.settle(schedule);
-    // A row of groups stands for the innermost dimension.
-    const groups: IndexVariable = { name: 'group', extent: Math.ceil(along.extent / size) };
-    const rows = this.#space.map((variable) => (variable === along ? groups : variable));
     for (const unit of this.#unitNames()) {
-      const body = (): void => this.#group(unit, group, groups, rows, schedule);
+      const body = (): void => this.#group(this.#bounded(unit), group, schedule);
       if (this.#full) code.block('', body);
       else code.block(`if (${unit} < ${this.#units}u)`, body);
     }
   }
 
-  #group(
-    unit: string,
-    { along, size }: PointGroup,
-    groups: IndexVariable,
-    rows: readonly IndexVariable[],
-    schedule: Schedule,
-  ): void {
+  #group(unit: string, { along, size }: PointGroup, schedule: Schedule): void {
     const { code } = this.#values;
+    // A row of groups stands for the innermost dimension.
+    const groups: IndexVariable = { name: 'group', extent: Math.ceil(along.extent / size) };
+    const rows = this.#space.map((variable) => (variable === along ? groups : variable));
     const outer = new Scope(1);
-    const names = decodePoint(code, unit, rows, new Set([...this.#used, groups]));
+    const used = usedVariables(this.#roots);
+    const names = decodePoint(code, unit, rows, new Set([...used, groups]), this.#software);
     for (const [variable, name] of names) outer.bind(variable, name);
     this.#values.open(outer);
     this.#values.settle(schedule);
-    const inner = new Scope(2, size, { variable: along, size });
-    const first = code.keep('n', `${names.get(groups)} * ${size}`);
+    const number = names.get(groups)!;
+    const inner = new Scope(2, size, { variable: along, size, number });
+    const first = code.keep('n', `${number} * ${size}`);
     const rest = Array.from({ length: size - 1 }, (_, i) => code.keep('n', `${first} + ${i + 1}`));
     inner.bind(along, first, ...rest);
     this.#values.open(inner);

@@ -4,7 +4,7 @@
  */
 import type { IndexVariable } from '@tutti/core/backend';
 import type { Code } from './code.ts';
-import { powerOfTwoShift } from './decode.ts';
+import { division } from './decode.ts';
 import type { Schedule } from './schedule.ts';
 import { Scope, type Values } from './values.ts';
 
@@ -18,6 +18,8 @@ export interface LoopPlan {
   readonly copies: number;
   /** Copies are consecutive values of the innermost loop, of which the first is a multiple of their number. */
   readonly grouped: boolean;
+  /** Software divides integers lane by lane. */
+  readonly software: boolean;
 }
 
 /** Invocations among which the inner loops are shared. */
@@ -109,39 +111,60 @@ export class Loops {
     const extent = this.#iterations();
     const width = grouped ? 1 : copies;
     const step = count * width;
-    const main = extent - (extent % step);
+    const trips = Math.floor(extent / step);
     const blocks = this.#blocks;
-    if (main === step) this.#iteration(this.#code.keep('k', index), width);
-    else if (main > 0 && blocks && this.#trips() > 2 * blockLength) this.#inBlocks(main, step, width, blocks);
-    else if (main > 0) {
+    if (trips === 1) this.#iteration(this.#code.keep('k', index), width);
+    else if (trips > 2 * blockLength && blocks) this.#inBlocks(trips, step, width, blocks);
+    else if (trips > 0) {
       blocks?.begin();
-      this.#counted(index, `${main}`, step, width);
+      this.#counted(`${trips}`, (trip) => this.#iteration(this.#turn(trip, step), width));
       blocks?.end();
     }
-    if (main === extent) return;
-    // What does not fill a turn of all copies.
-    if (count === 1) this.#iteration(this.#code.keep('k', `${main}`), extent - main);
-    else this.#counted(main > 0 ? `${main} + ${index}` : index, `${extent}`, count, 1);
+    if (trips * step < extent) this.#rest(trips * step, extent);
   }
 
-  #inBlocks(main: number, step: number, width: number, blocks: Blocks): void {
+  /** What does not fill a turn of all copies. */
+  #rest(from: number, extent: number): void {
     const { count, index } = this.#sharing;
-    const chunk = this.#code.name('k');
-    const size = blockLength * step;
-    this.#code.block(`for (var ${chunk} = 0; ${chunk} < ${main}; ${chunk} += ${size})`, () => {
+    if (count === 1) {
+      this.#iteration(this.#code.keep('k', `${from}`), extent - from);
+      return;
+    }
+    const one = (turn: string): void => {
+      const reached = this.#code.keep('k', from > 0 ? `${from} + ${turn}` : turn);
+      this.#code.block(`if (${reached} < ${extent})`, () =>
+        this.#iteration(this.#code.keep('k', `min(${reached}, ${extent - 1})`), 1),
+      );
+    };
+    const trips = Math.ceil((extent - from) / count);
+    if (trips === 1) one(index);
+    else this.#counted(`${trips}`, (trip) => one(this.#turn(trip, count)));
+  }
+
+  #inBlocks(trips: number, step: number, width: number, blocks: Blocks): void {
+    const length = divisorNear(trips, blockLength);
+    this.#counted(`${Math.ceil(trips / length)}`, (block) => {
       blocks.begin();
-      const stop = main % size === 0 ? `${chunk} + ${size}` : `min(${chunk} + ${size}, ${main})`;
-      this.#counted(count > 1 ? `${chunk} + ${index}` : chunk, stop, step, width);
+      const start = this.#code.keep('k', `${block} * ${length}`);
+      const stop = trips % length === 0 ? `${length}` : `min(${length}, ${trips} - ${start})`;
+      this.#counted(stop, (trip) => this.#iteration(this.#turn(`(${start} + ${trip})`, step), width));
       blocks.end();
     });
   }
 
-  #counted(from: string, to: string, step: number, width: number): void {
+  /** A loop that counts by one from zero: the kind whose range compilers know. */
+  #counted(trips: string, body: (trip: string) => void): void {
     const name = this.#code.name('k');
-    const increment = step === 1 ? `${name}++` : `${name} += ${step}`;
-    this.#code.block(`for (var ${name} = ${from}; ${name} < ${to}; ${increment})`, () =>
-      this.#iteration(name, width),
-    );
+    this.#code.block(`for (var ${name} = 0; ${name} < ${trips}; ${name}++)`, () => body(name));
+  }
+
+  /** The first of this invocation's iterations in a trip. */
+  #turn(trip: string, step: number): string {
+    const { count, index } = this.#sharing;
+    const first = step === 1 ? trip : `${trip} * ${step}`;
+    return step === 1 && count === 1
+      ? trip
+      : this.#code.keep('k', count === 1 ? first : `${first} + ${index}`);
   }
 
   /** `width` turns, from the iteration with the number `from` on. */
@@ -151,19 +174,20 @@ export class Loops {
     const { body } = this.#schedule.scopes;
     const last = inner.at(-1)!;
     const perRow = grouped ? Math.ceil(last.extent / copies) : last.extent;
+    const bound = this.#iterations();
     const turns = this.#run(from, width, count);
-    const split = inner.length > 1 ? turns.map((turn) => this.#split(turn, perRow)) : undefined;
+    const split = inner.length > 1 ? turns.map((turn) => this.#split(turn, perRow, bound)) : undefined;
+    const places = split?.map((part) => part.inner) ?? turns;
     const scope = new Scope(
       body,
       grouped ? copies : width,
-      grouped ? { variable: last, size: copies } : undefined,
+      grouped ? { variable: last, size: copies, number: places[0]! } : undefined,
     );
-    const places = split?.map((part) => part.inner) ?? turns;
     if (grouped) scope.bind(last, ...this.#run(this.#code.keep('k', `${places[0]!} * ${copies}`), copies, 1));
     else scope.bind(last, ...places);
     let above = split?.map((part) => part.outer) ?? [];
     for (let i = inner.length - 2; i > 0; i--) {
-      const parts = above.map((turn) => this.#split(turn, inner[i]!.extent));
+      const parts = above.map((turn) => this.#split(turn, inner[i]!.extent, bound));
       scope.bind(inner[i]!, ...parts.map((part) => part.inner));
       above = parts.map((part) => part.outer);
     }
@@ -179,14 +203,13 @@ export class Loops {
     return [first, ...rest];
   }
 
-  #split(position: string, extent: number): { outer: string; inner: string } {
-    const shift = powerOfTwoShift(extent);
-    if (shift !== undefined) {
-      const outer = this.#code.keep('k', `${position} >> ${shift}u`);
-      return { outer, inner: this.#code.keep('k', `${position} & ${extent - 1}`) };
-    }
-    const outer = this.#code.keep('k', `i32(u32(${position}) / ${extent}u)`);
-    return { outer, inner: this.#code.keep('k', `${position} - ${outer} * ${extent}`) };
+  #split(position: string, extent: number, bound: number): { outer: string; inner: string } {
+    const { quotient, remainder } = division(`u32(${position})`, extent, bound, this.#plan.software);
+    const above = this.#code.keep('k', quotient);
+    return {
+      outer: this.#code.keep('k', `i32(${above})`),
+      inner: this.#code.keep('k', `i32(${remainder(above)})`),
+    };
   }
 
   #innermost(scope: Scope): void {
@@ -195,4 +218,13 @@ export class Loops {
     this.#body();
     this.#values.close();
   }
+}
+
+/** A length of blocks near `length` that divides `trips`, or else `length` itself. */
+function divisorNear(trips: number, length: number): number {
+  for (let d = 0; d < length / 2; d++) {
+    if (trips % (length - d) === 0) return length - d;
+    if (trips % (length + d) === 0) return length + d;
+  }
+  return length;
 }

@@ -20,14 +20,32 @@ export const wordShift = (dtype: DType): number => Math.log2(lanesOf(dtype));
 
 const bitsOf = (dtype: DType): number => 8 * dtypeInfo[dtype].bytes;
 
-/** The value in the bits of `word` from `shift` on. */
-export function unpack(dtype: DType, word: string, shift: string): string {
-  const bits = shift === '0u' ? word : `(${word} >> ${shift})`;
+/** Element number `lane` of a word. */
+export function unpackLane(dtype: DType, word: string, lane: number): string {
+  const shift = lane * bitsOf(dtype);
+  const moved = shift === 0 ? word : `(${word} >> ${shift}u)`;
   switch (dtype) {
     case 'float16':
-      return `f16_to_f32(${bits} & 0xffffu)`;
+      return `f16_to_f32(${moved})`;
     case 'bfloat16':
-      return `bf16_to_f32(${bits})`;
+      return `bitcast<f32>(${lane === 0 ? `${word} * 65536u` : `${word} & 0xffff0000u`})`;
+    case 'uint8':
+      return lane === 3 ? moved : `(${moved} & 0xffu)`;
+    case 'bool':
+      return `((${word} & 0x${(255 * 2 ** shift).toString(16)}u) != 0u)`;
+    default:
+      return word;
+  }
+}
+
+/** The value in the bits of `word` from `shift` on. */
+function unpack(dtype: DType, word: string, shift: string): string {
+  const bits = `(${word} >> ${shift})`;
+  switch (dtype) {
+    case 'float16':
+      return `f16_to_f32(${bits})`;
+    case 'bfloat16':
+      return `bitcast<f32>(${bits} * 65536u)`;
     case 'uint8':
       return `(${bits} & 0xffu)`;
     case 'bool':
@@ -41,9 +59,9 @@ export function unpack(dtype: DType, word: string, shift: string): string {
 export function pack(dtype: DType, value: string): string {
   switch (dtype) {
     case 'float16':
-      return `f32_to_f16(${value})`;
+      return `(f16_bits(${value}) >> 16u)`;
     case 'bfloat16':
-      return `f32_to_bf16(${value})`;
+      return `(bf16_bits(${value}) >> 16u)`;
     case 'uint8':
       return `(${value} & 0xffu)`;
     case 'bool':
@@ -53,9 +71,22 @@ export function pack(dtype: DType, value: string): string {
   }
 }
 
-/** A word of elements' bits, the first lowest. */
-export function packWord(dtype: DType, elements: readonly string[]): string {
-  return elements.map((bits, i) => (i === 0 ? bits : `(${bits} << ${i * bitsOf(dtype)}u)`)).join(' | ');
+/** A word of elements, the first lowest. Constant shifts to the left are products, which software does faster. */
+export function packWord(dtype: DType, values: readonly string[]): string {
+  const element = (value: string, lane: number): string => {
+    const shifted = 2 ** (lane * bitsOf(dtype));
+    switch (dtype) {
+      case 'float16':
+        return lane === 0 ? pack(dtype, value) : `f16_bits(${value})`;
+      case 'bfloat16':
+        return lane === 0 ? pack(dtype, value) : `bf16_bits(${value})`;
+      case 'bool':
+        return `select(0u, 0x${shifted.toString(16)}u, ${value})`;
+      default:
+        return lane === 0 ? pack(dtype, value) : `(${pack(dtype, value)} * 0x${shifted.toString(16)}u)`;
+    }
+  };
+  return values.map(element).join(' | ');
 }
 
 /** The bits of a word that its first `count` elements have, as a literal. */

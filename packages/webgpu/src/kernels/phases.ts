@@ -81,8 +81,9 @@ export class PhaseEmitter {
     const outer = phase.loops.slice(0, phase.loops.length - count);
     const inner = phase.loops.slice(phase.loops.length - count);
     const group = this.#row.groups.get(phase) ?? 1;
-    if (group > 1) return { outer, inner, copies: group, grouped: true };
-    return { outer, inner, copies: copiesOf(phase, sharing, this.#features), grouped: false };
+    const { software } = this.#features;
+    if (group > 1) return { outer, inner, copies: group, grouped: true, software };
+    return { outer, inner, copies: copiesOf(phase, sharing, this.#features), grouped: false, software };
   }
 
   #schedule(phase: Phase, plan: LoopPlan): Schedule {

@@ -8,7 +8,7 @@ import type { Phase, Store } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import type { IndexAnalysis } from './analysis.ts';
 import { Code } from './code.ts';
-import { decodePoint, powerOfTwoShift } from './decode.ts';
+import { decodePoint } from './decode.ts';
 import { type Forms, formsOf, groupAlong, groupOfPoints } from './forms.ts';
 import { type Grid, gridOf } from './grid.ts';
 import { lanesOf, pack } from './memory.ts';
@@ -89,11 +89,16 @@ class RowEmitter {
     return this.#grid.exact && this.#count % perWorkgroup === 0;
   }
 
+  /** The point itself where it exists. What `min` bounds, compilers need not check at every access. */
+  #bounded(point: string): string {
+    return this.#code.keep('p', `min(${point}, ${this.#count - 1}u)`);
+  }
+
   #onePoint(): void {
     const { points } = this.#plan;
     const point = this.#code.keep('p', `${this.#grid.block} * ${points}u + lane`);
     if (!this.#isFull(points)) this.#code.line(`if (${point} >= ${this.#count}u) { return; }`);
-    this.#phases(point).emit();
+    this.#phases(this.#bounded(point)).emit();
   }
 
   /** All invocations of a workgroup reach every barrier, also those whose points do not exist. */
@@ -105,21 +110,19 @@ class RowEmitter {
     let turn = 'lane';
     if (points > 1) {
       const width = pointsFastest ? points : sharing;
-      const shift = powerOfTwoShift(width)!;
-      const [low, high] = [`lane & ${width - 1}u`, `lane >> ${shift}u`];
+      const [low, high] = [`lane % ${width}u`, `lane / ${width}u`];
       turn = code.keep('t', pointsFastest ? high : low);
       point = `${block} * ${points}u + (${pointsFastest ? low : high})`;
     }
     const reached = code.keep('p', point);
-    const full = this.#isFull(points);
-    const exists = full ? undefined : `${reached} < ${this.#count}u`;
-    const name = full ? reached : code.keep('p', `min(${reached}, ${this.#count - 1}u)`);
+    const exists = this.#isFull(points) ? undefined : `${reached} < ${this.#count}u`;
+    const name = this.#bounded(reached);
     const index = code.keep('t', `i32(${turn})`);
     const slotOf = (of: string): string => {
       if (points === 1) return of;
       return pointsFastest
-        ? `(${of}) * ${points}u + (lane & ${points - 1}u)`
-        : `(lane & ~${sharing - 1}u) + (${of})`;
+        ? `(${of}) * ${points}u + lane % ${points}u`
+        : `lane / ${sharing}u * ${sharing}u + (${of})`;
     };
     this.#phases(name).emit({ count: sharing, index, invocations: points * sharing, slotOf, exists });
   }
@@ -146,7 +149,7 @@ class RowEmitter {
         const place = `${collected.get(store)!}[${j} >> ${Math.log2(lanes)}u]`;
         code.line(`${place} |= ${pack(dtype, value)} << ((${j} & ${lanes - 1}u) * ${32 / lanes}u);`);
       };
-      this.#phases(point).emit(undefined, collect);
+      this.#phases(this.#bounded(point)).emit(undefined, collect);
     });
     for (const [store, name] of collected) this.#storeCollected(store, name, first, together);
   }
@@ -178,12 +181,17 @@ class RowEmitter {
   /** Opens the scopes of a point. */
   #phases(point: string): PhaseEmitter {
     const { space, phases } = this.#segment;
-    const used = usedVariables(phases.flatMap(rootsOf));
     const outside = new Scope(0);
     const inside = new Scope(1);
-    for (const [variable, name] of decodePoint(this.#code, point, space, used)) inside.bind(variable, name);
     this.#values.open(outside);
     this.#values.open(inside);
+    const roots = phases.flatMap(rootsOf);
+    const stores = phases.flatMap((phase) => (phase.kind === 'map' ? phase.stores : []));
+    const indices = stores.map(({ index }) => index);
+    this.#values.namePositions(inside, roots, indices, space, [point]);
+    const used = usedVariables(roots, (e) => this.#values.isNamed(e));
+    const names = decodePoint(this.#code, point, space, used, this.#features.software);
+    for (const [variable, name] of names) inside.bind(variable, name);
     return new PhaseEmitter(
       this.#values,
       { space, phases, forms: this.#forms.forms, groups: this.#groups },

@@ -1,7 +1,7 @@
 /** The stores of a map phase: which form each takes, and its code. */
 import type { Expression, IndexVariable, MapPhase, Store } from '@tutti/core/backend';
 import type { IndexAnalysis } from './analysis.ts';
-import { lanesOf, maskOf, pack, packWord, wordShift } from './memory.ts';
+import { lanesOf, maskOf, pack, packWord } from './memory.ts';
 import type { ShaderParameters } from './shader.ts';
 import type { Values } from './values.ts';
 
@@ -121,11 +121,11 @@ export class Stores {
     const { shader, code } = this.#values;
     const { dtype } = shader.parameters.buffers[store.buffer]!;
     const lanes = lanesOf(dtype);
-    const first = code.keep('w', `u32(${copies[0]!.index}) >> ${wordShift(dtype)}u`);
+    const first = code.keep('w', this.#values.wordIndex(store.index, 0, lanes));
     const words: string[] = [];
     for (let i = 0; i < copies.length; i += lanes) {
-      const bits = copies.slice(i, i + lanes).map(({ value }) => pack(dtype, value));
-      words.push(code.keep('w', packWord(dtype, bits)));
+      const values = copies.slice(i, i + lanes).map(({ value }) => value);
+      words.push(code.keep('w', packWord(dtype, values)));
     }
     storeWords(this.#values, store.buffer, first, words, tail);
   }
@@ -141,7 +141,7 @@ export function storeWords(
 ): void {
   const { dtype } = shader.parameters.buffers[buffer]!;
   const lanes = lanesOf(dtype);
-  const place = (i: number): string => `${shader.buffer(buffer)}[${i === 0 ? first : `${first} + ${i}u`}]`;
+  const place = (i: number): string => `${shader.buffer(buffer)}[${i === 0 ? first : `${first} + ${i}`}]`;
   const whole = (): void => {
     for (const [i, word] of words.entries()) code.line(`${place(i)} = ${word};`);
   };

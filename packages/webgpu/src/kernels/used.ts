@@ -1,13 +1,30 @@
 /** What expressions refer to. */
-import { type Expression, type IndexVariable, visitExpressions } from '@tutti/core/backend';
+import { type Expression, type IndexVariable, operands, visitExpressions } from '@tutti/core/backend';
 
-/** The variables that expressions name. */
-export function usedVariables(roots: readonly Expression[]): Set<IndexVariable> {
+/** The variables that expressions name, but for those inside expressions that are known as a whole. */
+export function usedVariables(
+  roots: readonly Expression[],
+  isKnown: (e: Expression) => boolean = () => false,
+): Set<IndexVariable> {
   const used = new Set<IndexVariable>();
-  visitExpressions(roots, (e) => {
+  const seen = new Set<Expression>();
+  const visit = (e: Expression): void => {
+    if (seen.has(e) || isKnown(e)) return;
+    seen.add(e);
     if (e.op === 'index') used.add(e.variable);
-  });
+    for (const operand of operands(e)) visit(operand);
+  };
+  for (const root of roots) visit(root);
   return used;
+}
+
+/** The indices of loads under `roots`. */
+export function loadIndices(roots: readonly Expression[]): Expression[] {
+  const indices = new Set<Expression>();
+  visitExpressions(roots, (e) => {
+    if (e.op === 'load') indices.add(e.index);
+  });
+  return [...indices];
 }
 
 /** The buffers that expressions load from. */

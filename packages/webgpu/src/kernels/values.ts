@@ -14,14 +14,17 @@ import {
 import { aluText, literal } from './alu.ts';
 import type { IndexAnalysis } from './analysis.ts';
 import type { Code } from './code.ts';
-import { lanesOf, unpack, wordShift } from './memory.ts';
+import { lanesOf, unpackLane } from './memory.ts';
 import type { Schedule } from './schedule.ts';
 import type { Shader } from './shader.ts';
+import { loadIndices } from './used.ts';
 
 /** Copies that are consecutive values of `variable`, of which the first is a multiple of their number. */
 export interface Group {
   readonly variable: IndexVariable;
   readonly size: number;
+  /** The number of the group along its variable, as an i32. */
+  readonly number: string;
 }
 
 export class Scope {
@@ -69,6 +72,32 @@ export class Values {
 
   close(): void {
     this.#scopes.pop();
+  }
+
+  /**
+   * Names, in `scope`, the indices that are the row-major position in `space`, or lie at a fixed distance from it: no need to take the
+   * position apart and to put it together again. `points` are positions as u32, one for each copy.
+   */
+  namePositions(
+    scope: Scope,
+    roots: readonly Expression[],
+    indices: readonly Expression[],
+    space: readonly IndexVariable[],
+    points: readonly string[],
+  ): void {
+    if (space.filter(({ extent }) => extent > 1).length < 2) return;
+    const names = new Map<number, readonly string[]>();
+    for (const index of [...loadIndices(roots), ...indices]) {
+      const offset = this.analysis.offsetFromRowMajor(index, space);
+      if (offset === undefined) continue;
+      const known =
+        names.get(offset) ??
+        points.map((point) =>
+          this.code.keep('n', offset === 0 ? `i32(${point})` : `i32(${point}) + ${offset}`),
+        );
+      names.set(offset, known);
+      scope.names.set(index, known);
+    }
   }
 
   isNamed(e: Expression): boolean {
@@ -174,14 +203,39 @@ export class Values {
     if (group.size < lanes || !analysis.isAligned(e.index, group.variable, group.size, lanes))
       return undefined;
     const lane = copy % lanes;
-    const first = copy - lane;
-    const index = this.text(e.index, first);
+    const index = this.wordIndex(e.index, copy - lane, lanes);
     const key = `${e.buffer} ${index}`;
     let word = scope.words.get(key);
     if (!word) {
-      word = code.keep('w', `${shader.buffer(e.buffer)}[u32(${index}) >> ${wordShift(dtype)}u]`);
+      word = code.keep('w', `${shader.buffer(e.buffer)}[${index}]`);
       scope.words.set(key, word);
     }
-    return unpack(dtype, word, `${(lane * 32) / lanes}u`);
+    return unpackLane(dtype, word, lane);
+  }
+
+  /** The index of the word that starts with the element at an aligned index, in a copy that starts a word. */
+  wordIndex(e: Expression, copy: number, lanes: number): string {
+    const first = this.#quotient(e, lanes);
+    if (first === undefined) return `u32(${this.text(e, copy)}) >> ${Math.log2(lanes)}u`;
+    return copy === 0 ? first : `${first} + ${copy / lanes}`;
+  }
+
+  /** An index in the first copy of a group, divided by a power of two; undefined where its terms are no multiples of that. */
+  #quotient(e: Expression, divisor: number): string | undefined {
+    const { group } = this.scope;
+    if (e.op === 'const') return e.value % divisor === 0 ? literal('i32', e.value / divisor) : undefined;
+    if (e.op === 'index') {
+      if (e.variable !== group?.variable) return undefined;
+      return group.size === divisor ? group.number : `${group.number} * ${group.size / divisor}`;
+    }
+    if (e.op !== 'alu') return undefined;
+    const [a, b] = e.args as [Expression, Expression];
+    if (e.alu === 'mul' && b.op === 'const' && b.value % divisor === 0) {
+      return `${this.text(a)} * ${literal('i32', b.value / divisor)}`;
+    }
+    if (e.alu !== 'add' && e.alu !== 'sub') return undefined;
+    const [left, right] = [this.#quotient(a, divisor), this.#quotient(b, divisor)];
+    if (left === undefined || right === undefined) return undefined;
+    return `(${left} ${e.alu === 'add' ? '+' : '-'} ${right})`;
   }
 }

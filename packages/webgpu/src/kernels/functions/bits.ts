@@ -9,10 +9,14 @@ import type { Functions } from './function.ts';
 export type BitsName =
   | 'is_nan'
   | 'unordered'
+  | 'is_below_zero'
+  | 'is_above_zero'
   | 'infinity'
   | 'not_a_number'
   | 'negative_zero'
   | 'opaque'
+  | 'larger'
+  | 'smaller'
   | 'max_f32'
   | 'min_f32'
   | 'sign_f32'
@@ -22,10 +26,17 @@ export type BitsName =
 
 export const bitsFunctions: Functions<BitsName> = {
   is_nan: `fn is_nan(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+  return (bitcast<i32>(x) & 0x7fffffff) > 0x7f800000;
 }`,
   unordered: `fn unordered(a: f32, b: f32) -> bool {
-  return max(bitcast<u32>(a) & 0x7fffffffu, bitcast<u32>(b) & 0x7fffffffu) > 0x7f800000u;
+  return max(bitcast<i32>(a) & 0x7fffffff, bitcast<i32>(b) & 0x7fffffff) > 0x7f800000;
+}`,
+  // -0 and all below.
+  is_below_zero: `fn is_below_zero(x: f32) -> bool {
+  return bitcast<i32>(x) < -8388607;
+}`,
+  is_above_zero: `fn is_above_zero(x: f32) -> bool {
+  return (bitcast<u32>(x) - 1u) < 0x7f800000u;
 }`,
   infinity: `fn infinity() -> f32 {
   return bitcast<f32>(infinity_bits);
@@ -40,11 +51,19 @@ export const bitsFunctions: Functions<BitsName> = {
   opaque: `fn opaque(x: f32) -> f32 {
   return bitcast<f32>(bitcast<u32>(x) ^ (infinity_bits & 0x7fffffu));
 }`,
+  // Of two that are not NaN. Select: the built-in extremes cost software more.
+  larger: `fn larger(a: f32, b: f32) -> f32 {
+  return select(a, b, a < b);
+}`,
+  smaller: `fn smaller(a: f32, b: f32) -> f32 {
+  return select(a, b, b < a);
+}`,
+  // Where denormals are taken for zero they all compare equal; adding -0 makes zeros of them.
   max_f32: `fn max_f32(a: f32, b: f32) -> f32 {
-  return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
+  return select(larger(a, b), a + b, unordered(a, b)) + negative_zero();
 }`,
   min_f32: `fn min_f32(a: f32, b: f32) -> f32 {
-  return select(select(min(a, b), b, is_nan(b)), a, is_nan(a));
+  return select(smaller(a, b), a + b, unordered(a, b)) + negative_zero();
 }`,
   sign_f32: `fn sign_f32(x: f32) -> f32 {
   let bits = bitcast<u32>(x);

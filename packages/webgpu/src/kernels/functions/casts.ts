@@ -8,6 +8,6 @@ export const castFunctions: Functions<CastName> = {
   return select(select(i32(x), 0x7fffffff, x >= 2147483648.0), 0, is_nan(x));
 }`,
   f32_to_u32: `fn f32_to_u32(x: f32) -> u32 {
-  return select(select(u32(max(x, 0.0)), 0xffffffffu, x >= 4294967296.0), 0u, is_nan(x));
+  return select(select(u32(x), 0xffffffffu, x >= 4294967296.0), 0u, is_nan(x));
 }`,
 };

@@ -13,9 +13,13 @@ const outer = [
 
 export const errorFunctions: Functions<ErrorFunctionName> = {
   erf_f32: `fn erf_f32(x: f32) -> f32 {
-  let a = min(abs(x), 4.0);
+  let m = abs(x);
+  let a = select(m, 4.0, m > 4.0);
   let square = x * x;
-  let near = fma(${horner('square', inner)}, x, x);
+  // Scaled where the product of x and a coefficient would be denormal.
+  let tiny = m < 1e-30;
+  let scaled = x * select(1.0, 16777216.0, tiny);
+  let near = fma(${horner('square', inner)}, scaled, scaled) * select(1.0, 5.9604645e-8, tiny);
   let far = 1.0 - exp_f32(fma(${horner('a', outer)}, a, -a));
   return select(with_sign_of(select(near, far, a > 0.921875), x), x, is_nan(x));
 }`,

@@ -13,11 +13,15 @@ export type ExponentialName =
   | 'nearest_integer'
   | 'exp_remainder'
   | 'exp_tail'
-  | 'power_of_two';
+  | 'exp_near_zero'
+  | 'times_power_of_two'
+  | 'half_power_of_two';
 
 const expm1Series = [
   5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
 ];
+/** The same with one term less: 2^-28 of e^r. */
+const expSeries = [0.49999994, 0.16666521, 0.04166839, 0.00836871, 0.0013814613];
 
 export const exponentialFunctions: Functions<ExponentialName> = {
   // The integer nearest to a * b, for |a * b| < 2^22.
@@ -32,25 +36,33 @@ export const exponentialFunctions: Functions<ExponentialName> = {
   exp_tail: `fn exp_tail(r: f32) -> f32 {
   return fma(${horner('r', expm1Series)}, r * r, r);
 }`,
-  // For n in -126..127.
-  power_of_two: `fn power_of_two(n: i32) -> f32 {
-  return bitcast<f32>((n + 127) << 23u);
+  exp_near_zero: `fn exp_near_zero(r: f32) -> f32 {
+  return fma(${horner('r', expSeries)}, r * r, r) + 1.0;
 }`,
-  // The scale is applied in two halves, so that overflow and denormal results come out by themselves.
+  // For results that are normal numbers. A product is a shift that software does not do lane by lane.
+  times_power_of_two: `fn times_power_of_two(x: f32, n: i32) -> f32 {
+  return bitcast<f32>(bitcast<i32>(x) + n * 8388608);
+}`,
+  // 2^(n - 1) for n in -125..128.
+  half_power_of_two: `fn half_power_of_two(n: i32) -> f32 {
+  return bitcast<f32>((n + 126) * 8388608);
+}`,
+  // What would be denormal is 0.
   exp_f32: `fn exp_f32(x: f32) -> f32 {
-  let c = clamp(x, -104.0, 89.0);
-  let n = nearest_integer(c, 1.442695);
-  let half = n >> 1u;
-  let e = exp_tail(exp_remainder(c, f32(n))) + 1.0;
-  return select(e * power_of_two(half) * power_of_two(n - half), x, is_nan(x));
+  let n = nearest_integer(x, 1.442695);
+  let e = times_power_of_two(exp_near_zero(exp_remainder(x, f32(n))), n);
+  let limited = select(select(e, infinity(), x > 88.72283), 0.0, x < -87.33655);
+  return select(limited, x, is_nan(x));
 }`,
   // 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), where the last bracket is exact as long as it matters.
   expm1_f32: `fn expm1_f32(x: f32) -> f32 {
-  let c = clamp(x, -20.0, 89.0);
+  let c = select(select(x, 89.0, x > 89.0), -20.0, x < -20.0);
   let n = nearest_integer(c, 1.442695);
-  let scale = power_of_two(n - 1);
+  let scale = half_power_of_two(n);
   let half = fma(scale, exp_tail(exp_remainder(c, f32(n))), scale - 0.5);
-  return select(with_sign_of(half + half, x), x, is_nan(x));
+  // x itself where it is NaN or less than 2^-25.
+  let same = ((bitcast<u32>(x) & 0x7fffffffu) - 0x33000000u) > 0x4c800000u;
+  return select(with_sign_of(half + half, x), x, same);
 }`,
   // tanh |x| = -t / (t + 2) with t = e^(-2|x|) - 1, which loses nothing near 0 and cannot overflow.
   tanh_f32: `fn tanh_f32(x: f32) -> f32 {

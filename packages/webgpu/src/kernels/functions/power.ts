@@ -50,11 +50,11 @@ export const powerFunctions: Functions<PowerName> = {
   let c_head = head(c);
   let high = c_head * log.x;
   let low = fma(c, log.y, (c - c_head) * log.x);
-  let n = nearest_integer(clamp(high + low, -152.0, 130.0), 1.0);
+  let n = nearest_integer(clamp(high + low, -127.0, 128.0), 1.0);
   let rest = clamp((high - f32(n)) + low, -1.0, 1.0);
-  let half = n >> 1u;
-  let e = exp_tail(${floatLiteral(Math.LN2)} * rest) + 1.0;
-  return e * power_of_two(half) * power_of_two(n - half);
+  let e = exp_near_zero(${floatLiteral(Math.LN2)} * rest);
+  let bits = bitcast<i32>(times_power_of_two(e, n));
+  return select(bitcast<f32>(min(bits, 0x7f800000)), 0.0, bits < 0x800000);
 }`,
   pow_f32: `fn pow_f32(x: f32, y: f32) -> f32 {
   let x_bits = bitcast<u32>(x);

@@ -6,6 +6,7 @@ export type RemainderName =
   | 'divide_u32'
   | 'remainder_i32'
   | 'remainder_u32'
+  | 'divide_small'
   | 'fmod_f32'
   | 'fmod_part';
 
@@ -24,6 +25,10 @@ export const remainderFunctions: Functions<RemainderName> = {
   remainder_u32: `fn remainder_u32(a: u32, b: u32) -> u32 {
   return a % max(b, 1u);
 }`,
+  // x / d for x below 2^21, from 1 / d.
+  divide_small: `fn divide_small(x: u32, inverse: f32) -> u32 {
+  return bitcast<u32>(floor((f32(i32(x)) + 0.5) * inverse) + 8388608.0) - 0x4b000000u;
+}`,
   // (mantissa with its hidden bit, exponent): the magnitude is mantissa * 2^(exponent - 150).
   fmod_part: `fn fmod_part(magnitude: u32) -> vec2<i32> {
   let shift = max(countLeadingZeros(magnitude), 8u) - 8u;
@@ -38,7 +43,7 @@ export const remainderFunctions: Functions<RemainderName> = {
     return not_a_number();
   }
   if (ax < ay) {
-    return x;
+    return x + negative_zero();
   }
   let a = fmod_part(ax);
   let b = fmod_part(ay);
@@ -53,6 +58,6 @@ export const remainderFunctions: Functions<RemainderName> = {
   // Not below the denormal's own step: what is shifted out is zero.
   let denormal = select(rest >> u32(clamp(1 - b.y, 0, 31)), rest << u32(clamp(b.y - 1, 0, 31)), b.y >= 1);
   let magnitude = select(select(normal, denormal, exponent < 1), 0u, rest == 0u);
-  return bitcast<f32>(magnitude | (bitcast<u32>(x) & 0x80000000u));
+  return bitcast<f32>(magnitude | (bitcast<u32>(x) & 0x80000000u)) + negative_zero();
 }`,
 };

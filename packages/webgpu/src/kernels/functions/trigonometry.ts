@@ -83,12 +83,12 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   let sine = fma(z * r, ${horner('z', sinSeries)}, r);
   let cosine = fma(z * z, ${horner('z', cosSeries)}, fma(z, -0.5, 1.0));
   let value = select(sine, cosine, (quadrant & 1u) == 1u);
-  return bitcast<f32>(bitcast<u32>(value) ^ ((quadrant & 2u) << 30u));
+  return bitcast<f32>(bitcast<u32>(value) ^ ((quadrant & 2u) * 0x40000000u));
 }`,
   // sin(|x| + turns pi/2)
   sine_of: `fn sine_of(x: f32, turns: u32) -> f32 {
   let a = abs(x);
-  var reduced = reduce_angle(min(a, 4096.0));
+  var reduced = reduce_angle(select(a, 4096.0, a > 4096.0));
   if (a >= 4096.0) {
     reduced = reduce_large_angle(a);
   }
