@@ -25,9 +25,12 @@ const MAY_IMPORT = {
   '@tutti/conformance': base,
   tutti: [...library, ...backendPackages],
   '@tutti/cli': everything,
+  '@tutti/testbed': base,
 };
+/** Not published: a driver and a browser for tests. */
+const TESTBED = '@tutti/testbed';
 /** Packages outside `packages/` (apps, benchmarks) are the last link of the chain. */
-const LAST_LINK = everything;
+const LAST_LINK = [...everything, TESTBED];
 /** A backend sees the contract and nothing else of ours. */
 const BACKEND_ENTRY = '@tutti/core/backend';
 /** What tests may import beyond what their package's source may. */
@@ -104,7 +107,7 @@ function checkImport({ specifier, typeOnly }, file, pkg, ours, offend) {
 }
 
 function checkDirection(specifier, name, file, pkg, offend) {
-  const extra = file.isTest ? (TESTS_MAY_ALSO_IMPORT[pkg.name] ?? []) : [];
+  const extra = file.isTest ? [...(TESTS_MAY_ALSO_IMPORT[pkg.name] ?? []), TESTBED] : [];
   if (extra.includes(name)) return;
   if (backendPackages.includes(pkg.name)) {
     if (specifier !== BACKEND_ENTRY)

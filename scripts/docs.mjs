@@ -3,7 +3,7 @@
 //   node scripts/docs.mjs --check   exits 1 when one is not what it should be
 // Needs a build, because the table of backends comes from the code.
 
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,9 +30,8 @@ export function errorTable(root) {
 /** The backends that the umbrella knows, in the order of the automatic choice. */
 export async function backendTable(root) {
   const { knownBackends } = await import(join(root, 'packages/tutti/dist/index.js'));
-  const rows = knownBackends.map(({ name, package: packageName, runs, included }) => {
-    const here = existsSync(join(root, 'packages', name, 'package.json'));
-    const state = included ? 'comes with `tutti`' : here ? `\`npm install ${packageName}\`` : 'planned';
+  const rows = knownBackends.map(({ name, package: packageName, runs, included, planned }) => {
+    const state = included ? 'comes with `tutti`' : planned ? 'planned' : `\`npm install ${packageName}\``;
     return [`\`${name}\``, `\`${packageName}\``, runs, state];
   });
   return table(['backend', 'package', 'runs on', 'to have it'], rows);

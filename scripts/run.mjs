@@ -218,7 +218,20 @@ async function runSteps(command) {
   return total;
 }
 
+/** npm keeps flags for itself that do not stand behind `--`, and tells what it got in the environment. */
+function flagsTakenByNpm() {
+  const names = ['device', 'epochs', 'batch', 'train', 'test', 'seed', 'lr', 'load'];
+  return names.filter((name) => process.env[`npm_config_${name}`] !== undefined);
+}
+
 async function start(flags) {
+  const taken = flagsTakenByNpm();
+  if (taken.length > 0) {
+    console.error(
+      `npm has taken --${taken.join(' and --')} for itself\n  fix: put -- before the flags: npm start -- --${taken[0]} ...`,
+    );
+    finish(2);
+  }
   const prepared = await runSteps('start');
   if (prepared.failed > 0) finish(1);
   const { code } = await execute([process.execPath, cli, 'train', 'mnist', ...flags], { quiet: false });

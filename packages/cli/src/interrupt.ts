@@ -9,12 +9,18 @@ type Signal = keyof typeof exitCodes;
 /** Ends the process on an interrupt, after `restore` and after what must not be cut short. */
 export class InterruptGuard {
   readonly #restore: () => void;
+  readonly #lost: () => string;
   #first: { readonly signal: Signal; readonly time: number } | undefined;
   /** Files being written. */
   #protected = 0;
 
-  constructor(restore: () => void) {
+  /**
+   * @param restore Gives the terminal back as it was.
+   * @param lost What the interrupt costs, in a few words; empty for nothing.
+   */
+  constructor(restore: () => void, lost: () => string = () => '') {
     this.#restore = restore;
+    this.#lost = lost;
     for (const signal of Object.keys(exitCodes)) process.on(signal, this.#interrupt);
   }
 
@@ -43,7 +49,8 @@ export class InterruptGuard {
 
   #exit(signal: Signal): never {
     this.#restore();
-    process.stderr.write('interrupted\n');
+    const lost = this.#lost();
+    process.stderr.write(`interrupted${lost && `: ${lost}`}\n`);
     process.exit(exitCodes[signal]);
   }
 }

@@ -1,9 +1,11 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { benchCommand } from './commands/bench.ts';
 import { conformanceCommand } from './commands/conformance.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { trainCommand } from './commands/train.ts';
 import { describeError, exitCodeOf } from './errors.ts';
+import { nonEmpty } from './flags.ts';
+import { registerFrom } from './register.ts';
 import { version } from './version.ts';
 
 /** A new program with all commands. Each command is a file of its own. */
@@ -12,6 +14,15 @@ function createProgram(): Command {
     .description('Tutti, a deep-learning framework in TypeScript')
     .version(version)
     .option('--verbose', 'show the stack of an error')
+    .addOption(
+      new Option(
+        '--register <module>',
+        'a module that exports a backend, such as ./my-backend.js; may be repeated',
+      ).argParser((text, before: string[] = []) => [...before, nonEmpty(text)]),
+    )
+    .hook('preAction', async (self) => {
+      for (const module of self.opts<{ register?: string[] }>().register ?? []) await registerFrom(module);
+    })
     .showHelpAfterError(false);
   for (const command of [doctorCommand(), trainCommand(), conformanceCommand(), benchCommand()]) {
     program.addCommand(command);

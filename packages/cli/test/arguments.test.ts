@@ -69,12 +69,12 @@ describe('arguments that make no sense exit with 2', () => {
 });
 
 describe('errors', () => {
-  it('--device of a backend that is not there: says what to install, and takes no other', async () => {
+  it('--device of a backend that is not there: says why and what to do, and takes no other', async () => {
     const { code, stderr } = await train('--device', 'cuda');
     expect(code).toBe(1);
     expect(stderr).toBe(
-      'error [TUTTI_BACKEND_UNAVAILABLE]: device cuda is not available: the package @tutti/cuda is not installed\n' +
-        '  fix: npm install @tutti/cuda\n',
+      'error [TUTTI_BACKEND_UNAVAILABLE]: device cuda is not available: it is planned: there is no package @tutti/cuda yet\n' +
+        '  fix: use another device: `tutti doctor` lists those of this machine\n',
     );
   });
 

@@ -11,6 +11,7 @@ const strings: KnownBackend = {
   package: '@tutti/strings',
   runs: 'orchestras',
   included: true,
+  planned: false,
   factory: {
     name: 'strings',
     priority: 1,
@@ -38,6 +39,7 @@ const brass: KnownBackend = {
   package: '@tutti/brass',
   runs: 'bands',
   included: false,
+  planned: false,
   factory: {
     name: 'brass',
     priority: 2,

@@ -23,7 +23,8 @@ describe('Ctrl-C in a training', () => {
       },
     );
     expect({ code, signal }).toEqual({ code: 130, signal: null });
-    expect(stderr).toBe('interrupted\n');
+    const files = `${join(folder, 'model.safetensors')} and ${join(folder, 'result.json')}`;
+    expect(stderr).toBe(`interrupted: ${files} not written\n`);
     expect(stdout).not.toContain('test accuracy');
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -31,6 +31,35 @@ afterEach(async () => {
   for (const name of known.splice(0)) await t.unregisterBackend(name);
 });
 
+describe('what is registered', () => {
+  const good = interpreterBackend({ name: 'good', priority: 1 });
+  it.each([
+    ['nothing', undefined, 'its `name` is not a word'],
+    ['null', null, 'its `name` is not a word'],
+    ['a name with a colon', { ...good, name: 'good:0' }, 'its `name` is not a word'],
+    ['no priority', { ...good, priority: undefined }, 'its `priority` is not a number'],
+    ['no probe', { ...good, probe: undefined }, 'it has no method `probe`'],
+    ['no open', { ...good, open: undefined }, 'it has no method `open`'],
+  ])('is a backend: not %s', (_, factory, message) => {
+    expect(() => t.registerBackend(factory as BackendFactory)).toThrow(message);
+  });
+
+  it.each([
+    [
+      'throws at once',
+      () => {
+        throw new RangeError('boom');
+      },
+      'boom',
+    ],
+    ['answers nothing', async () => undefined, 'its probe() gave neither'],
+    ['has no list of devices', async () => ({ available: true }), 'its probe() gave neither'],
+  ])('is not available when its probe %s', async (_, probe, message) => {
+    register('odd', 1, { probe: probe as unknown as BackendFactory['probe'] });
+    await expect(t.device('odd')).rejects.toThrow(message);
+  });
+});
+
 describe('the automatic device', () => {
   it('is the available one of the highest priority, opened by the first thing that runs', async () => {
     register('slow', 1);

@@ -12,6 +12,8 @@ export interface KnownBackend {
   readonly runs: string;
   /** True for one that comes with this package; the others are installed by whoever wants them. */
   readonly included: boolean;
+  /** True where there is no such package yet. */
+  readonly planned: boolean;
   /** Imports nothing before it is asked for something. */
   readonly factory: BackendFactory;
 }
@@ -29,7 +31,8 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/cuda',
     runs: 'NVIDIA GPUs, in Node',
     included: false,
-    factory: optionalBackend('cuda', 40, async () => {
+    planned: true,
+    factory: optionalBackend({ name: 'cuda', priority: 40, planned: true }, async () => {
       try {
         return (await import('@tutti/cuda')).cuda;
       } catch (cause) {
@@ -42,7 +45,8 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/webgpu',
     runs: 'GPUs, in browsers with WebGPU and in Node',
     included: false,
-    factory: optionalBackend('webgpu', 30, async () => {
+    planned: false,
+    factory: optionalBackend({ name: 'webgpu', priority: 30, planned: false }, async () => {
       try {
         return (await import('@tutti/webgpu')).webgpu;
       } catch (cause) {
@@ -55,7 +59,8 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/webgl',
     runs: 'GPUs, in browsers with WebGL 2',
     included: false,
-    factory: optionalBackend('webgl', 20, async () => {
+    planned: true,
+    factory: optionalBackend({ name: 'webgl', priority: 20, planned: true }, async () => {
       try {
         return (await import('@tutti/webgl')).webgl;
       } catch (cause) {
@@ -68,6 +73,7 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/cpu',
     runs: 'every processor with WebAssembly SIMD, in browsers and in Node',
     included: true,
+    planned: false,
     factory: cpu,
   },
 ];

@@ -4,19 +4,18 @@ const packageOf = (name: string): string => `@tutti/${name}`;
 
 /** A backend whose package need not be installed. Its import is tried when the backend is first asked for something. */
 export function optionalBackend(
-  name: string,
-  priority: number,
+  backend: { readonly name: string; readonly priority: number; readonly planned: boolean },
   load: () => Promise<BackendFactory>,
 ): BackendFactory {
-  return lazyBackend({
-    name,
-    priority,
-    load,
-    missing: {
-      reason: `the package ${packageOf(name)} is not installed`,
-      fix: `npm install ${packageOf(name)}`,
-    },
-  });
+  const { name, priority, planned } = backend;
+  const packageName = packageOf(name);
+  const missing = planned
+    ? {
+        reason: `it is planned: there is no package ${packageName} yet`,
+        fix: 'use another device: `tutti doctor` lists those of this machine',
+      }
+    : { reason: `the package ${packageName} is not installed`, fix: `npm install ${packageName}` };
+  return lazyBackend({ name, priority, load, missing });
 }
 
 /**

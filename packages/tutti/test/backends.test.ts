@@ -7,6 +7,8 @@ const missing = (name: string): Error =>
     code: 'ERR_MODULE_NOT_FOUND',
   });
 
+const brass = { name: 'brass', priority: 50, planned: false };
+
 describe('known backends', () => {
   it('have unique names, and their factories answer to them', () => {
     const names = knownBackends.map((backend) => backend.name);
@@ -39,7 +41,7 @@ describe('known backends', () => {
 
 describe('a backend whose package is not there', () => {
   it('says so, and what to install', async () => {
-    const backend = optionalBackend('brass', 50, async () => failedImport('brass', missing('brass')));
+    const backend = optionalBackend(brass, async () => failedImport('brass', missing('brass')));
     expect(await backend.probe()).toEqual({
       available: false,
       reason: 'the package @tutti/brass is not installed',
@@ -52,14 +54,14 @@ describe('a backend whose package is not there', () => {
     ['Vite', new Error('Could not resolve "@tutti/brass" imported by "tutti". Is it installed?')],
     ['a browser', new TypeError("Failed to resolve module specifier '@tutti/brass'")],
   ])('is recognised by what %s says', async (_, error) => {
-    const backend = optionalBackend('brass', 50, async () => failedImport('brass', error));
+    const backend = optionalBackend(brass, async () => failedImport('brass', error));
     expect(await backend.probe()).toMatchObject({ reason: 'the package @tutti/brass is not installed' });
   });
 
   it('is looked for again after it failed', async () => {
     let installed = false;
     const strings = knownBackends.find((backend) => backend.name === 'cpu')!.factory;
-    const backend = optionalBackend('brass', 50, async () =>
+    const backend = optionalBackend(brass, async () =>
       installed ? strings : failedImport('brass', missing('brass')),
     );
     expect(await backend.probe()).toMatchObject({ available: false });
@@ -68,12 +70,23 @@ describe('a backend whose package is not there', () => {
   });
 });
 
+describe('a backend that is planned', () => {
+  it('says so, and does not send anybody to install it', async () => {
+    const load = async () => failedImport('brass', missing('brass'));
+    expect(await optionalBackend({ ...brass, planned: true }, load).probe()).toEqual({
+      available: false,
+      reason: 'it is planned: there is no package @tutti/brass yet',
+      fix: 'use another device: `tutti doctor` lists those of this machine',
+    });
+  });
+});
+
 describe('a backend whose package is there and does not load', () => {
   it.each([
     ['throws', new Error('the library libbrass.so.2 was not found')],
     ['lacks a package of its own', missing('mutes')],
   ])('is not called missing when it %s', async (_, error) => {
-    const backend = optionalBackend('brass', 50, async () => failedImport('brass', error));
+    const backend = optionalBackend(brass, async () => failedImport('brass', error));
     const answer = await backend.probe();
     expect(answer).toMatchObject({ available: false, fix: expect.stringContaining('@tutti/brass again') });
     expect(answer).toHaveProperty('reason', expect.stringContaining(error.message));

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { type DeviceInfo, type KnownBackend, knownBackends } from 'tutti';
 import { type Machine, machine } from '../machine.ts';
+import { registeredBackends } from '../register.ts';
 import { version } from '../version.ts';
 
 /** One known backend: its devices, or why it has none and what to do. */
@@ -25,7 +26,7 @@ export function doctorCommand(): Command {
     .description('list the backends: their devices, or why they are not available and what to do')
     .option('--json', 'print the report as JSON')
     .action(async ({ json }: { readonly json?: boolean }) => {
-      const report = await examine(knownBackends);
+      const report = await examine([...knownBackends, ...registeredBackends]);
       console.log(json ? JSON.stringify(report, null, 2) : describe(report));
       if (!report.backends.some((backend) => backend.available)) process.exitCode = 1;
     });

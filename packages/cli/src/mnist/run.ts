@@ -1,4 +1,4 @@
-import { type Device, defaultDevice, manualSeed, nn, setDefaultDevice } from 'tutti';
+import { ArgumentError, type Device, defaultDevice, manualSeed, nn, setDefaultDevice } from 'tutti';
 import { checkReadable, checkWritable, writeAtomically } from '../files.ts';
 import { InterruptGuard } from '../interrupt.ts';
 import { createProgress, type Progress } from '../progress.ts';
@@ -47,7 +47,11 @@ export async function runMnist(options: MnistOptions): Promise<MnistResult> {
   const device = await setDefaultDevice(options.device ?? defaultDevice());
 
   let progress: Progress | undefined;
-  const guard = new InterruptGuard(() => progress?.close());
+  const unwritten = new Set([save, json].filter((file) => file !== undefined));
+  const guard = new InterruptGuard(
+    () => progress?.close(),
+    () => (unwritten.size > 0 ? `${[...unwritten].join(' and ')} not written` : ''),
+  );
   try {
     manualSeed(options.seed);
     const model = new MnistModel();
@@ -70,8 +74,13 @@ export async function runMnist(options: MnistOptions): Promise<MnistResult> {
       testAccuracy: correct / images.length,
       losses: training?.losses ?? [],
     };
-    if (save) await guard.protect(() => nn.saveSafetensors(save, model.stateDict()));
-    if (json) await guard.protect(() => writeAtomically(json, `${JSON.stringify(result)}\n`));
+    const write = (file: string, writing: () => Promise<void>): Promise<void> =>
+      guard.protect(async () => {
+        await writing();
+        unwritten.delete(file);
+      });
+    if (save) await write(save, () => nn.saveSafetensors(save, model.stateDict()));
+    if (json) await write(json, () => writeAtomically(json, `${JSON.stringify(result)}\n`));
     console.log(lastLine(result, correct, images.length, device));
     return result;
   } finally {
@@ -108,6 +117,12 @@ async function trainModel(
     learningRate: lr,
     seed,
   })) {
+    if (!Number.isFinite(loss)) {
+      throw new ArgumentError(`the loss of step ${step} is ${loss}: the training has diverged`, {
+        received: loss,
+        fix: `lower --lr, which is ${lr}`,
+      });
+    }
     losses.push(loss);
     const perStep = seconds() / step;
     progress.update({

@@ -65,6 +65,10 @@ export function formatFailures(report: ConformanceReport): string {
   return [...(failures.length > 0 ? [['failures', ...failures].join('\n  ')] : []), ...missing].join('\n');
 }
 
+const legend =
+  'A cell is the largest error, in units of the last place of its dtype. Results near 0 are judged by their absolute error,\n' +
+  'so that large cells may pass. unsup: the device declines it. notrun: the device is not there.';
+
 /**
  * The report for people: operation × dtype for each backend, with the largest error in units in the last place (`exact`
  * where there is none), then every failure with its reason, then the counts.
@@ -83,5 +87,7 @@ export function formatReport(report: ConformanceReport): string {
     ([backend, { pass, fail, unsupported, notRun }]) =>
       `${backend}: ${pass} passed, ${fail} failed, ${unsupported} unsupported, ${notRun} not run`,
   );
-  return [...tables, formatFailures(report), counts.join('\n')].filter((part) => part !== '').join('\n\n');
+  return [...tables, legend, formatFailures(report), counts.join('\n')]
+    .filter((part) => part !== '')
+    .join('\n\n');
 }

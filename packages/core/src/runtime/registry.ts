@@ -36,11 +36,35 @@ const opened = new Map<string, Promise<Device>>();
 const live = new Map<string, Device>();
 let lastSelection: DeviceSelection | undefined;
 
-/** Makes a backend known. Registering the name again replaces it for devices opened later. */
+/**
+ * Makes a backend known. Registering the name again replaces it for devices opened later.
+ *
+ * @throws DeviceError when it is not a `BackendFactory`.
+ */
 export function registerBackend(factory: BackendFactory): void {
+  checkFactory(factory);
   factories.set(factory.name, factory);
   probes.delete(factory.name);
   if (!currentDevice()) replaceDefaultDevice(automaticDevice());
+}
+
+const backendName = /^[a-z][a-z0-9-]*$/;
+
+function checkFactory(factory: BackendFactory): void {
+  const given: Partial<BackendFactory> = factory ?? {};
+  const wrong =
+    typeof given.name !== 'string' || !backendName.test(given.name)
+      ? 'its `name` is not a word of small letters, digits and dashes'
+      : typeof given.priority !== 'number' || Number.isNaN(given.priority)
+        ? 'its `priority` is not a number'
+        : (['probe', 'open'] as const)
+            .filter((method) => typeof given[method] !== 'function')
+            .map((method) => `it has no method \`${method}\``)[0];
+  if (!wrong) return;
+  throw new DeviceError(`registerBackend: this is not a backend: ${wrong}`, {
+    received: factory,
+    fix: 'pass a BackendFactory: { name, priority, probe, open }, as in docs/adding-a-backend.md',
+  });
 }
 
 /** Forgets a backend, and what is open of it; for tests. Its devices are disposed; the default device is chosen again if it was one. */
@@ -84,7 +108,17 @@ export function lazyBackend(options: {
       }
       return factory.probe();
     },
-    open: async (index) => (await load()).open(index),
+    async open(index) {
+      let factory: BackendFactory;
+      try {
+        factory = await load();
+      } catch (cause) {
+        loading = undefined;
+        const { reason, fix } = options.missing;
+        throw new BackendUnavailableError(`${options.name} is not available: ${reason}`, { fix, cause });
+      }
+      return factory.open(index);
+    },
   };
 }
 
@@ -94,7 +128,7 @@ const byPriority = (): BackendFactory[] => [...factories.values()].sort((a, b) =
 function probe(factory: BackendFactory): Promise<ProbeResult> {
   let result = probes.get(factory.name);
   if (!result) {
-    result = factory.probe().catch((error: unknown) => ({
+    result = answerOf(factory).catch((error: unknown) => ({
       available: false,
       reason: `probing it failed: ${error instanceof Error ? error.message : String(error)}`,
       fix: 'see the message; reinstall the backend if it persists',
@@ -102,6 +136,16 @@ function probe(factory: BackendFactory): Promise<ProbeResult> {
     probes.set(factory.name, result);
   }
   return result;
+}
+
+async function answerOf(factory: BackendFactory): Promise<ProbeResult> {
+  const answer: Partial<ProbeResult & { devices: unknown }> = (await factory.probe()) ?? {};
+  if (answer.available === false || (answer.available && Array.isArray(answer.devices))) {
+    return answer as ProbeResult;
+  }
+  throw new DeviceError(
+    'its probe() gave neither { available: true, devices } nor { available: false, reason, fix }',
+  );
 }
 
 const deviceId = (backend: string, index: number): string => (index === 0 ? backend : `${backend}:${index}`);
