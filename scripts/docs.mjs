@@ -87,7 +87,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const { path, before, after } of await renderDocs(root)) {
     if (before === after) continue;
     if (!check) writeFileSync(path, after);
-    console.error(`${relative(root, path)} ${check ? 'is stale: run `pnpm docs`' : 'written'}`);
+    console.error(`${relative(root, path)} ${check ? 'is stale: run `npx pnpm run docs`' : 'written'}`);
     if (check) process.exitCode = 1;
   }
 }

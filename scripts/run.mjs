@@ -220,7 +220,7 @@ async function runSteps(command) {
 
 /** npm keeps flags for itself that do not stand behind `--`, and tells what it got in the environment. */
 function flagsTakenByNpm() {
-  const names = ['device', 'epochs', 'batch', 'train', 'test', 'seed', 'lr', 'load'];
+  const names = ['device', 'epochs', 'batch', 'train', 'test', 'seed', 'lr', 'load', 'register'];
   return names.filter((name) => process.env[`npm_config_${name}`] !== undefined);
 }
 

@@ -29,7 +29,10 @@ function createProgram(): Command {
   }
   // Errors are thrown to `main`, which prints all of them in one form.
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ outputError: () => undefined });
+    command
+      .exitOverride()
+      .configureOutput({ outputError: () => undefined })
+      .configureHelp({ showGlobalOptions: true });
   }
   return program;
 }

@@ -26,11 +26,16 @@ export function doctorCommand(): Command {
     .description('list the backends: their devices, or why they are not available and what to do')
     .option('--json', 'print the report as JSON')
     .action(async ({ json }: { readonly json?: boolean }) => {
-      const report = await examine([...knownBackends, ...registeredBackends]);
+      const report = await examine([
+        ...knownBackends.filter(({ name }) => !isRegistered(name)),
+        ...registeredBackends,
+      ]);
       console.log(json ? JSON.stringify(report, null, 2) : describe(report));
       if (!report.backends.some((backend) => backend.available)) process.exitCode = 1;
     });
 }
+
+const isRegistered = (name: string): boolean => registeredBackends.some((each) => each.name === name);
 
 /** Asks every backend for its devices. */
 export async function examine(known: readonly KnownBackend[]): Promise<DoctorReport> {
