@@ -2,7 +2,15 @@ import { configure, registerBackend, settings, unregisterBackend } from '@tutti/
 import { DeviceError } from '@tutti/core/backend';
 import { interpreterBackend } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
-import { ConformanceError, cases, conformance, formatReport, runConformance } from '../src/index.ts';
+import {
+  ConformanceError,
+  cases,
+  conformance,
+  formatReport,
+  type OpCase,
+  runConformance,
+} from '../src/index.ts';
+import { delegate } from '../src/run/delegate.ts';
 
 const backend = interpreterBackend();
 
@@ -74,6 +82,56 @@ describe('the suite on the reference interpreter', () => {
     expect(settings().fusion).toBe(true);
     configure(before);
   }, 60_000);
+});
+
+describe('a part of the suite', () => {
+  it('is all samples in the first dtype, and others in each of the rest', async () => {
+    const ran = new Map<string, Set<string>>();
+    const neg = cases.find(({ name }) => name === 'neg')!;
+    const watched: OpCase = {
+      ...neg,
+      samples: (dtype) =>
+        neg.samples(dtype).map((sample) => ({
+          ...sample,
+          call: (...inputs) => {
+            ran.set(dtype, (ran.get(dtype) ?? new Set()).add(sample.label));
+            return sample.call(...inputs);
+          },
+        })),
+    };
+    const run = { backends: ['interpreter'], cases: [watched], modes: ['eager', 'random'] as const };
+    const { report } = await runConformance({ ...run, every: 3, randomGraphs: 2 });
+    const labels = neg.samples('float32').map(({ label }) => label);
+    const [first, ...others] = [...ran.values()];
+    expect(first!.size).toBe(labels.length);
+    for (const other of others) {
+      expect(other.size).toBeGreaterThan(0);
+      expect(other.size).toBeLessThanOrEqual(Math.ceil(labels.length / 3));
+    }
+    expect(new Set(others.flatMap((other) => [...other])).size).toBe(labels.length);
+    expect(report.leftOut).toEqual([
+      'modes: reference, derivative, second derivative, unfused, jit, gradient, jit gradient',
+      expect.stringMatching(/^\d+ of \d+ samples: in dtypes other than a case's first, each runs every 3rd$/),
+      '58 of 60 random graphs of each kind',
+    ]);
+    for (const sentence of report.leftOut!) expect(formatReport(report)).toContain(`left out: ${sentence}`);
+  }, 60_000);
+
+  it('is not spoken of where everything runs', async () => {
+    const { report } = await runConformance({ backends: ['interpreter'], filter: 'neg' });
+    expect(report).not.toHaveProperty('leftOut');
+  }, 60_000);
+});
+
+describe('a device made of another', () => {
+  it('fails when the other does', async () => {
+    const inner = await backend.open(0);
+    let failure: DeviceError | undefined;
+    const outer = delegate(Object.defineProperty(inner, 'failure', { get: () => failure }), {});
+    expect(outer.failure).toBe(undefined);
+    failure = new DeviceError('the device was lost');
+    expect(outer.failure).toBe(failure);
+  });
 });
 
 describe('the report', () => {

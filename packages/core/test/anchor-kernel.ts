@@ -1,6 +1,7 @@
 /** Anchors as kernels of plain loops, so that the interpreter can stand in for a device that has routines. */
 import {
   type Anchor,
+  type ContractionAnchor,
   type ConvAnchor,
   type DotAnchor,
   type DotOperand,
@@ -40,7 +41,7 @@ function applyEpilogue(
 
 function wrap(
   b: IndexBuilder,
-  anchor: Anchor,
+  anchor: ContractionAnchor,
   out: { own: IndexVariable[]; at: Expression[] },
   loops: IndexVariable[],
   term: Expression,
@@ -106,7 +107,8 @@ function convKernel(b: IndexBuilder, anchor: ConvAnchor): Kernel {
 }
 
 /** A routine for any anchor, to be run by the interpreter. */
-export function interpretedRoutine(anchor: Anchor): Program {
+export function interpretedRoutine(anchor: Anchor): Program | undefined {
+  if (anchor.kind === 'attention') return undefined;
   const b = new IndexBuilder();
   const kernel = anchor.kind === 'dot' ? dotKernel(b, anchor) : convKernel(b, anchor);
   const program: Program & { kernel: Kernel } = {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import '../src/autograd/index.ts';
+import { noGrad } from '../src/autograd/index.ts';
 import { GradientError } from '../src/backend/index.ts';
 import {
   apply,
@@ -198,7 +198,7 @@ describe('what backward refuses', () => {
     [
       'an integer',
       () => apply('cast', [parameter([])], { dtype: 'int32' }).backward(),
-      /int32, has no derivative/,
+      /int32, \w+\) has no derivative: a cast gives whole numbers, int32/,
     ],
     [
       'a path that a comparison ends',
@@ -206,7 +206,32 @@ describe('what backward refuses', () => {
         const w = parameter([]);
         apply('cast', [apply('lt', [w, w], {})], { dtype: 'float32' }).backward();
       },
-      /no gradient flows/,
+      /no gradient flows .* to a leaf: a comparison \(lt\) gives truth values/,
+    ],
+    [
+      'a position, in another shape',
+      () => apply('reshape', [apply('argMax', [parameter([2, 3])], { axis: 0 })], { shape: [3] }).backward(),
+      /has no derivative: argMax gives positions/,
+    ],
+    [
+      'a position as a float',
+      () => apply('cast', [apply('argMin', [parameter([3])], { axis: 0 })], { dtype: 'float32' }).backward(),
+      /to a leaf: argMin gives positions/,
+    ],
+    [
+      'what was detached',
+      () => sum(apply('detach', [exp(parameter([2]))], {})).backward(),
+      /detach\(\) stops it/,
+    ],
+    [
+      'what was computed without gradients',
+      () => sum(noGrad(() => exp(parameter([2])))).backward(),
+      /exp was computed inside of noGrad/,
+    ],
+    [
+      'options in place of the gradient',
+      () => sum(parameter([2])).backward({ retainGraph: true } as never),
+      /backward\(undefined, \{/,
     ],
   ])('%s', (_, run, message) => {
     expect(run).toThrow(GradientError);

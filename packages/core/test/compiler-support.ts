@@ -1,5 +1,12 @@
 /** Tools to look at single stages of the compiler. */
-import type { Capabilities, Expression, IndexVariable, Kernel } from '../src/backend/index.ts';
+import type {
+  Anchor,
+  Capabilities,
+  Expression,
+  IndexVariable,
+  Kernel,
+  Program,
+} from '../src/backend/index.ts';
 import { defaultCapabilities } from '../src/backend/index.ts';
 import { type CapturedGraph, captureGraph } from '../src/compiler/capture.ts';
 import type { Op } from '../src/compiler/op.ts';
@@ -63,17 +70,18 @@ export interface ScheduleForm {
   readonly capabilities?: Partial<Capabilities>;
   readonly fusion?: boolean;
   readonly routines?: boolean;
+  readonly routine?: (anchor: Anchor) => Program | undefined;
 }
 
 /** The kernels and routines that some tensors are computed with. */
 export function scheduled(
   tensors: readonly Tensor[],
-  { capabilities, fusion = true, routines = false }: ScheduleForm = {},
+  { capabilities, fusion = true, routines = false, routine }: ScheduleForm = {},
 ): readonly ScheduledGroup[] {
   const options = {
     capabilities: { ...defaultCapabilities, ...capabilities },
     fusion,
-    routine: routines ? interpretedRoutine : () => undefined,
+    routine: routine ?? (routines ? interpretedRoutine : () => undefined),
   };
   const { simplifier, outputs } = simplify(capture(tensors));
   const rewritten = prepare(simplifier, outputs, options);

@@ -8,6 +8,29 @@ beforeAll(useGraphOnlyDevice);
 const { ones, zeros, tensor } = t;
 const index = (...values: number[]): t.Tensor => tensor(values, { dtype: 'int32' });
 const image = (): t.Tensor => ones([1, 2, 4, 4]);
+/** The operations as a program without types calls them. */
+const loose = t as unknown as LooseOperations;
+type LooseOperations = Record<
+  | 'zeros'
+  | 'reshape'
+  | 'expand'
+  | 'permute'
+  | 'concat'
+  | 'sum'
+  | 'softmax'
+  | 'max'
+  | 'split'
+  | 'tile'
+  | 'cast'
+  | 'tensor',
+  (...args: unknown[]) => unknown
+>;
+const promised = (): never => Promise.resolve(ones([1])) as never;
+function gone(): t.Tensor {
+  const x = ones([2, 3]);
+  x.dispose();
+  return x;
+}
 const kernel = (): t.Tensor => ones([3, 2, 3, 3]);
 
 type ErrorClass = new (message: string) => t.TuttiError;
@@ -19,6 +42,111 @@ const cases: readonly Case[] = [
     t.ShapeError,
     /add: shapes \[2, 3\] and \[4\]/,
     () => ones([2, 3]).add(ones([4])),
+  ],
+  [
+    'a promise',
+    t.ArgumentError,
+    /add: .* received a promise\n {2}fix: await it first/,
+    () => ones([1]).add(promised()),
+  ],
+  [
+    'the promise of a first operand',
+    t.ArgumentError,
+    /softmax: .* await it first/s,
+    () => t.softmax(promised()),
+  ],
+  ['the promise of data', t.ArgumentError, /tensor: a promise .* await it first/s, () => tensor(promised())],
+  ['the promise of a value', t.ArgumentError, /variable: .* await it first/s, () => t.variable(promised())],
+  ['the promise of options', t.ArgumentError, /zeros: .* await it first/s, () => zeros([1], promised())],
+  ['a disposed operand', t.DisposedError, /add: a tensor of shape \[2, 3\]/, () => t.add(1, gone())],
+  [
+    'a disposed factor',
+    t.DisposedError,
+    /matmul: a tensor of shape \[2, 3\]/,
+    () => t.matmul(gone(), gone()),
+  ],
+  ['a disposed condition', t.DisposedError, /where: a tensor/, () => t.where(gone(), 1, 0)],
+  ['a disposed part', t.DisposedError, /concat: a tensor/, () => t.concat([ones([2, 3]), gone()])],
+  ['a disposed bias', t.DisposedError, /conv2d: a tensor/, () => image().conv2d(kernel(), { bias: gone() })],
+  ['a disposed new value', t.DisposedError, /assign: a tensor/, () => t.variable(ones([1])).assign(gone())],
+  ['a disposed loss', t.DisposedError, /backward: a tensor/, () => gone().backward()],
+  ['a disposed tensor read at once', t.DisposedError, /dataSync\(\): a tensor/, () => gone().dataSync()],
+  [
+    'extents for a shape',
+    t.ShapeError,
+    /zeros: 2 is not a shape\n.*\[2\], or \[2, \.\.\.\]/,
+    () => loose.zeros(2, 3),
+  ],
+  ['extents to reshape to', t.ShapeError, /reshape: 3 is not a shape/, () => loose.reshape(ones([6]), 3, 2)],
+  ['extents to expand to', t.ShapeError, /expand: 2 is not a shape/, () => loose.expand(ones([3]), 2, 3)],
+  [
+    'loose axes',
+    t.ArgumentError,
+    /permute: the axes are 1\n.*permute\(x, \[0, 1\]\)/,
+    () => loose.permute(ones([2, 3]), 1, 0),
+  ],
+  [
+    'tensors that are not in an array',
+    t.ArgumentError,
+    /concat: .*received a Tensor\n.*concat\(\[a, b\], axis\)/,
+    () => loose.concat(ones([1]), ones([1])),
+  ],
+  [
+    'an axis as an option',
+    t.ArgumentError,
+    /sum: the axis is an object\n.*before the options/,
+    () => loose.sum(ones([2, 3]), { axis: 1 }),
+  ],
+  [
+    'the axis of a softmax as an option',
+    t.ArgumentError,
+    /softmax: the axis is an object/,
+    () => loose.softmax(ones([2]), { axis: 0 }),
+  ],
+  [
+    'the larger of two tensors',
+    t.ArgumentError,
+    /max: .*\n.*maximum\(a, b\)/,
+    () => loose.max(ones([1]), ones([1])),
+  ],
+  [
+    'parts that are none',
+    t.ArgumentError,
+    /split: an object parts/,
+    () => loose.split(ones([2]), { parts: 2 }),
+  ],
+  ['repeats that are none', t.ArgumentError, /tile: repeats "2"/, () => loose.tile(ones([2]), '2')],
+  [
+    'a short dtype',
+    t.DTypeError,
+    /cast: dtype "f32" .*did you mean float32\?/s,
+    () => loose.cast(ones([1]), 'f32'),
+  ],
+  [
+    'float',
+    t.DTypeError,
+    /zeros: dtype "float" .*did you mean float32\?/s,
+    () => loose.zeros([1], { dtype: 'float' }),
+  ],
+  [
+    'int64',
+    t.DTypeError,
+    /tensor: dtype "int64" .*did you mean int32\?.*no 64-bit/s,
+    () => loose.tensor([1], { dtype: 'int64' }),
+  ],
+  [
+    "another library's dtype",
+    t.DTypeError,
+    /did you mean float16\?/,
+    () => loose.cast(ones([1]), 'torch.float16'),
+  ],
+  ['a misspelt dtype', t.DTypeError, /did you mean float32\?/, () => loose.cast(ones([1]), 'flaot32')],
+  ['a dtype like no other', t.DTypeError, /fix: The dtypes are/, () => loose.cast(ones([1]), 'quaternion')],
+  [
+    'no function',
+    t.ArgumentError,
+    /grad: expected a function, received a Tensor/,
+    () => t.grad(ones([1]) as never),
   ],
   ['no tensor', t.ArgumentError, /add: the operand/, () => t.add(ones([1]), 'a' as never)],
   ['no tensor at all', t.ArgumentError, /exp: the operand/, () => t.exp(undefined as never)],
@@ -237,8 +365,20 @@ const cases: readonly Case[] = [
   [
     'class probabilities',
     t.ShapeError,
-    /class probabilities of shape \[2\]/,
+    /class probabilities of shape \[3\]/,
+    () => ones([2, 3]).crossEntropy(ones([3])),
+  ],
+  [
+    'float labels',
+    t.DTypeError,
+    /crossEntropy: dtype float32 for the labels.*cast first, x\.cast\('int32'\)/s,
     () => ones([2, 3]).crossEntropy(ones([2])),
+  ],
+  [
+    'float labels of nllLoss',
+    t.DTypeError,
+    /nllLoss: dtype float32 for the labels/,
+    () => ones([2, 3]).nllLoss(ones([2])),
   ],
   ['bool labels', t.DTypeError, /crossEntropy: dtype bool/, () => ones([1, 3]).crossEntropy(tensor([true]))],
   [

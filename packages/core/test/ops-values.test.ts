@@ -473,7 +473,7 @@ describe('indexing', () => {
     const bad = ints(1, 2).add(1);
     await expect(t.ones([3]).take(bad, 0).add(1).data()).rejects.toThrow(t.IndexError);
     await expect(t.ones([2, 3]).crossEntropy(bad).data()).rejects.toThrow(
-      /crossEntropy: label outside the extent 3/,
+      /crossEntropy: label 3 is outside the extent 3/,
     );
     await expect(ints(-2).add(1).oneHot(3).data()).rejects.toThrow(t.IndexError);
     await expect(

@@ -187,4 +187,95 @@ describe('a loss', () => {
     await expect(loss.data()).rejects.toMatchObject({ ...bad, message: expect.stringContaining('label') });
     expect(await t.crossEntropy(logits, await indices(0, 2)).item()).toBeCloseTo(Math.log(3), 5);
   });
+
+  it('names the label and the classes, in a jitted function too', async () => {
+    const loss = (labels: t.Tensor): t.Tensor => t.zeros([2, 3]).crossEntropy(labels, { ignoreIndex: -100 });
+    for (const label of [3, -1, 2 ** 31 - 1, -(2 ** 31)]) {
+      const message = `crossEntropy: label ${label} is outside the extent 3`;
+      const labels = await indices(1, label);
+      for (const result of [loss(labels), await t.jit(loss)(labels)]) {
+        const error = await failure(result);
+        expect(error).toMatchObject({ ...bad, op: 'crossEntropy', received: label });
+        expect((error as Error).message).toContain(message);
+        expect((error as Error).message).toContain('each label must be from 0 to 2, or -100 to be ignored');
+      }
+    }
+    expect(await loss(await indices(1, -100)).item()).toBeCloseTo(Math.log(3), 5);
+  });
+
+  it('names an unsigned index, and one where nothing is in range', async () => {
+    const rows = await onDevice(t.tensor([0, 2 ** 32 - 1], { dtype: 'uint32' }));
+    await expect(t.take(vector(1, 2), rows).data()).rejects.toThrow('take: index 4294967295 is outside');
+    const bytes = await onDevice(t.tensor([255, 1], { dtype: 'uint8' }));
+    await expect(t.take(vector(1, 2), bytes).data()).rejects.toThrow('take: index 255 is outside');
+    const nothing = t.crossEntropy(t.zeros([2, 0]), await indices(-1, 0), { ignoreIndex: -1 });
+    await expect(nothing.data()).rejects.toThrow('label outside the extent 0');
+  });
+});
+
+describe('the gradient of a result with a bad index', () => {
+  const logits = (): t.Variable => t.variable(t.zeros([2, 3]));
+
+  it('is an error as the result is, whichever is read first', async () => {
+    await expectNoLeak(async () => {
+      const labels = await indices(0, 3);
+      for (const readsFirst of [true, false]) {
+        const w = logits();
+        const other = t.variable(vector(1));
+        const loss = t.scope(() => t.crossEntropy(w.mul(other), labels));
+        if (readsFirst) await expect(loss.item()).rejects.toMatchObject(bad);
+        loss.backward();
+        for (const { grad } of [w, other]) await expect(grad!.data()).rejects.toMatchObject(bad);
+        await expect(loss.item()).rejects.toMatchObject(bad);
+        for (const y of [w, w.grad!, other, other.grad!, loss]) y.dispose();
+      }
+      labels.dispose();
+    });
+  });
+
+  it('is an error of a jitted step and of the parameters that it made, and of nothing else', async () => {
+    const w = logits();
+    const other = t.variable(vector(1));
+    const step = t.jit((labels: t.Tensor) => {
+      const loss = t.crossEntropy(w, labels);
+      const gradient = t.grad((v: t.Tensor) => t.crossEntropy(v, labels))(t.zeros([2, 3]));
+      loss.backward();
+      const taken = w.grad!;
+      w.assign(w.sub(taken));
+      other.assign(other.add(1));
+      return [taken, gradient, loss] as const;
+    });
+    for (const result of await step(await indices(0, 2))) await result.data();
+    await w.data();
+    for (const result of await step(await indices(0, 3)))
+      await expect(result.data()).rejects.toMatchObject(bad);
+    await expect(w.data()).rejects.toMatchObject(bad);
+    expect(await list(other)).toEqual([3]);
+  });
+
+  it('is an error behind a gather, a checkpoint and a second derivative', async () => {
+    const w = t.variable(vector(1, 2, 3));
+    const index = await indices(0, 3);
+    t.take(w, index).square().sum().backward();
+    await expect(w.grad!.data()).rejects.toMatchObject(bad);
+    w.grad = undefined;
+    const block = t.checkpoint((x: t.Tensor) => t.take(x.square(), index).square());
+    block(w).sum().backward();
+    await expect(w.grad!.data()).rejects.toMatchObject(bad);
+    const twice = t.grad((x: t.Tensor) =>
+      t
+        .grad((y: t.Tensor) => t.take(y.square(), index).square().sum())(x)
+        .sum(),
+    );
+    await expect(twice(vector(1, 2, 3)).data()).rejects.toMatchObject(bad);
+  });
+
+  it('leaves the gradient that it was seeded with alone', async () => {
+    const w = t.variable(vector(1, 2));
+    const seed = vector(3, 4);
+    const taken = t.take(w, await indices(0, 5));
+    taken.backward(seed);
+    await expect(w.grad!.data()).rejects.toMatchObject(bad);
+    expect(await list(seed.mul(1))).toEqual([3, 4]);
+  });
 });

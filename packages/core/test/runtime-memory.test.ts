@@ -200,9 +200,11 @@ describe('a device without memory', () => {
     await t.realize(v);
     v.assign(v.mul(10));
     const x = vector(5);
-    faults.failAt = 1;
+    faults.onSubmit = () => {
+      throw new t.OutOfMemoryError('no memory, as planned');
+    };
     await expect(x.add(1).data()).rejects.toMatchObject({ code: 'TUTTI_OUT_OF_MEMORY' });
-    faults.failAt = undefined;
+    faults.onSubmit = () => {};
     expect(t.context.pending.has(v)).toBe(true);
     expect(await list(x.add(1))).toEqual([6]);
     expect(t.context.pending.size).toBe(0);

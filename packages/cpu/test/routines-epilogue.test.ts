@@ -1,7 +1,7 @@
 /** Epilogues on routines: the result must be that of the sums in f32, then the expression, then the conversion. */
 import {
-  type Anchor,
   type BufferParam,
+  type ContractionAnchor,
   type DType,
   dtypeInfo,
   type Epilogue,
@@ -25,7 +25,12 @@ import {
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 
 /** relu(sum * scale + bias[d]) + residual, where d is one of the dimensions of the space. */
-function withEpilogue(anchor: Anchor, space: readonly number[], biasAt: number, dtype: DType): Anchor {
+function withEpilogue(
+  anchor: ContractionAnchor,
+  space: readonly number[],
+  biasAt: number,
+  dtype: DType,
+): ContractionAnchor {
   const e = new ExpressionBuilder();
   const variables = space.map((extent, i) => ({ name: `d${i}`, extent }));
   let flat = e.int(0);
@@ -56,7 +61,13 @@ const read = (bytes: Uint8Array, dtype: DType, i: number): number => {
   return dtype === 'float16' ? fromFloat16Bits(bits) : fromBfloat16Bits(bits);
 };
 
-function verify(plain: Anchor, space: readonly number[], biasAt: number, dtype: DType, make = routine): void {
+function verify(
+  plain: ContractionAnchor,
+  space: readonly number[],
+  biasAt: number,
+  dtype: DType,
+  make = routine,
+): void {
   const anchor = withEpilogue(plain, space, biasAt, dtype);
   const random = generator(9);
   const operands = anchor.buffers.map((buffer) => randomFloats(buffer.length, random));
@@ -87,7 +98,7 @@ const f32 = (length: number, access: BufferParam['access'] = 'read'): BufferPara
   access,
 });
 
-function dot(m: number, n: number, k: number, batch = 1, transposed = false): Anchor {
+function dot(m: number, n: number, k: number, batch = 1, transposed = false): ContractionAnchor {
   return {
     kind: 'dot',
     name: 'dot',
@@ -116,7 +127,7 @@ function conv(
   size: number,
   kernel: number,
   pad: number,
-): Extract<Anchor, { kind: 'conv' }> {
+): Extract<ContractionAnchor, { kind: 'conv' }> {
   const out = size + 2 * pad - kernel + 1;
   return {
     kind: 'conv',

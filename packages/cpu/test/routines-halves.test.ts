@@ -1,5 +1,5 @@
 /** Routines on 16-bit operands compute what they compute on the same values in float32, to the bit. */
-import { type Anchor, fromBfloat16Bits, fromFloat16Bits } from '@tutti/core/backend';
+import { type ContractionAnchor, fromBfloat16Bits, fromFloat16Bits } from '@tutti/core/backend';
 import { describe, expect, it } from 'vitest';
 import { routine } from '../src/routines/index.ts';
 import { bytesOf, executeAllWays, generator } from './routines-harness.ts';
@@ -7,7 +7,7 @@ import { bytesOf, executeAllWays, generator } from './routines-harness.ts';
 const dtypes = ['float16', 'bfloat16', 'float32'] as const;
 const decode = { float16: fromFloat16Bits, bfloat16: fromBfloat16Bits };
 
-function verify(anchor: Anchor, special: boolean): void {
+function verify(anchor: ContractionAnchor, special: boolean): void {
   const random = generator(3);
   const operands = [0, 1].map((slot) => {
     const { dtype, length } = anchor.buffers[slot]!;
@@ -29,7 +29,7 @@ function verify(anchor: Anchor, special: boolean): void {
     lhs: { ...anchor.lhs, dtype: 'float32' },
     rhs: { ...anchor.rhs, dtype: 'float32' },
     buffers: anchor.buffers.map((b) => ({ ...b, dtype: 'float32' })),
-  } as Anchor;
+  } as ContractionAnchor;
   const want = executeAllWays(routine(wide)!, [operands[0]!.values, operands[1]!.values, out]);
   const [x, y] = [got, want].map((bytes) => Float32Array.from(new Float32Array(bytes.slice().buffer)));
   expect(x).toEqual(y);

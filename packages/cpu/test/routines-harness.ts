@@ -1,5 +1,5 @@
 /** Runs the stages of a routine on this thread, in an unshared memory with guard zones, and checks what they leave. */
-import type { Anchor, BufferParam, ConvAnchor, DotAnchor, DType } from '@tutti/core/backend';
+import type { BufferParam, ContractionAnchor, ConvAnchor, DotAnchor, DType } from '@tutti/core/backend';
 import { dtypeInfo } from '@tutti/core/backend';
 import { expect } from 'vitest';
 import type { WasmProgram } from '../src/program.ts';
@@ -275,7 +275,12 @@ export function executeAllWays(
 }
 
 /** An anchor's program applied to random operands against the reference. */
-export function check(anchor: Anchor, program: WasmProgram, random: () => number, what: string): void {
+export function check(
+  anchor: ContractionAnchor,
+  program: WasmProgram,
+  random: () => number,
+  what: string,
+): void {
   const lhs = randomFloats(anchor.buffers[0]!.length, random);
   const rhs = randomFloats(anchor.buffers[1]!.length, random);
   const out = new Float32Array(anchor.buffers[2]!.length);

@@ -1,4 +1,5 @@
 import { ArgumentError, type Device } from '@tutti/core';
+import { checkOptions, describe, isPromise, type OptionNames } from '@tutti/core/graph';
 import { type Collated, collate, type Delivered, deliver } from './collate.ts';
 import type { Dataset } from './dataset.ts';
 import { checkInteger } from './ndarray.ts';
@@ -20,6 +21,16 @@ export interface DataLoaderOptions<Sample, Batch> {
   /** Where the batches' tensors go. Default: the default device. */
   readonly device?: Device;
 }
+
+const loaderOptions: OptionNames<DataLoaderOptions<never, never>> = {
+  batchSize: true,
+  shuffle: true,
+  seed: true,
+  dropLast: true,
+  prefetch: true,
+  collate: true,
+  device: true,
+};
 
 /**
  * Batches of a dataset, one epoch for each `for await`. Arrays in a batch arrive as tensors (B, ...).
@@ -46,8 +57,9 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements AsyncIterab
   readonly #device: Device | undefined;
 
   constructor(dataset: Dataset<Sample>, options: DataLoaderOptions<Sample, Batch> = {}) {
+    checkOptions('DataLoader', options, loaderOptions);
     const { batchSize = 1, seed = 0, prefetch = 1 } = options;
-    this.dataset = dataset;
+    this.dataset = checkDataset(dataset);
     this.batchSize = checkInteger(batchSize, 1, 'DataLoader', 'batchSize');
     this.prefetch = checkInteger(prefetch, 0, 'DataLoader', 'prefetch');
     if (!Number.isInteger(seed)) {
@@ -108,6 +120,19 @@ export class DataLoader<Sample, Batch = Collated<Sample>> implements AsyncIterab
     if (pending.length > 0) await Promise.all(pending);
     return this.#collate(samples);
   }
+}
+
+/** Without this a promise of a dataset would be one with no samples. @throws ArgumentError */
+function checkDataset<Sample>(dataset: Dataset<Sample>): Dataset<Sample> {
+  const { length, get } = (dataset ?? {}) as Partial<Dataset<Sample>>;
+  if (typeof get === 'function' && Number.isInteger(length)) return dataset;
+  throw new ArgumentError(`DataLoader: expected a dataset, received ${describe(dataset)}`, {
+    op: 'DataLoader',
+    received: dataset,
+    fix: isPromise(dataset)
+      ? 'await it first'
+      : 'a dataset has a length and get(index); make one of arrays with new ArrayDataset({ .. })',
+  });
 }
 
 /**

@@ -1,4 +1,5 @@
-import { FormatError } from '@tutti/core';
+import { ArgumentError, FormatError } from '@tutti/core';
+import { describe, isPromise, type OptionNames, requireOptions } from '@tutti/core/graph';
 import { ArrayDataset } from './dataset.ts';
 import { gunzip, type IdxArray, isGzip, readIdx } from './idx.ts';
 import type { NdArray } from './ndarray.ts';
@@ -8,6 +9,8 @@ export interface MnistFiles {
   readonly images: Uint8Array;
   readonly labels: Uint8Array;
 }
+
+const fileNames: OptionNames<MnistFiles> = { images: true, labels: true };
 
 export type MnistDataset = ArrayDataset<{
   /** Bytes 0 (background) to 255, shape (N, 1, rows, columns). */
@@ -19,9 +22,10 @@ export type MnistDataset = ArrayDataset<{
 /**
  * MNIST, Fashion-MNIST and their like. Samples are `{ image: uint8 (1, rows, columns), label: int32 () }`.
  *
- * @throws FormatError when a file is not the one it should be, or the two do not belong together.
+ * @throws ArgumentError for what is not bytes. @throws FormatError when a file is not the one it should be, or the two do not belong together.
  */
 export async function loadMnist(files: MnistFiles): Promise<MnistDataset> {
+  requireOptions('loadMnist', files, fileNames);
   const images = await readPart(files.images, 'MNIST images', 3);
   const labels = await readPart(files.labels, 'MNIST labels', 1);
   const [count, rows, columns] = images.shape as [number, number, number];
@@ -39,6 +43,13 @@ export async function loadMnist(files: MnistFiles): Promise<MnistDataset> {
 }
 
 async function readPart(bytes: Uint8Array, name: string, rank: number): Promise<IdxArray> {
+  if (!ArrayBuffer.isView(bytes)) {
+    throw new ArgumentError(`${name}: expected the bytes of a file, received ${describe(bytes)}`, {
+      op: 'loadMnist',
+      received: bytes,
+      fix: isPromise(bytes) ? 'await it first' : 'pass a Uint8Array, for example what readFile(path) gives',
+    });
+  }
   const array = readIdx(isGzip(bytes) ? await gunzip(bytes, name) : bytes, name);
   if (array.dtype === 'uint8' && array.shape.length === rank) return array;
   throw new FormatError(`${name}: ${array.dtype} with shape [${array.shape.join(', ')}]`, {

@@ -1,5 +1,6 @@
 /** Transforms of one sample's array on the host. Images are (C, H, W). For use in `map(dataset, ...)`. */
 import { ArgumentError, IndexError, ShapeError } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { checkInteger, emptyLike, type NdArray, type TypedArray } from './ndarray.ts';
 import type { RandomStream } from './random.ts';
 
@@ -99,16 +100,22 @@ function flipAxis({ data, shape }: NdArray, axis: number): NdArray {
   return { data: result, shape };
 }
 
+export interface CropOptions {
+  /** Zeros on each side. Default 0. */
+  readonly padding?: number;
+}
+
+const cropOptions: OptionNames<CropOptions> = { padding: true };
+
 /**
  * A window of `size` (height, width) at a random place of the image with `padding` zeros around it.
  * Shape (..., H, W) -> (..., height, width).
  *
  * @throws ShapeError when the padded image is smaller than the window.
  */
-export function randomCrop(
-  size: number | readonly [number, number],
-  { padding = 0 }: { readonly padding?: number } = {},
-): Transform {
+export function randomCrop(size: number | readonly [number, number], options: CropOptions = {}): Transform {
+  checkOptions('randomCrop', options, cropOptions);
+  const { padding = 0 } = options;
   const [height, width] = typeof size === 'number' ? [size, size] : size;
   for (const extent of [height, width]) checkInteger(extent, 1, 'randomCrop', 'size');
   checkInteger(padding, 0, 'randomCrop', 'padding');

@@ -90,5 +90,11 @@ describe('loadMnist', () => {
     await expect(loadMnist({ images: labels, labels: images })).rejects.toThrow(/exchanged/);
     const three = idx(0x08, [3], [1, 2, 3]);
     await expect(loadMnist({ images, labels: three })).rejects.toThrow(/2 images and 3 labels/);
+    const unready = Promise.resolve(labels) as never;
+    await expect(loadMnist({ images, labels: unready })).rejects.toThrow(
+      /MNIST labels: .*\n.*await it first/,
+    );
+    await expect(loadMnist({ image: images, labels } as never)).rejects.toThrow(/did you mean images\?/);
+    await expect(loadMnist(undefined as never)).rejects.toThrow(/loadMnist takes the options images, labels/);
   });
 });

@@ -58,6 +58,16 @@ describe('batches', () => {
     expect(() => new DataLoader(numbers(1), { batchSize: 1.5 })).toThrow(ArgumentError);
     expect(() => new DataLoader(numbers(1), { prefetch: -1 })).toThrow(ArgumentError);
     expect(() => new DataLoader(numbers(1), { seed: Number.NaN })).toThrow(ArgumentError);
+    const promised = Promise.resolve(numbers(1)) as never;
+    expect(() => new DataLoader(promised)).toThrow(
+      /expected a dataset, received a promise\n.*await it first/,
+    );
+    expect(() => new DataLoader([1, 2] as never)).toThrow(
+      /expected a dataset, received an array\n.*ArrayDataset/,
+    );
+    const misspelt = { batch_size: 8 } as never;
+    expect(() => new DataLoader(numbers(1), misspelt)).toThrow(/DataLoader: .*\n.*did you mean batchSize\?/);
+    expect(() => new DataLoader(numbers(1), 8 as never)).toThrow(/did you mean \{ batchSize: 8 \}\?/);
   });
 });
 

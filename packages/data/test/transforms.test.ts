@@ -70,6 +70,8 @@ describe('transforms', () => {
     expect(() => randomCrop(4)(image, random)).toThrow(ShapeError);
     expect(() => randomCrop(0)).toThrow(ArgumentError);
     expect(() => randomCrop(2, { padding: -1 })).toThrow(ArgumentError);
+    expect(() => randomCrop(2, { pad: 1 } as never)).toThrow(/randomCrop: .*\n.*did you mean padding\?/);
+    expect(() => randomCrop(2, 4 as never)).toThrow(/did you mean \{ padding: 4 \}\?/);
     expect(() => randomCrop(1)(ndarray(Uint8Array.of(1)), random)).toThrow(ShapeError);
   });
 

@@ -21,12 +21,18 @@ import {
   type Tensor,
   where,
 } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 
 export interface InitOptions {
   /** What the numbers are drawn from. Default: the generator that `manualSeed` seeds. */
   readonly generator?: Generator | undefined;
   readonly device?: Device | undefined;
 }
+
+const initOptions: OptionNames<InitOptions> = { generator: true, device: true };
+
+/** What is handed on to the functions that draw. */
+const drawing = ({ generator, device }: InitOptions): InitOptions => ({ generator, device });
 
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
@@ -35,8 +41,9 @@ type Shape = readonly number[];
 const build = (compute: () => Tensor): Tensor => noGrad(() => scope(compute));
 
 /** Every element `value`. */
-export function constant(shape: Shape, value: number, { device }: InitOptions = {}): Tensor {
-  return full(shape, value, { device });
+export function constant(shape: Shape, value: number, options: InitOptions = {}): Tensor {
+  checkOptions('constant', options, initOptions);
+  return full(shape, value, { device: options.device });
 }
 
 /** Every element 0. */
@@ -51,11 +58,13 @@ export function ones(shape: Shape, options?: InitOptions): Tensor {
 
 /** Uniform in [low, high). */
 export function uniform(shape: Shape, low = 0, high = 1, options: InitOptions = {}): Tensor {
+  checkOptions('uniform', options, initOptions);
   return build(() => add(mul(rand(shape, options), high - low), low));
 }
 
 /** Normal with a mean and a standard deviation. */
 export function normal(shape: Shape, mean = 0, deviation = 1, options: InitOptions = {}): Tensor {
+  checkOptions('normal', options, initOptions);
   if (!(deviation >= 0)) {
     throw new ArgumentError(`normal: deviation ${deviation}`, {
       op: 'normal',
@@ -74,6 +83,14 @@ export interface TruncatedOptions extends InitOptions {
   readonly high?: number;
 }
 
+const truncatedOptions: OptionNames<TruncatedOptions> = {
+  ...initOptions,
+  mean: true,
+  deviation: true,
+  low: true,
+  high: true,
+};
+
 /**
  * Normal, but only values between two bounds, by the inverse of the distribution function:
  * `mean + deviation * sqrt(2) * erfInverse(u)`, u uniform between erf of the two bounds.
@@ -81,7 +98,8 @@ export interface TruncatedOptions extends InitOptions {
  * @throws ArgumentError unless low < high, deviation > 0, and the bounds reach within 5 deviations of the mean.
  */
 export function truncNormal(shape: Shape, options: TruncatedOptions = {}): Tensor {
-  const { mean = 0, deviation = 1, low = -2, high = 2 } = options;
+  checkOptions('truncNormal', options, truncatedOptions);
+  const { mean = 0, deviation = 1, low = -2, high = 2, device } = options;
   const lowest = (low - mean) / deviation;
   const highest = (high - mean) / deviation;
   if (!(low < high && deviation > 0 && lowest < 5 && highest > -5)) {
@@ -93,9 +111,9 @@ export function truncNormal(shape: Shape, options: TruncatedOptions = {}): Tenso
   }
   return build(() => {
     // Drawn on the side of the mean where erf is far from 1 if one bound is beyond it: there float32 has its digits.
-    const from = erf(full([], lowest / Math.SQRT2, options));
-    const to = erf(full([], highest / Math.SQRT2, options));
-    const drawn = add(from, mul(rand(shape, options), sub(to, from)));
+    const from = erf(full([], lowest / Math.SQRT2, { device }));
+    const to = erf(full([], highest / Math.SQRT2, { device }));
+    const drawn = add(from, mul(rand(shape, drawing(options)), sub(to, from)));
     return clamp(add(mul(erfInverse(drawn), deviation * Math.SQRT2), mean), low, high);
   });
 }
@@ -170,6 +188,13 @@ export interface KaimingOptions extends InitOptions {
   readonly slope?: number;
 }
 
+const kaimingOptions: OptionNames<KaimingOptions> = {
+  ...initOptions,
+  fan: true,
+  nonlinearity: true,
+  slope: true,
+};
+
 /** Normal and uniform are scaled to one standard deviation: `gain / sqrt(fan)`. He et al., 2015. */
 function kaimingDeviation(
   shape: Shape,
@@ -180,19 +205,23 @@ function kaimingDeviation(
 
 /** Uniform in (-b, b), `b = gain * sqrt(3 / fan)`. @throws ArgumentError for fewer than two axes. */
 export function kaimingUniform(shape: Shape, options: KaimingOptions = {}): Tensor {
+  checkOptions('kaimingUniform', options, kaimingOptions);
   const bound = Math.sqrt(3) * kaimingDeviation(shape, options);
-  return uniform(shape, -bound, bound, options);
+  return uniform(shape, -bound, bound, drawing(options));
 }
 
 /** Normal with the standard deviation `gain / sqrt(fan)`. @throws ArgumentError for fewer than two axes. */
 export function kaimingNormal(shape: Shape, options: KaimingOptions = {}): Tensor {
-  return normal(shape, 0, kaimingDeviation(shape, options), options);
+  checkOptions('kaimingNormal', options, kaimingOptions);
+  return normal(shape, 0, kaimingDeviation(shape, options), drawing(options));
 }
 
 export interface XavierOptions extends InitOptions {
   /** Default 1; `gainOf(...)` gives others. */
   readonly gain?: number;
 }
+
+const xavierOptions: OptionNames<XavierOptions> = { ...initOptions, gain: true };
 
 const xavierDeviation = (shape: Shape, { gain = 1 }: XavierOptions): number => {
   const { in: into, out } = fans(shape);
@@ -201,11 +230,13 @@ const xavierDeviation = (shape: Shape, { gain = 1 }: XavierOptions): number => {
 
 /** Uniform in (-b, b), `b = gain * sqrt(6 / (in + out))`. Glorot and Bengio, 2010. @throws ArgumentError as above. */
 export function xavierUniform(shape: Shape, options: XavierOptions = {}): Tensor {
+  checkOptions('xavierUniform', options, xavierOptions);
   const bound = Math.sqrt(3) * xavierDeviation(shape, options);
-  return uniform(shape, -bound, bound, options);
+  return uniform(shape, -bound, bound, drawing(options));
 }
 
 /** Normal with the standard deviation `gain * sqrt(2 / (in + out))`. @throws ArgumentError as above. */
 export function xavierNormal(shape: Shape, options: XavierOptions = {}): Tensor {
-  return normal(shape, 0, xavierDeviation(shape, options), options);
+  checkOptions('xavierNormal', options, xavierOptions);
+  return normal(shape, 0, xavierDeviation(shape, options), drawing(options));
 }

@@ -1,5 +1,5 @@
-import { type Device, detach, noGrad, scope, type Tensor, Variable } from '@tutti/core';
-import { context } from '@tutti/core/graph';
+import { ArgumentError, type Device, detach, noGrad, scope, type Tensor, Variable } from '@tutti/core';
+import { checkOptions, context, describe, isPromise, type OptionNames } from '@tutti/core/graph';
 import { assignFrom, mismatch, stateDictError } from './load.ts';
 import { buffer, type Found, walk } from './tree.ts';
 
@@ -15,6 +15,8 @@ export interface LoadOptions {
   /** Whether missing and unexpected names are errors. Default true. */
   readonly strict?: boolean;
 }
+
+const loadOptions: OptionNames<LoadOptions> = { strict: true };
 
 /** The names that a load that is not strict passed over. */
 export interface LoadReport {
@@ -45,7 +47,9 @@ export abstract class Module<Inputs extends readonly unknown[] = [x: Tensor], Ou
   /** The computation. Use `call` to run a module: a subclass may add to it. */
   abstract forward(...inputs: Inputs): Output;
 
+  /** @throws ArgumentError when the class has no `forward`. */
   call(...inputs: Inputs): Output {
+    if (typeof this.forward !== 'function') throw withoutForward(this);
     return this.forward(...inputs);
   }
 
@@ -114,7 +118,10 @@ export abstract class Module<Inputs extends readonly unknown[] = [x: Tensor], Ou
    * @throws StateDictError when a shape or a kind of dtype does not fit, and, if strict, when names are missing or
    * unexpected; its `problems` list them all.
    */
-  loadStateDict(dict: Readonly<Record<string, Tensor>>, { strict = true }: LoadOptions = {}): LoadReport {
+  loadStateDict(dict: Readonly<Record<string, Tensor>>, options: LoadOptions = {}): LoadReport {
+    checkOptions('loadStateDict', options, loadOptions);
+    checkDict(dict);
+    const { strict = true } = options;
     const all = this.#all();
     const known = new Set(all.map(({ name }) => name));
     const missing = [...known].filter((name) => !Object.hasOwn(dict, name));
@@ -185,6 +192,24 @@ export abstract class Module<Inputs extends readonly unknown[] = [x: Tensor], Ou
     // The walk asks every module for its names; only code of this class may call a protected method of another module.
     nameOf = (module, field) => module.stateName(field);
   }
+}
+
+function withoutForward(module: object): ArgumentError {
+  const { name } = module.constructor;
+  return new ArgumentError(`${name}: this module has no forward()`, {
+    op: name,
+    received: module,
+    fix: 'write the computation as a method of the class: forward(x) { return ...; }',
+  });
+}
+
+function checkDict(dict: unknown): void {
+  if (typeof dict === 'object' && dict !== null && !isPromise(dict)) return;
+  throw new ArgumentError(`loadStateDict: expected tensors by name, received ${describe(dict)}`, {
+    op: 'loadStateDict',
+    received: dict,
+    fix: isPromise(dict) ? 'await it first' : 'pass what stateDict() or loadSafetensors() gave',
+  });
 }
 
 const nothing = (): undefined => undefined;

@@ -28,7 +28,7 @@ export interface AdamSettings {
  */
 export class Adam extends Optimizer<AdamSettings> {
   constructor(parameters: ParametersInput<AdamSettings>, options: Partial<AdamSettings> = {}) {
-    super(adamRule('Adam', false), parameters, { ...defaults, weightDecay: 0, ...options });
+    super(adamRule('Adam', false), parameters, { ...defaults, weightDecay: 0 }, options);
   }
 }
 
@@ -40,7 +40,7 @@ export class Adam extends Optimizer<AdamSettings> {
  */
 export class AdamW extends Optimizer<AdamSettings> {
   constructor(parameters: ParametersInput<AdamSettings>, options: Partial<AdamSettings> = {}) {
-    super(adamRule('AdamW', true), parameters, { ...defaults, weightDecay: 0.01, ...options });
+    super(adamRule('AdamW', true), parameters, { ...defaults, weightDecay: 0.01 }, options);
   }
 }
 

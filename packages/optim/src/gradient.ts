@@ -13,7 +13,8 @@ import {
   type Variable,
   zeros,
 } from '@tutti/core';
-import { context } from '@tutti/core/graph';
+import { checkOptions, context, type OptionNames } from '@tutti/core/graph';
+import { isIterable, requireVariable, withoutParameters } from './parameters.ts';
 
 /** Puts another gradient, or none, in place of a parameter's, and gives the old one's memory back. */
 export function replaceGradient(parameter: Variable, gradient: Tensor | undefined): void {
@@ -29,6 +30,8 @@ export interface ClipNormOptions {
   /** Order of the norm: above 0, or Infinity for the largest magnitude. Default 2. */
   readonly p?: number;
 }
+
+const clipOptions: OptionNames<ClipNormOptions> = { p: true };
 
 /**
  * Scales all gradients by one factor so that their common norm is at most `maxNorm`:
@@ -48,7 +51,8 @@ export function clipGradNorm(
   options: ClipNormOptions = {},
 ): Tensor {
   checkLimit('clipGradNorm', maxNorm);
-  const due = withGradient(parameters);
+  checkOptions('clipGradNorm', options, clipOptions);
+  const due = withGradient('clipGradNorm', parameters);
   if (due.length === 0) return zeros([]);
   return noGrad(() =>
     scope(() => {
@@ -69,15 +73,19 @@ export function clipGradNorm(
 export function clipGradValue(parameters: Iterable<Variable>, limit: number): void {
   checkLimit('clipGradValue', limit);
   noGrad(() => {
-    for (const { parameter, gradient } of withGradient(parameters)) {
+    for (const { parameter, gradient } of withGradient('clipGradValue', parameters)) {
       replaceGradient(parameter, clamp(gradient, -limit, limit));
     }
   });
 }
 
-function withGradient(parameters: Iterable<Variable>): { parameter: Variable; gradient: Tensor }[] {
+function withGradient(
+  op: string,
+  parameters: Iterable<Variable>,
+): { parameter: Variable; gradient: Tensor }[] {
+  if (!isIterable(parameters)) throw withoutParameters(op, parameters);
   return [...parameters].flatMap((parameter) => {
-    const gradient = parameter.grad;
+    const gradient = requireVariable(op, parameter).grad;
     return gradient ? [{ parameter, gradient }] : [];
   });
 }

@@ -1,5 +1,6 @@
-import { ArgumentError, DeviceError, DTypeError, TraceError, Variable } from '@tutti/core';
-import { context, fromHost } from '@tutti/core/graph';
+import { ArgumentError, DeviceError, DTypeError, Tensor, TraceError, Variable } from '@tutti/core';
+import { checkOptions, context, fromHost, type OptionNames } from '@tutti/core/graph';
+import { isIterable, isModule, requireVariable, withoutParameters } from './parameters.ts';
 
 /** Parameters that are trained with the same settings, and the settings that differ from the optimiser's. */
 export type GroupInput<Settings> = { readonly parameters: Iterable<Variable> } & Partial<Settings>;
@@ -78,22 +79,35 @@ function checkParameter(parameter: Variable, first: Variable, op: string): void 
   });
 }
 
-/** Reads what an optimiser was given. @throws ArgumentError when there is nothing, or something twice. */
+/** What an optimiser needs to know about its settings to read them. */
+interface SettingsRule<Settings> {
+  readonly name: string;
+  check(settings: Settings): void;
+}
+
+/**
+ * Reads what an optimiser was given. `defaults` has all settings.
+ *
+ * @throws ArgumentError when there is nothing, or something twice, or a setting that does not exist.
+ */
 export function makeGroups<Settings extends { readonly lr: number }>(
   input: ParametersInput<Settings>,
   defaults: Settings,
-  op: string,
-  check: (settings: Settings) => void,
+  options: Partial<Settings>,
+  { name: op, check }: SettingsRule<Settings>,
 ): ParameterGroup<Settings>[] {
+  const names = Object.fromEntries(
+    Object.keys(defaults).map((name) => [name, true]),
+  ) as OptionNames<Settings>;
+  checkOptions(op, options, names);
   const items = isIterable(input) ? [...input] : [];
-  if (items.length === 0) {
-    throw new ArgumentError(`${op}: no parameters`, { op, received: input, fix: 'pass model.parameters()' });
-  }
+  if (items.length === 0) throw withoutParameters(op, input);
   const inputs = items.every((item) => item instanceof Variable)
     ? [{ parameters: items } as unknown as GroupInput<Settings>]
     : (items as GroupInput<Settings>[]);
   const seen = new Set<Variable>();
   return inputs.map((each) => {
+    checkGroup(op, each, { ...names, parameters: true });
     const { parameters, ...own } = each;
     const list = isIterable(parameters) ? [...parameters] : [];
     for (const parameter of list) claim(parameter, seen, op);
@@ -104,23 +118,27 @@ export function makeGroups<Settings extends { readonly lr: number }>(
         fix: 'a group is { parameters: [...], lr?: .. } with at least one variable',
       });
     }
-    const settings = { ...defaults, ...own } as Settings;
+    const settings = { ...defaults, ...options, ...own } as Settings;
     check(settings);
     return new ParameterGroup(list, settings, op);
   });
 }
 
-const isIterable = (value: unknown): value is Iterable<unknown> =>
-  typeof value === 'object' && value !== null && Symbol.iterator in value;
-
-function claim(parameter: unknown, seen: Set<Variable>, op: string): void {
-  if (!(parameter instanceof Variable)) {
-    throw new ArgumentError(`${op}: a parameter that is not a variable`, {
+/** @throws ArgumentError unless it is parameters with settings that exist. */
+function checkGroup(op: string, group: unknown, names: Readonly<Record<string, true>>): void {
+  if (group instanceof Tensor || isModule(group)) requireVariable(op, group);
+  if (Array.isArray(group)) {
+    throw new ArgumentError(`${op}: an array among the parameters`, {
       op,
-      received: parameter,
-      fix: 'pass model.parameters(), or variables made with variable(...)',
+      received: group,
+      fix: 'pass model.parameters(), a list of variables without names',
     });
   }
+  checkOptions(`a group of ${op}`, group as Record<string, unknown>, names);
+}
+
+function claim(given: unknown, seen: Set<Variable>, op: string): void {
+  const parameter = requireVariable(op, given);
   if (seen.has(parameter)) {
     const name = parameter.name ? ` (${parameter.name})` : '';
     throw new ArgumentError(`${op}: a parameter was given twice${name}`, {

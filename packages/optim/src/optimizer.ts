@@ -50,10 +50,19 @@ export abstract class Optimizer<Settings extends { readonly lr: number } = { rea
   readonly #rule: UpdateRule<Settings>;
   readonly #states: readonly GroupState<Settings>[];
 
-  /** @throws ArgumentError when there are no parameters, one comes twice, or a setting is out of its range. */
-  constructor(rule: UpdateRule<Settings>, parameters: ParametersInput<Settings>, defaults: Settings) {
+  /**
+   * `defaults` names every setting that there is, and `options` are those of them that were chosen.
+   *
+   * @throws ArgumentError when there are no parameters, one comes twice, or a setting is out of its range or not known.
+   */
+  constructor(
+    rule: UpdateRule<Settings>,
+    parameters: ParametersInput<Settings>,
+    defaults: Settings,
+    options: Partial<Settings> = {},
+  ) {
     this.#rule = rule;
-    this.groups = makeGroups(parameters, defaults, rule.name, rule.check);
+    this.groups = makeGroups(parameters, defaults, options, rule);
     this.#states = this.groups.map((group) => makeState(rule, group));
   }
 

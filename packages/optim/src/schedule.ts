@@ -1,5 +1,6 @@
 /** Learning rates as functions of the number of steps taken. A "step" is whatever `step()` is called for: a batch or an epoch. */
 import { ArgumentError } from '@tutti/core';
+import { describe, type OptionNames, requireOptions } from '@tutti/core/graph';
 import { requireThat } from './check.ts';
 
 /** What a schedule needs of an optimiser. */
@@ -20,6 +21,13 @@ export abstract class Schedule {
   #step = 0;
 
   constructor(optimizer: Scheduled, rule: RateRule) {
+    if (!Array.isArray((optimizer as Scheduled | undefined)?.groups)) {
+      throw new ArgumentError(`${new.target.name}: expected an optimiser, received ${describe(optimizer)}`, {
+        op: new.target.name,
+        received: optimizer,
+        fix: `the optimiser comes first: new ${new.target.name}(optimizer, ...)`,
+      });
+    }
     this.#optimizer = optimizer;
     this.#rule = rule;
     for (const group of optimizer.groups) group.initialLr ??= group.lr;
@@ -85,25 +93,43 @@ export class LambdaLR extends Schedule {
   }
 }
 
+export interface StepOptions {
+  /** Steps with one rate. */
+  readonly size: number;
+  /** Default 0.1. */
+  readonly gamma?: number;
+}
+
+const stepOptions: OptionNames<StepOptions> = { size: true, gamma: true };
+
 /** `lr = initial * gamma^floor(step / size)` */
 export class StepLR extends Schedule {
-  constructor(
-    optimizer: Scheduled,
-    { size, gamma = 0.1 }: { readonly size: number; readonly gamma?: number },
-  ) {
+  constructor(optimizer: Scheduled, options: StepOptions) {
+    requireOptions('StepLR', options, stepOptions);
+    const { size, gamma = 0.1 } = options;
     requireCount('StepLR', 'size', size);
     requireGamma('StepLR', gamma);
     super(optimizer, (step, initial) => initial * gamma ** Math.floor(step / size));
   }
 }
 
+export interface MultiStepOptions {
+  /** The steps at which the rate changes. */
+  readonly milestones: readonly number[];
+  /** Default 0.1. */
+  readonly gamma?: number;
+}
+
+const multiStepOptions: OptionNames<MultiStepOptions> = { milestones: true, gamma: true };
+
 /** `lr = initial * gamma^(number of milestones that are at most step)` */
 export class MultiStepLR extends Schedule {
-  constructor(
-    optimizer: Scheduled,
-    { milestones, gamma = 0.1 }: { readonly milestones: readonly number[]; readonly gamma?: number },
-  ) {
-    const legal = milestones.every((milestone) => Number.isInteger(milestone) && milestone >= 0);
+  constructor(optimizer: Scheduled, options: MultiStepOptions) {
+    requireOptions('MultiStepLR', options, multiStepOptions);
+    const { milestones, gamma = 0.1 } = options;
+    const legal =
+      Array.isArray(milestones) &&
+      milestones.every((milestone) => Number.isInteger(milestone) && milestone >= 0);
     requireThat(legal, 'MultiStepLR', 'milestones', milestones, 'a list of integers of at least 0');
     requireGamma('MultiStepLR', gamma);
     const passed = (step: number): number => milestones.filter((milestone) => milestone <= step).length;
@@ -111,17 +137,36 @@ export class MultiStepLR extends Schedule {
   }
 }
 
+export interface ExponentialOptions {
+  readonly gamma: number;
+}
+
+const exponentialOptions: OptionNames<ExponentialOptions> = { gamma: true };
+
 /** `lr = initial * gamma^step` */
 export class ExponentialLR extends Schedule {
-  constructor(optimizer: Scheduled, { gamma }: { readonly gamma: number }) {
+  constructor(optimizer: Scheduled, options: ExponentialOptions) {
+    requireOptions('ExponentialLR', options, exponentialOptions);
+    const { gamma } = options;
     requireGamma('ExponentialLR', gamma);
     super(optimizer, (step, initial) => initial * gamma ** step);
   }
 }
 
+export interface CosineOptions {
+  /** Steps until the rate is at its lowest. */
+  readonly steps: number;
+  /** The lowest rate. Default 0. */
+  readonly min?: number;
+}
+
+const cosineOptions: OptionNames<CosineOptions> = { steps: true, min: true };
+
 /** `lr = min + (initial - min) * (1 + cos(pi * step / steps)) / 2`; after `steps` it rises again, with period `2 * steps`. */
 export class CosineAnnealingLR extends Schedule {
-  constructor(optimizer: Scheduled, { steps, min = 0 }: { readonly steps: number; readonly min?: number }) {
+  constructor(optimizer: Scheduled, options: CosineOptions) {
+    requireOptions('CosineAnnealingLR', options, cosineOptions);
+    const { steps, min = 0 } = options;
     requireCount('CosineAnnealingLR', 'steps', steps);
     requireThat(min >= 0, 'CosineAnnealingLR', 'min', min, 'a number of at least 0');
     super(
@@ -140,9 +185,13 @@ export interface WarmupOptions {
   readonly end?: number;
 }
 
+const warmupOptions: OptionNames<WarmupOptions> = { steps: true, start: true, end: true };
+
 /** `lr = initial * (start + (end - start) * min(step / steps, 1))` */
 export class LinearWarmup extends Schedule {
-  constructor(optimizer: Scheduled, { steps, start = 1 / 3, end = 1 }: WarmupOptions) {
+  constructor(optimizer: Scheduled, options: WarmupOptions) {
+    requireOptions('LinearWarmup', options, warmupOptions);
+    const { steps, start = 1 / 3, end = 1 } = options;
     requireCount('LinearWarmup', 'steps', steps);
     requireThat(
       start >= 0 && end >= 0,
@@ -155,6 +204,13 @@ export class LinearWarmup extends Schedule {
   }
 }
 
+export interface SequentialOptions {
+  /** The steps at which the next schedule starts. */
+  readonly milestones: readonly number[];
+}
+
+const sequentialOptions: OptionNames<SequentialOptions> = { milestones: true };
+
 /**
  * One schedule after the other: schedule i + 1 starts, with its own step 0, at milestone i. Only the sequence is stepped.
  *
@@ -165,12 +221,12 @@ export class LinearWarmup extends Schedule {
  * const schedule = new SequentialLR(optimizer, [warmup, cosine], { milestones: [100] });
  */
 export class SequentialLR extends Schedule {
-  constructor(
-    optimizer: Scheduled,
-    schedules: readonly Schedule[],
-    { milestones }: { readonly milestones: readonly number[] },
-  ) {
-    const rising = milestones.every((each, i) => Number.isInteger(each) && each > (milestones[i - 1] ?? 0));
+  constructor(optimizer: Scheduled, schedules: readonly Schedule[], options: SequentialOptions) {
+    requireOptions('SequentialLR', options, sequentialOptions);
+    const { milestones } = options;
+    const rising =
+      Array.isArray(milestones) &&
+      milestones.every((each, i) => Number.isInteger(each) && each > (milestones[i - 1] ?? 0));
     const fits = milestones.length === schedules.length - 1;
     requireThat(
       rising && fits,

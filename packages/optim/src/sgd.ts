@@ -4,6 +4,7 @@ import type { ParametersInput } from './group.ts';
 import { Optimizer, type UpdateInput, type UpdateRule } from './optimizer.ts';
 
 export interface SGDSettings {
+  /** Default 1e-3. */
   readonly lr: number;
   /** Share of the last update in the next. Default 0. */
   readonly momentum: number;
@@ -22,21 +23,18 @@ export interface SGDSettings {
  *     b = momentum * b + (1 - dampening) * g      (b = g in the first step)
  *     p = p - lr * (nesterov ? g + momentum * b : momentum > 0 ? b : g)
  *
+ * The defaults are lr 1e-3, and plain descent: no momentum, no weight decay.
+ *
  * @throws ArgumentError for a negative setting, or Nesterov without momentum or with dampening.
  * @example const optimizer = new SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
  */
 export class SGD extends Optimizer<SGDSettings> {
   constructor(parameters: ParametersInput<SGDSettings>, options: Partial<SGDSettings> = {}) {
-    super(rule, parameters, {
-      lr: 1e-3,
-      momentum: 0,
-      dampening: 0,
-      nesterov: false,
-      weightDecay: 0,
-      ...options,
-    });
+    super(rule, parameters, defaults, options);
   }
 }
+
+const defaults: SGDSettings = { lr: 1e-3, momentum: 0, dampening: 0, nesterov: false, weightDecay: 0 };
 
 const rule: UpdateRule<SGDSettings> = {
   name: 'SGD',

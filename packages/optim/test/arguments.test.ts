@@ -15,6 +15,11 @@ import { onCpu } from './support.ts';
 
 onCpu();
 
+/** Something with parameters that is not one. */
+class Model {
+  parameters = (): Variable[] => [p()];
+}
+const model = new Model();
 const p = (): Variable => variable(tensor([1, 2]));
 
 describe('arguments', () => {
@@ -47,6 +52,61 @@ describe('arguments', () => {
     ['a beta of 1', () => new Adam([p()], { betas: [0.9, 1] }), /betas is \[0\.9,1\]/],
     ['a negative beta', () => new AdamW([p()], { betas: [-0.1, 0.9] }), /betas/],
     ['one beta', () => new Adam([p()], { betas: [0.9] as never }), /betas/],
+    ['a module', () => new Adam(model as never), /Adam: no parameters, but an? \w+\n.*model\.parameters\(\)/],
+    [
+      'a list of modules',
+      () => new SGD([model] as never),
+      /not a variable: an? \w+\n.*model\.parameters\(\)/,
+    ],
+    ['a function', () => new SGD(model.parameters as never), /a function\n.*call it: model\.parameters\(\)/],
+    ['a promise', () => new SGD(Promise.resolve([p()]) as never), /a promise\n.*await it first/],
+    ['a variable by itself', () => new SGD(p() as never), /but a Variable\n.*\[variable\]/],
+    [
+      'names and parameters',
+      () => new SGD([['w', p()]] as never),
+      /an array among the parameters\n.*without names/,
+    ],
+    [
+      'an unknown setting',
+      () => new SGD([p()], { learningRate: 0.1 } as never),
+      /no option "learningRate"\n.*did you mean lr\?/,
+    ],
+    [
+      "another library's spelling",
+      () => new Adam([p()], { weight_decay: 1 } as never),
+      /did you mean weightDecay\?/,
+    ],
+    [
+      'a setting of another optimiser',
+      () => new Adam([p()], { momentum: 1 } as never),
+      /Adam takes the options lr, betas, eps, weightDecay/,
+    ],
+    [
+      'a rate that is not in an object',
+      () => new SGD([p()], 0.1 as never),
+      /received 0\.1\n.*did you mean \{ lr: 0\.1 \}\?/,
+    ],
+    [
+      'an unknown setting of a group',
+      () => new SGD([{ parameters: [p()], Lr: 1 }] as never),
+      /a group of SGD: .*"Lr"\n.*did you mean lr\?/,
+    ],
+    ['a group under another name', () => new SGD([{ params: [p()] }] as never), /did you mean parameters\?/],
+    [
+      'an unknown option of clipping',
+      () => clipGradNorm([p()], 1, { order: 1 } as never),
+      /clipGradNorm takes the option p/,
+    ],
+    [
+      'clipping a module',
+      () => clipGradNorm(model as never, 1),
+      /clipGradNorm: no parameters, .*model\.parameters\(\)/s,
+    ],
+    [
+      'clipping values of a module',
+      () => clipGradValue([model] as never, 1),
+      /clipGradValue: .*model\.parameters\(\)/s,
+    ],
     ['a negative eps', () => new Adam([p()], { eps: -1e-8 }), /eps/],
   ];
   test.each(bad)('%s', (_, make, message) => {

@@ -110,4 +110,27 @@ describe('schedules', () => {
     ];
     for (const make of bad) expect(make).toThrow(ArgumentError);
   });
+
+  test('options that do not exist, or are no object', () => {
+    const optimizer = fake(1);
+    const cases: readonly [make: () => unknown, message: RegExp][] = [
+      [() => new StepLR(optimizer, { stepSize: 3 } as never), /StepLR: .*"stepSize"\n.*did you mean size\?/],
+      [() => new StepLR(optimizer, 10 as never), /received 10\n.*did you mean \{ size: 10 \}\?/],
+      [
+        () => new StepLR(optimizer, undefined as never),
+        /received undefined\n.*StepLR takes the options size, gamma/,
+      ],
+      [() => new MultiStepLR(optimizer, [30, 80] as never), /did you mean \{ milestones: \[30, 80\] \}\?/],
+      [() => new MultiStepLR(optimizer, {} as never), /MultiStepLR: milestones is undefined/],
+      [() => new ExponentialLR(optimizer, 0.9 as never), /did you mean \{ gamma: 0\.9 \}\?/],
+      [() => new CosineAnnealingLR(optimizer, { step: 5 } as never), /did you mean steps\?/],
+      [() => new LinearWarmup(optimizer, { steps: 5, begin: 0 } as never), /no option "begin"/],
+      [() => new SequentialLR(optimizer, [], { milestone: [] } as never), /did you mean milestones\?/],
+      [() => new ExponentialLR(undefined as never, { gamma: 1 }), /ExponentialLR: expected an optimiser/],
+    ];
+    for (const [make, message] of cases) {
+      expect(make).toThrow(ArgumentError);
+      expect(make).toThrow(message);
+    }
+  });
 });

@@ -15,6 +15,8 @@ export interface FuzzOptions {
   /** Programs for each kind of test. */
   readonly runs: number;
   readonly seed: number;
+  /** Called before each kind of test. */
+  readonly onKind?: (name: string) => void;
 }
 
 const shapes: readonly (readonly number[])[] = [
@@ -131,9 +133,15 @@ const kinds: Readonly<Record<string, Run>> = {
   }),
 };
 
+/** How many kinds of random tests there are. */
+export const fuzzKinds: number = Object.keys(kinds).length;
+
 /** Runs every kind of random test on the default device. */
 export async function fuzz(options: FuzzOptions): Promise<ConformanceResult[]> {
   const results: ConformanceResult[] = [];
-  for (const [name, run] of Object.entries(kinds)) results.push(await run(name, options));
+  for (const [name, run] of Object.entries(kinds)) {
+    options.onKind?.(name);
+    results.push(await run(name, options));
+  }
   return results;
 }

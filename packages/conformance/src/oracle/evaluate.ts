@@ -111,6 +111,7 @@ const arithmetic: ReadonlySet<Primitive> = new Set<Primitive>([
   'argMin',
   'dot',
   'conv',
+  'attention',
   'cast',
 ]);
 

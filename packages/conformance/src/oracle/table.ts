@@ -1,6 +1,7 @@
 import { InternalError } from '@tutti/core/backend';
 import type { Primitive } from '@tutti/core/graph';
 import { conv, dot } from './anchors.ts';
+import { attention } from './attention.ts';
 import { binary, bitcast, cast, unary, where } from './elementwise.ts';
 import { gather, randomBits, scatter } from './indexing.ts';
 import { expand, flip, identity, iota, pad, permute, slice, unfold } from './movement.ts';
@@ -46,6 +47,7 @@ export const oracleTable: { readonly [P in Primitive]: OracleFunction<P> } = {
 
   dot,
   conv,
+  attention,
 
   detach: identity,
   alias: identity,

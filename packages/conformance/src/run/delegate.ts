@@ -9,6 +9,9 @@ export function delegate(inner: Backend, changes: Partial<Backend>): Backend {
   };
   return {
     info: inner.info,
+    get failure() {
+      return inner.failure;
+    },
     allocate: (bytes) => inner.allocate(bytes),
     free: (buffer) => inner.free(buffer),
     write: (buffer, data, offset) => inner.write(buffer, data, offset),

@@ -36,12 +36,16 @@ const seedOf = (output: Tensor, i: number): Tensor =>
 const describe = (error: unknown): string =>
   error instanceof Error ? `${error.name}: ${error.message.split('\n')[0]}` : String(error);
 
-async function read(tensors: readonly Tensor[]): Promise<DeviceValue[]> {
-  const values: DeviceValue[] = [];
-  for (const x of tensors) values.push({ shape: x.shape, dtype: x.dtype, values: await x.data() });
+async function read(tensors: readonly Tensor[]): Promise<Outcome> {
+  const data = await Promise.all(tensors.map((x) => x.data()));
+  const values = tensors.map(({ shape, dtype }, i): DeviceValue => ({ shape, dtype, values: data[i]! }));
   for (const x of tensors) x.dispose();
-  return values;
+  return { values };
 }
+
+/** All at once: a device may bring many values back in one go. */
+const readAll = (outputs: readonly (readonly Tensor[])[]): Promise<Outcome[]> =>
+  Promise.all(outputs.map(read));
 
 const makeLeaves = (sample: Sample): Tensor[] => sample.inputs.map((of: Input) => makeLeaf(of));
 
@@ -49,9 +53,7 @@ const makeLeaves = (sample: Sample): Tensor[] => sample.inputs.map((of: Input) =
 async function runEager(samples: readonly Sample[], program: Program): Promise<Outcome[]> {
   const outputs = scope(() => samples.map((sample) => [...program(sample, makeLeaves(sample))]));
   await realize(...outputs.flat());
-  const outcomes: Outcome[] = [];
-  for (const each of outputs) outcomes.push({ values: await read(each) });
-  return outcomes;
+  return readAll(outputs);
 }
 
 /** Everything in one traced function, whose arguments are the leaves. */
@@ -60,9 +62,7 @@ async function runTraced(samples: readonly Sample[], program: Program): Promise<
   const leaves = samples.map(makeLeaves);
   try {
     const outputs = await traced(leaves);
-    const outcomes: Outcome[] = [];
-    for (const each of outputs) outcomes.push({ values: await read(each) });
-    return outcomes;
+    return await readAll(outputs);
   } finally {
     for (const leaf of leaves.flat()) leaf.dispose();
     traced.dispose();

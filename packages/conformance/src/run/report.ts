@@ -50,6 +50,8 @@ export type Counts = { -readonly [S in Status]: number };
 export interface ConformanceReport {
   readonly devices: readonly ReportedDevice[];
   readonly results: readonly ConformanceResult[];
+  /** What was left out because it was asked to be, one sentence for each. Absent where the whole suite ran. */
+  readonly leftOut?: readonly string[];
   /** Counts by backend. */
   readonly summary: Readonly<Record<string, Counts>>;
 }

@@ -8,7 +8,7 @@ import type { OpCase, Sample } from '../cases/case.ts';
 import { cases } from '../cases/index.ts';
 import { checkGradient, checkSecondGradient } from '../check/derivative.ts';
 import { checkJudged, checkReference, type Expectation } from '../check/expectation.ts';
-import { fuzz } from '../fuzz/fuzz.ts';
+import { fuzz, fuzzKinds } from '../fuzz/fuzz.ts';
 import { compare } from '../tolerance/compare.ts';
 import {
   type BackendMode,
@@ -28,8 +28,9 @@ import {
   type ReportedDevice,
   summarise,
 } from './report.ts';
+import { Selection, type SelectionOptions } from './selection.ts';
 
-export interface ConformanceOptions {
+export interface ConformanceOptions extends SelectionOptions {
   /** Ids of the devices to run, for example `['cpu', 'cuda:1']`. Default: all that are available. */
   readonly backends?: readonly string[];
   /** Devices that must have run. Default: those named in `backends`. */
@@ -38,21 +39,17 @@ export interface ConformanceOptions {
   readonly filter?: string;
   /** The cases to run, for example one's own. Default: all of the suite. */
   readonly cases?: readonly OpCase[];
-  /** Default: all. */
-  readonly modes?: readonly Mode[];
-  /** Random graphs for each device. Default 60. */
-  readonly randomGraphs?: number;
   /** Of the random graphs. Default 1. */
   readonly seed?: number;
   /** Ends the run at the first failure. Default false. */
   readonly stopAtFailure?: boolean;
-  /** Called before each case. */
+  /** Called before each case and each kind of random test. */
   readonly onProgress?: (progress: ConformanceProgress) => void;
 }
 
 export interface ConformanceProgress {
   readonly case: string;
-  /** Position of the case, from 0, and how many there are. */
+  /** Its position, from 0, and how many there are. */
   readonly done: number;
   readonly total: number;
 }
@@ -95,8 +92,9 @@ function checkAll(
 
 const hasGradient = (sample: Sample): boolean => sample.inputs.some((input) => input.differentiable);
 
-function prepare(opCase: OpCase, dtype: DType, modes: readonly Mode[]): Prepared {
-  const samples = opCase.samples(dtype);
+function prepare(opCase: OpCase, dtype: DType, selection: Selection): Prepared {
+  const { modes } = selection;
+  const samples = selection.samplesOf(opCase, dtype);
   const wanted =
     modes.some((mode) => mode.includes('gradient')) && opCase.differentiable && dtype === 'float32';
   return {
@@ -244,8 +242,6 @@ const matches =
   (opCase: OpCase): boolean =>
     !filter || opCase.name.includes(filter) || opCase.op.includes(filter);
 
-const allModes: readonly Mode[] = ['reference', 'derivative', 'second derivative', ...backendModes, 'random'];
-
 /**
  * Runs the suite: every case × dtype against the oracle, and on every device in every mode. It changes the default device
  * and leaves the last one of the run in force.
@@ -255,27 +251,36 @@ const allModes: readonly Mode[] = ['reference', 'derivative', 'second derivative
  * console.log(formatReport(report));
  */
 export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceRun> {
-  const modes = options.modes ?? allModes;
+  const selection = new Selection(options);
   const { devices, able } = await participants(options);
   if (able.length === 0) useNoDevice();
   const chosen = (options.cases ?? cases).filter(matches(options.filter));
   const results: ConformanceResult[] = [];
+  const random = selection.modes.includes('random') && !options.filter;
+  const total = chosen.length + (random ? able.length * fuzzKinds : 0);
+  let position = 0;
+  const progress = (name: string): void => options.onProgress?.({ case: name, done: position++, total });
   const done = (): boolean =>
     options.stopAtFailure === true && results.some((result) => result.status === 'fail');
-  for (const [position, opCase] of chosen.entries()) {
-    options.onProgress?.({ case: opCase.name, done: position, total: chosen.length });
+  for (const opCase of chosen) {
+    progress(opCase.name);
     for (const dtype of opCase.dtypes)
-      if (!done()) results.push(...(await runCase(opCase, dtype, modes, able, devices)));
+      if (!done()) results.push(...(await runCase(opCase, dtype, selection, able, devices)));
   }
-  if (modes.includes('random') && !options.filter && !done()) {
+  if (random && !done()) {
+    const settings = { runs: selection.randomGraphs, seed: options.seed ?? 1, onKind: progress };
     for (const { id, storage } of able) {
       await setDefaultDevice(id);
-      results.push(
-        ...(await fuzz({ backend: id, storage, runs: options.randomGraphs ?? 60, seed: options.seed ?? 1 })),
-      );
+      results.push(...(await fuzz({ ...settings, backend: id, storage })));
     }
   }
-  const report: ConformanceReport = { devices, results, summary: summarise(results) };
+  const leftOut = selection.leftOut();
+  const report: ConformanceReport = {
+    devices,
+    results,
+    ...(leftOut.length > 0 ? { leftOut } : {}),
+    summary: summarise(results),
+  };
   return { report, exitCode: exitCode(report, options.required ?? options.backends ?? []) };
 }
 
@@ -288,7 +293,7 @@ function useNoDevice(): void {
 async function runCase(
   opCase: OpCase,
   dtype: DType,
-  modes: readonly Mode[],
+  selection: Selection,
   able: readonly Participant[],
   devices: readonly ReportedDevice[],
 ): Promise<ConformanceResult[]> {
@@ -306,7 +311,7 @@ async function runCase(
     }));
   let prepared: Prepared;
   try {
-    prepared = prepare(opCase, dtype, modes);
+    prepared = prepare(opCase, dtype, selection);
   } catch (error) {
     return [
       ...results,
@@ -318,6 +323,7 @@ async function runCase(
       },
     ];
   }
+  const { modes } = selection;
   results.push(...checkOracle(prepared, modes));
   for (const { id, storage } of able) {
     await setDefaultDevice(id);

@@ -87,7 +87,8 @@ export function formatReport(report: ConformanceReport): string {
     ([backend, { pass, fail, unsupported, notRun }]) =>
       `${backend}: ${pass} passed, ${fail} failed, ${unsupported} unsupported, ${notRun} not run`,
   );
-  return [...tables, legend, formatFailures(report), counts.join('\n')]
+  const leftOut = (report.leftOut ?? []).map((sentence) => `left out: ${sentence}`);
+  return [...tables, legend, formatFailures(report), leftOut.join('\n'), counts.join('\n')]
     .filter((part) => part !== '')
     .join('\n\n');
 }

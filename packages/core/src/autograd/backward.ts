@@ -1,8 +1,12 @@
 import { GradientError, InternalError } from '../backend/index.ts';
-import type { GraphNode } from '../tensor/node.ts';
+import { describe } from '../tensor/describe.ts';
+import { GraphNode } from '../tensor/node.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
+import { doubtsOf } from '../tensor/verdict.ts';
 import { add, cast, fill } from './arithmetic.ts';
+import { obstacleBelow } from './blocked.ts';
 import { withGradients } from './mode.ts';
 import { releaseKept, runPass } from './pass.ts';
 import type { VjpRule } from './rule.ts';
@@ -44,6 +48,19 @@ export function nodesBetween(outputs: readonly GraphNode[], wanted: Wanted): Set
   return reached;
 }
 
+/** A gradient that came through a node with a condition on its data is worth no more than the node's value. */
+function underCheck({ check, computed, verdict }: GraphNode, gradient: Tensor): Tensor {
+  if (!check || (computed && !doubtsOf(verdict))) return gradient;
+  const { node } = gradient;
+  // A node of its own: the gradient's may be the seed, which belongs to somebody else.
+  const copy = new GraphNode('alias', [node], {}, node.device, {
+    tracked: node.tracked,
+    constant: node.constant,
+  });
+  copy.setCheck(check);
+  return new Tensor(copy);
+}
+
 /** Applies the rule of one node and adds what it gives to the operands' gradients. */
 function stepBack(
   node: GraphNode,
@@ -61,8 +78,9 @@ function stepBack(
     needs: inputs.map((input, position) => reached.has(input) && passesGradient(node, position)),
   });
   for (const [position, input] of inputs.entries()) {
-    const result = results[position];
-    if (!result || !reached.has(input)) continue;
+    const given = results[position];
+    if (!given || !reached.has(input)) continue;
+    const result = underCheck(node, given);
     if (!sameShape(result.shape, input.shape) || result.dtype !== 'float32') {
       throw new InternalError(
         `gradient of ${node.op}: ${result.dtype} ${formatShape(result.shape)} for an operand of shape ${formatShape(input.shape)}`,
@@ -118,6 +136,8 @@ export interface BackwardOptions {
   readonly createGraph?: boolean;
 }
 
+const backwardOptions: OptionNames<BackwardOptions> = { retainGraph: true, createGraph: true };
+
 /** The seed for `backward` of `output`, checked. @throws GradientError */
 export function checkSeed(op: string, output: Tensor, seed: Tensor | undefined): Tensor {
   if (seed === undefined) {
@@ -130,26 +150,32 @@ export function checkSeed(op: string, output: Tensor, seed: Tensor | undefined):
   }
   const fits = seed instanceof Tensor && sameShape(seed.shape, output.shape) && seed.dtype === output.dtype;
   if (fits) return seed;
-  throw new GradientError(`${op}: the gradient is ${String(seed)}, the tensor is ${String(output)}`, {
+  const shown = seed instanceof Tensor ? String(seed) : describe(seed);
+  throw new GradientError(`${op}: the gradient is ${shown}, the tensor is ${String(output)}`, {
     op,
     received: seed,
-    fix: 'the gradient must be a tensor of the same shape and dtype',
+    fix: 'the gradient must be a tensor of the same shape and dtype; options come after it: backward(undefined, { .. })',
   });
 }
 
 function checkOutput(output: Tensor): void {
   const { node } = output;
-  if (!node.tracked) {
-    throw new GradientError(`backward: nothing that ${String(output)} was computed from needs a gradient`, {
-      op: 'backward',
-      fix: 'compute it from a variable or from tensor(data, { requiresGrad: true }), outside of noGrad and without detach',
-    });
+  if (node.tracked && (isDifferentiable(node) || node.leaf)) return;
+  const why = obstacleBelow(node);
+  if (node.tracked) {
+    throw new GradientError(
+      `backward: ${String(output)} has no derivative${why ? `: ${why}` : ` because its dtype is ${node.dtype}`}`,
+      {
+        op: 'backward',
+        received: node.dtype,
+        fix: 'call backward on a float32 result of differentiable operations, such as a loss',
+      },
+    );
   }
-  if (isDifferentiable(node) || node.leaf) return;
-  throw new GradientError(`backward: the result of ${node.op}, dtype ${node.dtype}, has no derivative`, {
+  const nothing = 'nothing that it was computed from needs a gradient';
+  throw new GradientError(`backward: no gradient flows from ${String(output)}: ${why ?? nothing}`, {
     op: 'backward',
-    received: node.dtype,
-    fix: 'call backward on a float32 result of differentiable operations, such as a loss',
+    fix: 'compute it from a variable or from tensor(data, { requiresGrad: true }), outside of noGrad and without detach',
   });
 }
 
@@ -168,6 +194,8 @@ function checkOutput(output: Tensor): void {
  * await x.grad.array(); // [2, 4, 6]
  */
 export function backward(output: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
+  requireTensor('backward', output);
+  checkOptions('backward', options, backwardOptions);
   const { createGraph = false, retainGraph = createGraph } = options;
   checkOutput(output);
   const seed = checkSeed('backward', output, gradient);
@@ -179,10 +207,14 @@ export function backward(output: Tensor, gradient?: Tensor, options: BackwardOpt
   );
   if (seed !== gradient) seed.dispose();
   if (pulled.size === 0) {
-    throw new GradientError(`backward: no gradient flows from ${String(output)} to a leaf`, {
-      op: 'backward',
-      fix: 'integers, comparisons and detach() stop gradients; look for one between the parameters and this tensor',
-    });
+    const why = obstacleBelow(output.node);
+    throw new GradientError(
+      `backward: no gradient flows from ${String(output)} to a leaf${why ? `: ${why}` : ''}`,
+      {
+        op: 'backward',
+        fix: 'integers, comparisons and detach() stop gradients; look for one between the parameters and this tensor',
+      },
+    );
   }
   for (const [node, value] of pulled) {
     const leaf = node.leaf!.deref();

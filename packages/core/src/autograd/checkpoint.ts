@@ -81,7 +81,9 @@ function copyPiece(
     (node) => given.has(node) || isSource(node, piece),
     (node) => {
       const inputs = node.inputs.map((input) => standIns.get(input)!);
-      standIns.set(node, make(node.op, inputs, node.attributes, node));
+      const standIn = make(node.op, inputs, node.attributes, node);
+      if (node.check) standIn.setCheck(node.check);
+      standIns.set(node, standIn);
     },
     (node) => {
       standIns.set(

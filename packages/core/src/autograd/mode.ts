@@ -1,4 +1,5 @@
 import { context } from '../tensor/context.ts';
+import { isPromise } from '../tensor/describe.ts';
 
 /** A call that runs with gradients on or off. Open regions form a list, because asynchronous ones need not close in order. */
 interface Region {
@@ -15,9 +16,6 @@ function leave(region: Region): void {
   else context.gradEnabled = region.outside;
   open.splice(at, 1);
 }
-
-const isPromise = (value: unknown): value is Promise<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
 /** @internal Runs `fn` with gradients on or off, and restores what was when it returns, or when its promise settles. */
 export function withGradients<T>(enabled: boolean, fn: () => T): T {

@@ -1,7 +1,9 @@
 import { ArgumentError, GradientError, isFloat } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
+import { describe } from '../tensor/describe.ts';
 import { type GraphNode, nextNodeId } from '../tensor/node.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { Tensor } from '../tensor/tensor.ts';
 import { mapTree, type Tree, treeTensors } from '../tensor/tree.ts';
 import { fill } from './arithmetic.ts';
@@ -32,6 +34,8 @@ export interface GradOptions {
   /** `fn` returns `[value, aux]`; aux comes out beside the gradient and is not differentiated. Default false. */
   readonly hasAux?: boolean;
 }
+
+const gradOptions: OptionNames<GradOptions> = { hasAux: true };
 
 /** `x` without its history: the same value, through which no gradient flows. Shape and dtype stay. */
 export const detach = (x: Tensor): Tensor => apply('detach', [x], {});
@@ -144,6 +148,16 @@ function checkPositions(op: string, argnums: ArgNums, args: readonly unknown[]):
 
 type AnyFunction = (...args: never[]) => unknown;
 
+function checkTransform(op: string, fn: unknown, options: GradOptions): void {
+  checkOptions(op, options, gradOptions);
+  if (typeof fn === 'function') return;
+  throw new ArgumentError(`${op}: expected a function, received ${describe(fn)}`, {
+    op,
+    received: fn,
+    fix: `write ${op}((x) => loss(x))(x): it takes a function and gives one`,
+  });
+}
+
 function evaluate(
   op: string,
   fn: AnyFunction,
@@ -185,6 +199,7 @@ export function valueAndGrad<A extends readonly unknown[], Aux, const N extends 
   options: { readonly hasAux: true },
 ): (...args: A) => [value: [Tensor, Aux], gradient: GradientsAt<A, N>];
 export function valueAndGrad(fn: AnyFunction, argnums: ArgNums = 0, options: GradOptions = {}): AnyFunction {
+  checkTransform('valueAndGrad', fn, options);
   return (...args: unknown[]) => {
     const { value, aux, gradient } = evaluate('valueAndGrad', fn, argnums, options, args);
     return [options.hasAux ? [value(), aux()] : value(), gradient];
@@ -218,6 +233,7 @@ export function grad<A extends readonly unknown[], Aux, const N extends ArgNums 
   options: { readonly hasAux: true },
 ): (...args: A) => [gradient: GradientsAt<A, N>, aux: Aux];
 export function grad(fn: AnyFunction, argnums: ArgNums = 0, options: GradOptions = {}): AnyFunction {
+  checkTransform('grad', fn, options);
   return (...args: unknown[]) => {
     const { aux, gradient } = evaluate('grad', fn, argnums, options, args);
     return options.hasAux ? [gradient, aux()] : gradient;

@@ -4,7 +4,7 @@ import type { DType } from './dtype.ts';
 export interface Capabilities {
   /** Dtypes a buffer can hold and kernels can load and store. */
   readonly storage: readonly DType[];
-  /** Most buffers that one kernel may bind. */
+  /** Most buffers that one kernel may bind, at least 4. */
   readonly buffersPerKernel: number;
   /** Most bytes of one buffer. */
   readonly bytesPerBuffer: number;

@@ -1,4 +1,5 @@
 import { DTypeError } from './errors.ts';
+import { closestName } from './suggest.ts';
 
 /**
  * Element types that a buffer can hold.
@@ -33,13 +34,55 @@ export const dtypes: readonly DType[] = Object.keys(dtypeInfo) as DType[];
 export const isFloat = (dtype: DType): boolean => dtypeInfo[dtype].kind === 'float';
 export const isInteger = (dtype: DType): boolean => dtypeInfo[dtype].kind === 'integer';
 
+/** What dtypes are called elsewhere, and the dtype that is meant or comes next to it. */
+const otherNames: Readonly<Record<string, DType>> = {
+  ...{
+    float: 'float32',
+    double: 'float32',
+    number: 'float32',
+    f32: 'float32',
+    f64: 'float32',
+    fp32: 'float32',
+  },
+  ...{
+    float64: 'float32',
+    fp64: 'float32',
+    half: 'float16',
+    f16: 'float16',
+    fp16: 'float16',
+    bf16: 'bfloat16',
+  },
+  ...{
+    int: 'int32',
+    integer: 'int32',
+    long: 'int32',
+    short: 'int32',
+    i64: 'int32',
+    i32: 'int32',
+    i16: 'int32',
+  },
+  ...{ int64: 'int32', int16: 'int32', int8: 'int32', i8: 'int32', bigint: 'int32' },
+  ...{ uint: 'uint32', u32: 'uint32', uint64: 'uint32', u64: 'uint32', uint16: 'uint32', u16: 'uint32' },
+  ...{ byte: 'uint8', u8: 'uint8', boolean: 'bool' },
+};
+
+function dtypeMeant(value: unknown): DType | undefined {
+  if (typeof value !== 'string') return undefined;
+  const name = value.toLowerCase().replace(/^.*\./, ''); // also torch.float32
+  return Object.hasOwn(otherNames, name)
+    ? otherNames[name]
+    : (closestName(name, dtypes) as DType | undefined);
+}
+
 /** Throws {@link DTypeError} when `value` is not one of the dtypes above; returns it otherwise. */
 export function checkDType(value: unknown, where: string): DType {
   if (typeof value === 'string' && Object.hasOwn(dtypeInfo, value)) return value as DType;
+  const meant = dtypeMeant(value);
+  const wide = /64|double|long/i.test(String(value)) ? '; there are no 64-bit ones' : '';
   throw new DTypeError(`${where}: dtype ${JSON.stringify(value)} is not supported`, {
     op: where,
     received: value,
-    fix: `use one of ${dtypes.join(', ')}; cast 64-bit values to int32 or float32 before they reach a tensor`,
+    fix: `${meant ? `did you mean ${meant}? ` : ''}The dtypes are ${dtypes.join(', ')}${wide}`,
   });
 }
 

@@ -2,18 +2,19 @@
  * Anchors: the few operations for which a backend may bring a hand-tuned routine instead of a rendered loop.
  *
  * Operands are strided views of buffers, so a transpose or a broadcast costs nothing. The result is contiguous.
- * Buffers of the command are bound in this order: lhs, rhs, out, then the buffers that the epilogue reads.
+ * Buffers of the command are bound in this order: the operands (lhs, rhs; or query, key, value and the mask if there is one),
+ * out, then the buffers that the epilogue reads.
  */
 import type { DType, ScalarType } from './dtype.ts';
 import type { BufferParam, Expression, IndexVariable } from './kernel.ts';
 
-/** An operand or the result of an anchor, with element strides for the named dimensions. */
+/** An operand of an anchor, with element strides for the named dimensions. */
 export interface DotOperand {
   readonly dtype: DType;
   readonly offset: number;
   /** One stride for each batch dimension; 0 where the operand is broadcast. */
   readonly batch: readonly number[];
-  /** lhs: stride of m. rhs: stride of k. */
+  /** lhs: stride of m. rhs: stride of k. Attention: see there. */
   readonly row: number;
   /** lhs: stride of k. rhs: stride of n. */
   readonly column: number;
@@ -79,12 +80,51 @@ export interface ConvAnchor {
   readonly epilogue?: Epilogue;
 }
 
-export type Anchor = DotAnchor | ConvAnchor;
+/**
+ * `out[b, i] = epilogue(sum_j w[j] * value[b, j])` for each query i, with the weights over its keys
+ *
+ *     w = softmax_j(scale * sum_e query[b, i, e] * key[b, j, e], masked)
+ *
+ * out (..batch, queries, valueWidth) is contiguous. Masked are: keys after the query where `causal` (j > i), and those where a
+ * mask of bool is 0; a mask of float32 is added to the scores instead. A masked key has weight 0, whatever its score, and a
+ * query without keys gives NaN. As in any softmax: a score of Inf or NaN gives NaN.
+ *
+ * Asked for only where all extents are above 0, and where nothing else wants the scores or the weights.
+ */
+export interface AttentionAnchor {
+  readonly kind: 'attention';
+  readonly name: string;
+  readonly batch: readonly number[];
+  readonly queries: number;
+  readonly keys: number;
+  /** Elements of a query and of a key. */
+  readonly width: number;
+  readonly valueWidth: number;
+  readonly scale: number;
+  readonly causal: boolean;
+  /** Rows are queries. */
+  readonly query: DotOperand;
+  /** Rows are keys. */
+  readonly key: DotOperand;
+  /** Rows are keys. */
+  readonly value: DotOperand;
+  /** Rows are queries, columns keys. */
+  readonly mask?: DotOperand;
+  readonly type: 'f32';
+  readonly buffers: readonly BufferParam[];
+  readonly scalars: readonly ScalarType[];
+  readonly epilogue?: Epilogue;
+}
+
+/** Anchors that are sums of products of two operands. */
+export type ContractionAnchor = DotAnchor | ConvAnchor;
+
+export type Anchor = ContractionAnchor | AttentionAnchor;
 
 /**
  * What happens to each result before it is stored. `space` spans the contiguous result, outermost first (the batch
  * dimensions, m, n; or batch, channel, spatial dimensions), possibly with neighbouring dimensions merged, so that the
- * flat index of the element is the row-major index of `space`. `value` may load from buffers 3 and up, read scalars,
+ * flat index of the element is the row-major index of `space`. `value` may load from the buffers after out, read scalars,
  * and use `{ op: 'accumulator', id: 0 }` for the result itself.
  */
 export interface Epilogue {

@@ -1,14 +1,18 @@
 /** Anchors as descriptions for routines, and as graphs of primitives for devices that have none. */
 import type {
   Anchor,
+  AttentionAnchor,
   BufferParam,
   ConvAnchor,
   DotAnchor,
+  DotOperand,
   Epilogue,
   Expression,
   IndexVariable,
+  ScalarType,
 } from '../backend/index.ts';
 import { InternalError } from '../backend/index.ts';
+import { attentionWeights, type Make } from '../ops/attention-graph.ts';
 import { stridesOf } from '../tensor/shape.ts';
 import type { Lowered } from './lower.ts';
 import { FusionRejected, ValueLowering } from './lower-value.ts';
@@ -23,15 +27,16 @@ export function lowerAnchor(op: Op, result: Op | undefined, isStored: (op: Op) =
     const view = operandView(operand, operand.shape, (other) => other !== op && isStored(other));
     if (!view) throw new InternalError(`an operand of ${op.op} is not a strided view`);
     return view;
-  }) as [OperandView, OperandView];
+  });
+  const out = views.length;
   const lowering = new ValueLowering((other) => other !== result && isStored(other), []);
-  lowering.bindings.push(views[0].base, views[1].base, result ?? op);
+  lowering.bindings.push(...views.map((view) => view.base), result ?? op);
   lowering.firstShared = lowering.bindings.length;
   const epilogue = result && lowerEpilogue(lowering, op, result);
   const buffers: BufferParam[] = lowering.bindings.map((bound, i) => ({
     dtype: bound.dtype,
     length: elementsOf(bound),
-    access: i === 2 ? 'write' : 'read',
+    access: i === out ? 'write' : 'read',
   }));
   const common = {
     name: result ? `${op.op}_${result.op}` : op.op,
@@ -40,10 +45,18 @@ export function lowerAnchor(op: Op, result: Op | undefined, isStored: (op: Op) =
     scalars: lowering.scalars.map(() => 'f32' as const),
     ...(epilogue ? { epilogue } : {}),
   };
-  const kernel: Anchor = isOp(op, 'dot')
-    ? { ...common, ...describeDot(op, views) }
-    : { ...common, ...describeConv(op as Op<'conv'>, views) };
-  return { kernel, bindings: lowering.bindings, scalars: lowering.scalars };
+  return { kernel: describe(op, views, common), bindings: lowering.bindings, scalars: lowering.scalars };
+}
+
+type Common = Pick<AttentionAnchor, 'name' | 'buffers' | 'scalars' | 'epilogue'> & {
+  readonly type: ScalarType;
+};
+
+function describe(op: Op, views: readonly OperandView[], common: Common): Anchor {
+  if (isOp(op, 'attention')) return { ...common, type: 'f32', ...describeAttention(op, views) };
+  const [lhs, rhs] = views as [OperandView, OperandView];
+  if (isOp(op, 'dot')) return { ...common, ...describeDot(op, lhs, rhs) };
+  return { ...common, ...describeConv(op as Op<'conv'>, lhs, rhs) };
 }
 
 function lowerEpilogue(lowering: ValueLowering, anchor: Op, result: Op): Epilogue {
@@ -66,31 +79,59 @@ function lowerEpilogue(lowering: ValueLowering, anchor: Op, result: Op): Epilogu
 
 type DotFields = Pick<DotAnchor, 'kind' | 'batch' | 'm' | 'n' | 'k' | 'lhs' | 'rhs'>;
 
-function describeDot(op: Op, [lhs, rhs]: readonly [OperandView, OperandView]): DotFields {
+/** The batch dimensions of a result, without those of extent 1. */
+const batchAxesOf = (shape: readonly number[]): number[] =>
+  shape.slice(0, -2).flatMap((extent, axis) => (extent === 1 ? [] : [axis]));
+
+function matrix({ base, offset, strides }: OperandView, batchAxes: readonly number[]): DotOperand {
+  const [row, column] = strides.slice(-2) as [number, number];
+  return { dtype: base.dtype, offset, batch: batchAxes.map((axis) => strides[axis]!), row, column };
+}
+
+function describeDot(op: Op, lhs: OperandView, rhs: OperandView): DotFields {
   const [a] = op.inputs as [Op];
   const rank = op.shape.length;
-  const batchAxes = op.shape.slice(0, -2).flatMap((extent, axis) => (extent === 1 ? [] : [axis]));
-  const operand = (view: OperandView) => ({
-    dtype: view.base.dtype,
-    offset: view.offset,
-    batch: batchAxes.map((axis) => view.strides[axis]!),
-    row: view.strides[rank - 2]!,
-    column: view.strides[rank - 1]!,
-  });
+  const batchAxes = batchAxesOf(op.shape);
   return {
     kind: 'dot',
     batch: batchAxes.map((axis) => op.shape[axis]!),
     m: op.shape[rank - 2]!,
     n: op.shape[rank - 1]!,
     k: a.shape[rank - 1]!,
-    lhs: operand(lhs),
-    rhs: operand(rhs),
+    lhs: matrix(lhs, batchAxes),
+    rhs: matrix(rhs, batchAxes),
+  };
+}
+
+type AttentionFields = Omit<AttentionAnchor, 'name' | 'type' | 'buffers' | 'scalars' | 'epilogue'>;
+
+function describeAttention(op: Op<'attention'>, views: readonly OperandView[]): AttentionFields {
+  const [q, k, v] = op.inputs as [Op, Op, Op];
+  const batchAxes = batchAxesOf(op.shape);
+  const [query, key, value, mask] = views.map((view) => matrix(view, batchAxes)) as [
+    DotOperand,
+    DotOperand,
+    DotOperand,
+    DotOperand?,
+  ];
+  return {
+    kind: 'attention',
+    batch: batchAxes.map((axis) => op.shape[axis]!),
+    queries: q.shape.at(-2)!,
+    keys: k.shape.at(-2)!,
+    width: q.shape.at(-1)!,
+    valueWidth: v.shape.at(-1)!,
+    ...op.attributes,
+    query,
+    key,
+    value,
+    ...(mask ? { mask } : {}),
   };
 }
 
 type ConvFields = Omit<ConvAnchor, 'name' | 'type' | 'buffers' | 'scalars' | 'epilogue'>;
 
-function describeConv(op: Op<'conv'>, [lhs, rhs]: readonly [OperandView, OperandView]): ConvFields {
+function describeConv(op: Op<'conv'>, lhs: OperandView, rhs: OperandView): ConvFields {
   const [x, w] = op.inputs as [Op, Op];
   const { groups, stride, padLow, inputDilation, kernelDilation } = op.attributes;
   const operand = (view: OperandView) => ({
@@ -116,6 +157,12 @@ function describeConv(op: Op<'conv'>, [lhs, rhs]: readonly [OperandView, Operand
     lhs: operand(lhs),
     rhs: operand(rhs),
   };
+}
+
+/** The weights of the values, as a graph. */
+export function weightsOf(s: Simplifier, { inputs, attributes }: Op<'attention'>): Op {
+  const make: Make<Op> = (op, operands, own) => s.make(op, operands, own as never);
+  return attentionWeights(make, inputs, attributes);
 }
 
 /** (..B, M, K) x (..B, K, N): products over a common (..B, M, N, K), summed. */

@@ -93,8 +93,8 @@ function describe(
       });
     }
     if (node.op === 'const' && options.liftConstants) {
-      const { value } = node.attributes as PrimitiveAttributes['const'];
-      if (!isStructural(value) && node.dtype === 'float32') {
+      const { value, fixed } = node.attributes as PrimitiveAttributes['const'];
+      if (!fixed && !isStructural(value) && node.dtype === 'float32') {
         scalarOf.set(node, scalars.length);
         lines.push(`scalar ${scalars.length}`);
         scalars.push(Math.fround(value));

@@ -1,7 +1,7 @@
 /** Rewrites that need to know the device: what it cannot run becomes other primitives, long reductions are cut in two. */
 import type { Anchor, Capabilities, Program } from '../backend/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { decomposeConv, decomposeDot, lowerAnchor } from './anchor.ts';
+import { decomposeConv, decomposeDot, lowerAnchor, weightsOf } from './anchor.ts';
 import { decomposeScatter } from './decompose-scatter.ts';
 import { isOp, kindOf, type Op, type OpName, topological } from './op.ts';
 import type { Simplifier } from './simplify.ts';
@@ -17,13 +17,14 @@ export interface PrepareOptions {
 export function prepare(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): ReadonlyMap<Op, Op> {
   const turned = rebuild(s, outputs, transposedProducts(s, outputs));
   const first = outputs.map((op) => turned.get(op)!);
-  const decomposed = rebuild(s, first, decompositions(s, first, options));
-  const second = outputs.map((op) => decomposed.get(turned.get(op)!)!);
-  const split = rebuild(s, second, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
-  const through = (op: Op): Op => {
-    const between = decomposed.get(op) ?? op;
-    return split.get(between) ?? between;
-  };
+  // Attention comes first: the products that it is made of may have routines of their own.
+  const opened = rebuild(s, first, attentions(s, first, options));
+  const second = first.map((op) => opened.get(op)!);
+  const decomposed = rebuild(s, second, decompositions(s, second, options));
+  const third = second.map((op) => decomposed.get(op)!);
+  const split = rebuild(s, third, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
+  const through = (op: Op): Op =>
+    [opened, decomposed, split].reduce((at, rewritten) => rewritten.get(at) ?? at, op);
   return new Map([...turned].map(([from, to]) => [from, through(to)]));
 }
 
@@ -60,14 +61,41 @@ function transposedProducts(s: Simplifier, outputs: readonly Op[]): Rewrite {
   };
 }
 
+/** Attention for which the device has no routine, or whose weights are wanted anyway, as those of a gradient are. */
+function attentions(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
+  const order = topological(outputs);
+  const wanted = new Set(order);
+  const isFused = (op: Op<'attention'>, hasRoutine: (op: Op) => boolean): boolean =>
+    options.fusion &&
+    op.inputs.every((input) => sizeOf(input.shape) > 0) &&
+    !wanted.has(weightsOf(s, op)) &&
+    hasRoutine(op);
+  const hasRoutine = routineOf(order, outputs, options);
+  const fused = new Set(order.filter((op) => isOp(op, 'attention') && isFused(op, hasRoutine)));
+  return (op, inputs) => {
+    if (!isOp(op, 'attention') || fused.has(op)) return undefined;
+    return s.make('dot', [weightsOf(s, { ...op, inputs }), inputs[2]!], {});
+  };
+}
+
+/** Tells whether the device takes an anchor as it is. */
+function routineOf(
+  order: readonly Op[],
+  outputs: readonly Op[],
+  options: PrepareOptions,
+): (op: Op) => boolean {
+  const stored = requiredStores(order, outputs, options.fusion);
+  const isStored = (op: Op): boolean => stored.has(op) || op.op === 'input';
+  return (op) => options.routine(lowerAnchor(op, undefined, isStored).kernel) !== undefined;
+}
+
 function decompositions(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
   const order = topological(outputs);
-  const stored = requiredStores(order, outputs, options.fusion);
+  const hasRoutine = routineOf(order, outputs, options);
   const without = new Set<Op>();
   for (const op of order) {
-    if (kindOf(op) !== 'anchor' || sizeOf(op.shape) === 0) continue;
-    const { kernel } = lowerAnchor(op, undefined, (other) => stored.has(other) || other.op === 'input');
-    if (!options.routine(kernel)) without.add(op);
+    if (kindOf(op) !== 'anchor' || isOp(op, 'attention') || sizeOf(op.shape) === 0) continue;
+    if (!hasRoutine(op)) without.add(op);
   }
   const { scatterStores, rowPrograms } = options.capabilities;
   return (op, inputs) => {

@@ -4,7 +4,7 @@
  * not one of them (-0 + 0 is 0), `x - 0` and `x * 1` are.
  */
 import type { DType } from '../backend/index.ts';
-import { primitives } from '../ops/primitives.ts';
+import { primitives, type TensorType } from '../ops/primitives.ts';
 import type { GraphNode } from '../tensor/node.ts';
 import { type Shape, sameShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
@@ -99,6 +99,7 @@ export class Simplifier {
       }
       case 'dot':
       case 'conv':
+      case 'attention':
         return this.#emptyAnchor(op, inputs, attributes);
       case 'scatter':
         return sizeOf(inputs[1]!.shape) === 0 ? x : undefined;
@@ -167,10 +168,16 @@ export class Simplifier {
     return this.constant(op === 'reduceProd' ? 1 : 0, x.dtype, shape);
   }
 
-  /** A sum of no products is zero. */
-  #emptyAnchor(op: 'dot' | 'conv', inputs: readonly Op[], attributes: OpAttributes[OpName]): Op | undefined {
-    if (inputs.every((input) => sizeOf(input.shape) > 0)) return undefined;
-    const { shape, dtype } = primitives[op].infer(inputs, attributes as OpAttributes['conv']);
+  /** A sum of no products is zero. Queries without elements still weigh values. */
+  #emptyAnchor(
+    op: 'dot' | 'conv' | 'attention',
+    inputs: readonly Op[],
+    attributes: OpAttributes[OpName],
+  ): Op | undefined {
+    const infer = primitives[op].infer as (i: readonly Op[], a: unknown) => TensorType;
+    const { shape, dtype } = infer(inputs, attributes);
+    const summed = op === 'attention' ? [inputs[2]!] : inputs;
+    if (sizeOf(shape) > 0 && summed.every((input) => sizeOf(input.shape) > 0)) return undefined;
     return this.constant(0, dtype, shape);
   }
 

@@ -1,12 +1,14 @@
 /** Activation functions, in forms that neither overflow nor lose their gradient. */
 import { ArgumentError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { gt, le, where } from './compare.ts';
 import { composite, withGradient } from './composite.ts';
 import { add, div, maximum, minimum, mul, sub } from './elementwise.ts';
 import { floatFunction } from './math.ts';
-import { checkTensor, computeDType, convert, describe, requireKind } from './promote.ts';
+import { computeDType, convert, requireKind } from './promote.ts';
 
 const exp = (x: Tensor): Tensor => apply('exp', [x], {});
 const neg = (x: Tensor): Tensor => apply('neg', [x], {});
@@ -43,7 +45,7 @@ export function softplus(x: Tensor): Tensor {
 
 /** `max(x, 0)`; NaN stays; the gradient at 0 is 0. @throws DTypeError for bool */
 export function relu(x: Tensor): Tensor {
-  checkTensor('relu', x);
+  requireTensor('relu', x);
   requireKind('relu', x.dtype, ['integer', 'float'], "cast to a number first: x.cast('float32')");
   return composite(() => {
     const value = convert(x, computeDType(x.dtype));
@@ -83,6 +85,8 @@ export interface GeluOptions {
   readonly approximate?: 'none' | 'tanh' | undefined;
 }
 
+const geluOptions: OptionNames<GeluOptions> = { approximate: true };
+
 /** x times the normal distribution function, given as (1 + f(x)) / 2. */
 function gated(x: Tensor, curve: (x: Tensor) => Tensor): Tensor {
   // Beyond 10 the curve is ±1 in float32. Held there, x = -Inf gives -0 and not Inf * 0, and large x no Inf * 0 in the gradient.
@@ -97,6 +101,7 @@ function gated(x: Tensor, curve: (x: Tensor) => Tensor): Tensor {
  * @throws ArgumentError
  */
 export function gelu(x: Tensor, options: GeluOptions = {}): Tensor {
+  checkOptions('gelu', options, geluOptions);
   const approximate = options.approximate ?? 'none';
   if (approximate !== 'none' && approximate !== 'tanh') {
     throw new ArgumentError(`gelu: approximate is ${describe(approximate)}`, {

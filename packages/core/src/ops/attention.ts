@@ -1,18 +1,16 @@
 /** Dropout, embedding and attention. */
 import { ArgumentError, type DType, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { broadcastShapes, formatShape, type Shape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { where } from './compare.ts';
 import { composite } from './composite.ts';
-import { indices } from './create.ts';
-import { add, mul } from './elementwise.ts';
+import { mul } from './elementwise.ts';
 import { takeAs } from './indexing.ts';
-import { matmul } from './linalg.ts';
 import { floatFunction } from './math.ts';
-import { transpose } from './movement.ts';
-import { softmax } from './normalization.ts';
-import { checkTensor, commonDType, convert, describe, filled } from './promote.ts';
+import { commonDType, convert, filled, grown } from './promote.ts';
 import { bernoulliMask, checkProbability, defaultGenerator, type Generator } from './random.ts';
 
 export interface DropoutOptions {
@@ -22,6 +20,8 @@ export interface DropoutOptions {
   readonly training?: boolean | undefined;
 }
 
+const dropoutOptions: OptionNames<DropoutOptions> = { generator: true, training: true };
+
 /**
  * `x / (1 - p)` where it is kept, 0 elsewhere: each element is dropped with probability p, exact to 2^-24. The identity for
  * p = 0 and outside of training, zeros for p = 1. Integers give float32. (Srivastava et al. 2014)
@@ -29,8 +29,9 @@ export interface DropoutOptions {
  * @throws ArgumentError unless 0 <= p <= 1.
  */
 export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
-  checkTensor('dropout', x);
+  requireTensor('dropout', x);
   checkProbability('dropout', p);
+  checkOptions('dropout', options, dropoutOptions);
   const { training = true, generator } = options;
   return floatFunction('dropout', x, (value) => {
     if (!training || p === 0) return value;
@@ -47,7 +48,7 @@ export function dropout(x: Tensor, p = 0.5, options: DropoutOptions = {}): Tenso
  * @throws ShapeError unless the weight has two axes; DTypeError unless the index has an integer dtype.
  */
 export function embedding(weight: Tensor, index: Tensor): Tensor {
-  checkTensor('embedding', weight, 'the weight');
+  requireTensor('embedding', weight, 'the weight');
   if (weight.rank !== 2) {
     throw new ShapeError(`embedding: weight of shape ${formatShape(weight.shape)}`, {
       op: 'embedding',
@@ -67,6 +68,8 @@ export interface AttentionOptions {
   readonly scale?: number | undefined;
 }
 
+const attentionOptions: OptionNames<AttentionOptions> = { mask: true, causal: true, scale: true };
+
 /** True where `shape` broadcasts to `target`. */
 const fitsInto = (shape: Shape, target: Shape): boolean =>
   shape.length <= target.length &&
@@ -74,7 +77,8 @@ const fitsInto = (shape: Shape, target: Shape): boolean =>
 
 function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): DType {
   const op = 'scaledDotProductAttention';
-  for (const [name, x] of Object.entries({ query: q, key: k, value: v })) checkTensor(op, x, `the ${name}`);
+  for (const [name, x] of Object.entries({ query: q, key: k, value: v })) requireTensor(op, x, `the ${name}`);
+  checkOptions(op, options, attentionOptions);
   const { mask, scale } = options;
   const shapes = [q, k, v].map((x) => x.shape);
   const fits =
@@ -90,7 +94,7 @@ function checkAttention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptio
   }
   const batch = broadcastShapes(op, ...shapes.map((shape) => shape.slice(0, -2)));
   const scores = [...batch, q.shape.at(-2)!, k.shape.at(-2)!];
-  if (mask !== undefined && !fitsInto(checkTensor(op, mask, 'the mask').shape, scores)) {
+  if (mask !== undefined && !fitsInto(requireTensor(op, mask, 'the mask').shape, scores)) {
     throw new ShapeError(
       `${op}: mask of shape ${formatShape(mask.shape)} for scores of shape ${formatShape(scores)}`,
       {
@@ -130,21 +134,16 @@ export function scaledDotProductAttention(
   options: AttentionOptions = {},
 ): Tensor {
   const dtype = checkAttention(q, k, v, options);
-  const { mask, causal = false, scale = 1 / Math.sqrt(q.shape.at(-1)!) } = options;
+  const { mask, causal = false, scale = 1 / Math.sqrt(Math.max(1, q.shape.at(-1)!)) } = options;
   return composite(() => {
     const [query, key, value] = [q, k, v].map((x) => convert(x, 'float32')) as [Tensor, Tensor, Tensor];
-    let scores = mul(matmul(query, transpose(key)), scale);
-    if (causal) {
-      const plane = scores.shape.slice(-2);
-      const seen = apply('le', [indices(plane, 1, q.device), indices(plane, 0, q.device)], {});
-      scores = where(seen, scores, Number.NEGATIVE_INFINITY);
-    }
+    const batch = broadcastShapes('scaledDotProductAttention', ...[q, k, v].map((x) => x.shape.slice(0, -2)));
+    const whole = (x: Tensor): Tensor => grown(x, [...batch, ...x.shape.slice(-2)]);
+    const operands = [query, key, value].map(whole);
     if (mask) {
-      scores =
-        mask.dtype === 'bool'
-          ? where(mask, scores, Number.NEGATIVE_INFINITY)
-          : add(scores, convert(mask, 'float32'));
+      const wide = mask.dtype === 'bool' ? mask : convert(mask, 'float32');
+      operands.push(grown(wide, [...batch, q.shape.at(-2)!, k.shape.at(-2)!]));
     }
-    return convert(matmul(softmax(scores), value), dtype);
+    return convert(apply('attention', operands, { scale, causal }), dtype);
   });
 }

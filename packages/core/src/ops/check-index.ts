@@ -1,20 +1,23 @@
 /** Indices that are data: checked at once where the data is at hand, otherwise when a result is read. */
-import { IndexError } from '../backend/index.ts';
+import { type DType, DTypeError, IndexError, isInteger } from '../backend/index.ts';
 import { checkData } from '../tensor/check.ts';
-import type { Tensor } from '../tensor/tensor.ts';
-import { ge, logicalAnd, logicalOr, lt, ne } from './compare.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
+import { ge, logicalAnd, logicalOr, lt, ne, where } from './compare.ts';
 import { composite, untracked } from './composite.ts';
-import { checkTensor, convert, requireKind } from './promote.ts';
-import { any } from './reduce.ts';
+import { convert } from './promote.ts';
+import { max } from './reduce.ts';
 
 /** @throws DTypeError unless the index has an integer dtype. */
 export function requireIndex(op: string, index: Tensor, name = 'the index'): void {
-  checkTensor(op, index, name);
-  requireKind(
-    op,
-    index.dtype,
-    ['integer'],
-    `${name} holds positions; cast it first, for example index.cast('int32')`,
+  const { dtype } = requireTensor(op, index, name);
+  if (isInteger(dtype)) return;
+  throw new DTypeError(
+    `${op}: dtype ${dtype} for ${name}, which ${name.endsWith('s') ? 'are' : 'is'} of integers`,
+    {
+      op,
+      received: dtype,
+      fix: "cast first, x.cast('int32'), or say so where the tensor is made: tensor(data, { dtype: 'int32' })",
+    },
   );
 }
 
@@ -80,16 +83,28 @@ export function checkedIndex(index: Tensor, range: IndexRange, compute: () => Te
   if (range.extent === 0 && range.except === undefined) {
     throw rangeError(range, `${index.size} of ${range.name} into nothing`, index.shape);
   }
+  const { dtype } = index; // the index may be gone when the error is made
   return composite(() => {
-    const flag = untracked(() => {
-      // As int32, uint32 values from 2^31 up are negative, and any extent is in range.
-      const position = convert(index, 'int32');
-      const outside = logicalOr(lt(position, 0), ge(position, range.extent));
-      const bad = range.except === undefined ? outside : logicalAnd(outside, ne(position, range.except));
-      return any(bad);
-    });
-    return checkData(compute(), flag, () =>
-      rangeError(range, `${range.name} outside the extent ${range.extent}`, undefined),
-    );
+    const flag = untracked(() => flagOf(index, range));
+    return checkData(compute(), flag, (found) => outsideError(range, dtype, found));
   });
+}
+
+/**
+ * 0 when all indices are in range, otherwise the bits of one that is not: uint32 []. Where the extent is 0 that one may be
+ * 0 itself, and 1 stands for it.
+ */
+function flagOf(index: Tensor, { extent, except }: IndexRange): Tensor {
+  // As int32, uint32 values from 2^31 up are negative, and any extent is in range.
+  const position = convert(index, 'int32');
+  const outside = logicalOr(lt(position, 0), ge(position, extent));
+  const bad = except === undefined ? outside : logicalAnd(outside, ne(position, except));
+  return max(extent === 0 ? convert(bad, 'uint32') : where(bad, convert(position, 'uint32'), 0));
+}
+
+function outsideError(range: IndexRange, dtype: DType, flag: number): IndexError {
+  const { name, extent } = range;
+  if (extent === 0) return rangeError(range, `${name} outside the extent 0`, undefined);
+  const value = dtype === 'int32' ? flag | 0 : flag;
+  return rangeError(range, `${name} ${value} is outside the extent ${extent}`, value);
 }

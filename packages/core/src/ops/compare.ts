@@ -1,17 +1,16 @@
 /** Comparison, logic, bits and selection. */
 import { ArgumentError, DTypeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
 import { broadcastShapes } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import type { BinaryPrimitive } from './primitives.ts';
 import {
   align,
-  checkTensor,
   commonDType,
   computeDType,
   convert,
-  describe,
   filled,
   grown,
   type Operand,
@@ -82,7 +81,7 @@ export function logicalXor(a: Operand, b: Operand): Tensor {
 
 /** `x == 0`, bool; false for NaN. */
 export function logicalNot(x: Tensor): Tensor {
-  checkTensor('logicalNot', x);
+  requireTensor('logicalNot', x);
   return composite(() => apply('not', [truth(x)], {}));
 }
 
@@ -114,7 +113,7 @@ export function bitwiseXor(a: Operand, b: Operand): Tensor {
 
 /** `~x` of integers or bool. @throws DTypeError for floats */
 export function bitwiseNot(x: Tensor): Tensor {
-  checkTensor('bitwiseNot', x);
+  requireTensor('bitwiseNot', x);
   requireKind(
     'bitwiseNot',
     x.dtype,
@@ -151,7 +150,7 @@ export function where(condition: Tensor | boolean, a: Operand, b: Operand): Tens
       fix: 'pass a bool tensor',
     });
   }
-  if (condition instanceof Tensor && condition.dtype !== 'bool') {
+  if (condition instanceof Tensor && requireTensor('where', condition).dtype !== 'bool') {
     throw new DTypeError(`where: the condition has dtype ${condition.dtype}`, {
       op: 'where',
       received: condition.dtype,

@@ -1,13 +1,15 @@
 /** Convolutions, by PyTorch's conventions: cross-correlation, channels before space. */
 import { ArgumentError, type DType, DTypeError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { formatShape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { add } from './elementwise.ts';
 import { paddedExtent } from './extents.ts';
 import type { PrimitiveAttributes } from './primitives.ts';
-import { checkTensor, commonDType, convert, describe, shaped } from './promote.ts';
+import { commonDType, convert, shaped } from './promote.ts';
 
 type ConvAttributes = PrimitiveAttributes['conv'];
 
@@ -33,6 +35,15 @@ export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
   /** Added to the extents at the high end, default 0: which of the sizes that a stride makes equal. */
   readonly outputPadding?: Spatial | undefined;
 }
+
+const convOptions: OptionNames<ConvOptions> = {
+  bias: true,
+  stride: true,
+  padding: true,
+  dilation: true,
+  groups: true,
+};
+const convTransposeOptions: OptionNames<ConvTransposeOptions> = { ...convOptions, outputPadding: true };
 
 /** One integer for each spatial axis. @throws ArgumentError */
 export function perAxis(
@@ -75,10 +86,10 @@ function operandsOf(
   options: ConvOptions | ConvTransposeOptions,
   layout: string,
 ): Operands {
-  checkTensor(op, x);
-  checkTensor(op, weight, 'the weight');
+  requireTensor(op, x);
+  requireTensor(op, weight, 'the weight');
   const { bias, groups = 1 } = options;
-  if (bias !== undefined) checkTensor(op, bias, 'the bias');
+  if (bias !== undefined) requireTensor(op, bias, 'the bias');
   if (x.rank !== axes + 2 || weight.rank !== axes + 2) {
     throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and ${formatShape(weight.shape)}`, {
       op,
@@ -162,6 +173,7 @@ function forward(
   options: ConvOptions,
   layout: string,
 ): Tensor {
+  checkOptions(op, options, convOptions);
   const operands = operandsOf(op, x, weight, axes, options, layout);
   const { bias, groups } = operands;
   const [outChannels, inChannels, ...kernelSize] = weight.shape as [number, number, ...number[]];
@@ -291,6 +303,7 @@ function requireResult(
 export function convTranspose2d(x: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   const op = 'convTranspose2d';
   const layout = 'x is (N, C, H, W), the weight (C, O / groups, kh, kw); add missing axes with unsqueeze';
+  checkOptions(op, options, convTransposeOptions);
   const operands = operandsOf(op, x, weight, 2, options, layout);
   const { bias, groups } = operands;
   const [inChannels, perGroup, ...kernelSize] = weight.shape as [number, number, ...number[]];

@@ -10,12 +10,14 @@ import {
   toFloat16Bits,
 } from '../backend/index.ts';
 import { apply, fromHost } from '../tensor/apply.ts';
+import { describe, isPromise } from '../tensor/describe.ts';
 import type { Device } from '../tensor/device.ts';
 import type { HostArray } from '../tensor/node.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { checkShape, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
-import { type Tensor, Variable } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor, Variable } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
-import { checkScalar, checkTensor, computeDType, convert, describe, filled } from './promote.ts';
+import { checkScalar, computeDType, convert, filled } from './promote.ts';
 
 /** Numbers or booleans in nested arrays, all of one length on each level. */
 export type NestedArray = number | boolean | readonly NestedArray[];
@@ -44,6 +46,9 @@ export interface TensorOptions extends CreateOptions {
   /** Makes a {@link Variable}, which `backward()` gives a `grad`. */
   readonly requiresGrad?: boolean | undefined;
 }
+
+export const createOptions: OptionNames<CreateOptions> = { dtype: true, device: true };
+const tensorOptions: OptionNames<TensorOptions> = { ...createOptions, shape: true, requiresGrad: true };
 
 const hostArrays: Readonly<Record<DType, new (length: number) => HostArray>> = {
   float32: Float32Array,
@@ -109,7 +114,9 @@ function flatten(data: NestedArray): { values: (number | boolean)[]; shape: numb
         {
           op: 'tensor',
           received: item,
-          fix: 'pass numbers, booleans, nested arrays of them, or a typed array',
+          fix: isPromise(item)
+            ? 'await it first'
+            : 'pass numbers, booleans, nested arrays of them, or a typed array',
         },
       );
     }
@@ -176,6 +183,7 @@ function readData(data: NestedArray | TypedData): {
  * @example tensor([[1, 2], [3, 4]]).shape // [2, 2]
  */
 export function tensor(data: NestedArray | TypedData, options: TensorOptions = {}): Tensor {
+  checkOptions('tensor', options, tensorOptions);
   const read =
     options.dtype === undefined || ArrayBuffer.isView(data)
       ? readData(data)
@@ -205,35 +213,51 @@ export function tensor(data: NestedArray | TypedData, options: TensorOptions = {
  * @throws ArgumentError when the dtype cannot hold the value.
  */
 export function full(shape: Shape, value: number | boolean, options: CreateOptions = {}): Tensor {
-  checkShape(shape, 'full');
-  const dtype = checkDType(options.dtype ?? (typeof value === 'boolean' ? 'bool' : 'float32'), 'full');
-  return composite(() => filled('full', value, dtype, [...shape], options.device));
+  return fill('full', shape, value, options, typeof value === 'boolean' ? 'bool' : 'float32');
+}
+
+function fill(
+  op: string,
+  shape: Shape,
+  value: number | boolean,
+  options: CreateOptions,
+  usualDType: DType,
+  usualDevice?: Device,
+): Tensor {
+  checkShape(shape, op);
+  checkOptions(op, options, createOptions);
+  const dtype = checkDType(options.dtype ?? usualDType, op);
+  return composite(() => filled(op, value, dtype, [...shape], options.device ?? usualDevice));
 }
 
 /** 0 everywhere; float32 unless a dtype is given. @throws ShapeError */
-export function zeros(shape: Shape, options?: CreateOptions): Tensor {
-  return full(shape, 0, { ...options, dtype: options?.dtype ?? 'float32' });
+export function zeros(shape: Shape, options: CreateOptions = {}): Tensor {
+  return fill('zeros', shape, 0, options, 'float32');
 }
 
 /** 1 everywhere; float32 unless a dtype is given. @throws ShapeError */
-export function ones(shape: Shape, options?: CreateOptions): Tensor {
-  return full(shape, 1, { ...options, dtype: options?.dtype ?? 'float32' });
+export function ones(shape: Shape, options: CreateOptions = {}): Tensor {
+  return fill('ones', shape, 1, options, 'float32');
 }
 
 /** `value` everywhere, with the shape, dtype and device of `x` unless given. @throws ArgumentError */
 export function fullLike(x: Tensor, value: number | boolean, options: CreateOptions = {}): Tensor {
-  checkTensor('fullLike', x);
-  return full(x.shape, value, { dtype: options.dtype ?? x.dtype, device: options.device ?? x.device });
+  return fillLike('fullLike', x, value, options);
+}
+
+function fillLike(op: string, x: Tensor, value: number | boolean, options: CreateOptions): Tensor {
+  requireTensor(op, x);
+  return fill(op, x.shape, value, options, x.dtype, x.device);
 }
 
 /** 0 everywhere, with the shape, dtype and device of `x` unless given. */
-export function zerosLike(x: Tensor, options?: CreateOptions): Tensor {
-  return fullLike(x, 0, options);
+export function zerosLike(x: Tensor, options: CreateOptions = {}): Tensor {
+  return fillLike('zerosLike', x, 0, options);
 }
 
 /** 1 everywhere, with the shape, dtype and device of `x` unless given. */
-export function onesLike(x: Tensor, options?: CreateOptions): Tensor {
-  return fullLike(x, 1, options);
+export function onesLike(x: Tensor, options: CreateOptions = {}): Tensor {
+  return fillLike('onesLike', x, 1, options);
 }
 
 function requireFinite(op: string, ...values: number[]): void {
@@ -286,6 +310,7 @@ function integerSteps(start: number, step: number, count: number, dtype: DType, 
 export function arange(start: number, stop?: number, step = 1, options: CreateOptions = {}): Tensor {
   const [from, to] = stop === undefined ? [0, start] : [start, stop];
   requireFinite('arange', from, to, step);
+  checkOptions('arange', options, createOptions);
   if (step === 0)
     throw new ArgumentError('arange: step is 0', {
       op: 'arange',
@@ -323,6 +348,7 @@ function floatSteps(start: number, step: number, count: number, device?: Device)
 export function linspace(start: number, stop: number, count: number, options: CreateOptions = {}): Tensor {
   requireFinite('linspace', start, stop);
   requireCount('linspace', count, 'count');
+  checkOptions('linspace', options, createOptions);
   checkShape([count], 'linspace');
   const { device } = options;
   const dtype = checkDType(options.dtype ?? 'float32', 'linspace');
@@ -360,6 +386,7 @@ export function linspace(start: number, stop: number, count: number, options: Cr
 export function eye(n: number, m: number = n, options: CreateOptions = {}): Tensor {
   requireCount('eye', n, 'n');
   requireCount('eye', m, 'm');
+  checkOptions('eye', options, createOptions);
   checkShape([n, m], 'eye');
   const dtype = checkDType(options.dtype ?? 'float32', 'eye');
   return composite(() => {

@@ -1,12 +1,14 @@
 /** Reading and writing at positions that are data. */
 import { ArgumentError, checkDType, type DType, DTypeError, promote, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
 import { checkedIndex, requireIndex } from './check-index.ts';
 import { composite } from './composite.ts';
 import { indices } from './create.ts';
-import { checkTensor, convert, describe, filled, grown, shaped } from './promote.ts';
+import { convert, filled, grown, shaped } from './promote.ts';
 
 /** Extents must agree but for one axis. @throws ShapeError */
 function requireAlike(op: string, x: Tensor, index: Tensor, axis: number): void {
@@ -29,7 +31,7 @@ function requireAlike(op: string, x: Tensor, index: Tensor, axis: number): void 
  * @throws ShapeError; AxisError; DTypeError unless the index has an integer dtype.
  */
 export function gather(x: Tensor, index: Tensor, axis: number): Tensor {
-  checkTensor('gather', x);
+  requireTensor('gather', x);
   requireIndex('gather', index);
   const at = normalizeAxis(axis, x.rank, 'gather');
   requireAlike('gather', x, index, at);
@@ -52,7 +54,7 @@ export function take(x: Tensor, index: Tensor, axis?: number): Tensor {
 
 /** `take` under the name of the operation that uses it. */
 export function takeAs(op: string, x: Tensor, index: Tensor, axis?: number): Tensor {
-  checkTensor(op, x);
+  requireTensor(op, x);
   requireIndex(op, index);
   if (axis === undefined) return composite(() => takeAs(op, shaped(x, [x.size]), index, 0));
   const at = normalizeAxis(axis, x.rank, op);
@@ -73,6 +75,8 @@ export interface OneHotOptions {
   readonly dtype?: DType | undefined;
 }
 
+const oneHotOptions: OptionNames<OneHotOptions> = { dtype: true };
+
 /**
  * 1 at the position that each index names, 0 elsewhere: (I..) -> (I.., classes).
  *
@@ -81,6 +85,7 @@ export interface OneHotOptions {
  */
 export function oneHot(index: Tensor, classes: number, options: OneHotOptions = {}): Tensor {
   requireIndex('oneHot', index);
+  checkOptions('oneHot', options, oneHotOptions);
   if (!Number.isInteger(classes) || classes < 1) {
     throw new ArgumentError(`oneHot: ${describe(classes)} classes`, {
       op: 'oneHot',
@@ -107,7 +112,7 @@ export function isAt(index: Tensor, shape: Shape, axis: number): Tensor {
 /** @throws ShapeError, DTypeError, ArgumentError */
 function requireUpdates(op: string, x: Tensor, index: Tensor, updates: Tensor | number): void {
   if (typeof updates === 'number') return;
-  checkTensor(op, updates, 'the updates');
+  requireTensor(op, updates, 'the updates');
   if (!sameShape(updates.shape, index.shape)) {
     throw new ShapeError(
       `${op}: updates of shape ${formatShape(updates.shape)} for an index of shape ${formatShape(index.shape)}`,
@@ -145,7 +150,7 @@ function scatterInto(
   updates: Tensor | number,
   axis: number,
 ): Tensor {
-  checkTensor(op, x);
+  requireTensor(op, x);
   requireIndex(op, index);
   const at = normalizeAxis(axis, x.rank, op);
   requireAlike(op, x, index, at);

@@ -1,12 +1,13 @@
 /** Joining tensors, taking them apart, and repeating them. */
 import { ArgumentError, DeviceError, type DType, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
 import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite, compositeList } from './composite.ts';
 import { indices } from './create.ts';
 import { narrow, padded } from './movement.ts';
-import { checkTensor, commonDType, convert, describe, filled, grown, shaped } from './promote.ts';
+import { commonDType, convert, filled, grown, shaped } from './promote.ts';
 
 function requireTensors(op: string, xs: readonly Tensor[]): Tensor {
   if (!Array.isArray(xs) || xs.length === 0) {
@@ -15,11 +16,11 @@ function requireTensors(op: string, xs: readonly Tensor[]): Tensor {
       {
         op,
         received: xs,
-        fix: 'give at least one tensor',
+        fix: `give at least one tensor, in an array: ${op}([a, b], axis)`,
       },
     );
   }
-  for (const x of xs) checkTensor(op, x, 'each element');
+  for (const x of xs) requireTensor(op, x, 'each element');
   return xs[0]!;
 }
 
@@ -120,14 +121,14 @@ export function stack(xs: readonly Tensor[], axis = 0): Tensor {
 function splitSizes(extent: number, sizesOrCount: number | readonly number[], axis: number): number[] {
   const wrong = (message: string, fix: string): ShapeError =>
     new ShapeError(`split: ${message}`, { op: 'split', received: sizesOrCount, fix });
+  if (!Array.isArray(sizesOrCount) && !(Number.isInteger(sizesOrCount) && Number(sizesOrCount) >= 1)) {
+    throw new ArgumentError(`split: ${describe(sizesOrCount)} parts`, {
+      op: 'split',
+      received: sizesOrCount,
+      fix: 'give a count of at least 1, or an array of sizes',
+    });
+  }
   if (typeof sizesOrCount === 'number') {
-    if (!Number.isInteger(sizesOrCount) || sizesOrCount < 1) {
-      throw new ArgumentError(`split: ${sizesOrCount} parts`, {
-        op: 'split',
-        received: sizesOrCount,
-        fix: 'give a count of at least 1, or an array of sizes',
-      });
-    }
     if (extent % sizesOrCount !== 0) {
       throw wrong(
         `${extent} elements along axis ${axis} in ${sizesOrCount} equal parts`,
@@ -165,14 +166,14 @@ function splitBy(x: Tensor, sizes: readonly number[], axis: number): Tensor[] {
  * @example split(x, [1, 3], 1)
  */
 export function split(x: Tensor, sizesOrCount: number | readonly number[], axis = 0): Tensor[] {
-  checkTensor('split', x);
+  requireTensor('split', x);
   const at = normalizeAxis(axis, x.rank, 'split');
   return splitBy(x, splitSizes(x.shape[at]!, sizesOrCount, axis), at);
 }
 
 /** At most `count` consecutive parts along an axis, all of ceil(extent / count) elements but perhaps the last. @throws AxisError, ArgumentError */
 export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
-  checkTensor('chunk', x);
+  requireTensor('chunk', x);
   const at = normalizeAxis(axis, x.rank, 'chunk');
   if (!Number.isInteger(count) || count < 1) {
     throw new ArgumentError(`chunk: ${describe(count)} parts`, {
@@ -197,10 +198,10 @@ export function chunk(x: Tensor, count: number, axis = 0): Tensor[] {
  * @example tile(tensor([1, 2]), [2]) // 1, 2, 1, 2
  */
 export function tile(x: Tensor, repeats: number | readonly number[]): Tensor {
-  checkTensor('tile', x);
-  const given = typeof repeats === 'number' ? [repeats] : [...repeats];
-  if (!given.every((count) => Number.isInteger(count) && count >= 0)) {
-    throw new ArgumentError(`tile: repeats ${formatShape(given)}`, {
+  requireTensor('tile', x);
+  const given = typeof repeats === 'number' ? [repeats] : Array.isArray(repeats) ? [...repeats] : undefined;
+  if (!given?.every((count) => Number.isInteger(count) && count >= 0)) {
+    throw new ArgumentError(`tile: repeats ${given ? formatShape(given) : describe(repeats)}`, {
       op: 'tile',
       received: repeats,
       fix: 'repeats are integers of at least 0',

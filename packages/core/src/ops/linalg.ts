@@ -2,11 +2,11 @@
 import { DTypeError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
 import { broadcastShapes, formatShape, sizeOf } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { add, mul } from './elementwise.ts';
 import { transpose } from './movement.ts';
-import { checkTensor, commonDType, computeDType, convert, grown, shaped } from './promote.ts';
+import { commonDType, computeDType, convert, grown, shaped } from './promote.ts';
 
 /** (..B, M, K) x (..B, K, N), both of at least two axes and of a dtype that `dot` takes. */
 function batchedProduct(a: Tensor, b: Tensor): Tensor {
@@ -34,8 +34,8 @@ function batchedProduct(a: Tensor, b: Tensor): Tensor {
  * @example matmul(ones([5, 2, 3]), ones([3, 4])).shape // [5, 2, 4]
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  checkTensor('matmul', a);
-  checkTensor('matmul', b);
+  requireTensor('matmul', a);
+  requireTensor('matmul', b);
   if (a.rank === 0 || b.rank === 0) {
     throw new ShapeError(
       `matmul: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)}; a scalar has no rows`,
@@ -73,7 +73,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
 
 /** `a[i] * b[j]`: (M) x (N) -> (M, N). @throws ShapeError unless both have one axis; DTypeError */
 export function outer(a: Tensor, b: Tensor): Tensor {
-  for (const x of [checkTensor('outer', a), checkTensor('outer', b)]) {
+  for (const x of [requireTensor('outer', a), requireTensor('outer', b)]) {
     if (x.rank === 1) continue;
     throw new ShapeError(`outer: shapes ${formatShape(a.shape)} and ${formatShape(b.shape)}`, {
       op: 'outer',
@@ -90,9 +90,9 @@ export function outer(a: Tensor, b: Tensor): Tensor {
  * @throws ShapeError; DTypeError unless x and weight promote to a float.
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  checkTensor('linear', x);
-  checkTensor('linear', weight, 'the weight');
-  if (bias !== undefined) checkTensor('linear', bias, 'the bias');
+  requireTensor('linear', x);
+  requireTensor('linear', weight, 'the weight');
+  if (bias !== undefined) requireTensor('linear', bias, 'the bias');
   const dtype = commonDType('linear', bias ? [x, weight, bias] : [x, weight]);
   if (computeDType(dtype) !== 'float32') {
     throw new DTypeError(`linear: ${x.dtype} with a weight of ${weight.dtype}`, {

@@ -1,8 +1,10 @@
 /** Losses. All are computed in float32. */
 import { ArgumentError, DTypeError, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import { formatShape, normalizeAxis, sameShape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
+import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { logistic } from './activation.ts';
 import { checkedIndex, requireIndex } from './check-index.ts';
 import { le, ne, where } from './compare.ts';
@@ -10,7 +12,7 @@ import { composite, withGradient } from './composite.ts';
 import { add, div, maximum, mul, sub } from './elementwise.ts';
 import { isAt } from './indexing.ts';
 import { logSoftmaxOf } from './normalization.ts';
-import { checkTensor, commonDType, convert, describe, floatDType, shaped } from './promote.ts';
+import { commonDType, convert, floatDType, shaped } from './promote.ts';
 import { mean, reduceKeeping, sum } from './reduce.ts';
 
 /** What becomes of the losses of the elements: their mean, their sum, or nothing. */
@@ -20,6 +22,8 @@ export interface LossOptions {
   /** Default `mean`. */
   readonly reduction?: Reduction | undefined;
 }
+
+const lossOptions: OptionNames<LossOptions> = { reduction: true };
 
 function reductionOf(op: string, options: LossOptions): Reduction {
   const reduction = options.reduction ?? 'mean';
@@ -44,8 +48,8 @@ function elementwiseLoss(
   options: LossOptions,
   compute: (x: Tensor, target: Tensor) => Tensor,
 ): Tensor {
-  checkTensor(op, x);
-  checkTensor(op, target, 'the target');
+  requireTensor(op, x);
+  requireTensor(op, target, 'the target');
   const reduction = reductionOf(op, options);
   if (!sameShape(x.shape, target.shape)) {
     throw new ShapeError(`${op}: shapes ${formatShape(x.shape)} and ${formatShape(target.shape)} differ`, {
@@ -62,6 +66,7 @@ function elementwiseLoss(
 
 /** `(x - target)**2`, reduced to its mean unless said otherwise. @throws ShapeError, ArgumentError */
 export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions('mseLoss', options, lossOptions);
   return elementwiseLoss('mseLoss', x, target, options, (value, goal) => {
     const difference = sub(value, goal);
     return mul(difference, difference);
@@ -70,6 +75,7 @@ export function mseLoss(x: Tensor, target: Tensor, options: LossOptions = {}): T
 
 /** `|x - target|`, reduced to its mean unless said otherwise. @throws ShapeError, ArgumentError */
 export function l1Loss(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions('l1Loss', options, lossOptions);
   return elementwiseLoss('l1Loss', x, target, options, (value, goal) => apply('abs', [sub(value, goal)], {}));
 }
 
@@ -78,6 +84,8 @@ export interface HuberOptions extends LossOptions {
   readonly delta?: number | undefined;
 }
 
+const huberOptions: OptionNames<HuberOptions> = { ...lossOptions, delta: true };
+
 /**
  * With d = x - target: `d**2 / 2` where |d| <= delta, else `delta * (|d| - delta / 2)`. Reduced to its mean unless said
  * otherwise. (Huber 1964)
@@ -85,6 +93,7 @@ export interface HuberOptions extends LossOptions {
  * @throws ShapeError; ArgumentError unless delta > 0
  */
 export function huberLoss(x: Tensor, target: Tensor, options: HuberOptions = {}): Tensor {
+  checkOptions('huberLoss', options, huberOptions);
   const { delta = 1 } = options;
   if (!(delta > 0 && delta < Number.POSITIVE_INFINITY)) {
     throw new ArgumentError(`huberLoss: delta is ${describe(delta)}`, {
@@ -110,6 +119,7 @@ export function huberLoss(x: Tensor, target: Tensor, options: HuberOptions = {})
  * @throws ShapeError, ArgumentError
  */
 export function binaryCrossEntropyWithLogits(x: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
+  checkOptions('binaryCrossEntropyWithLogits', options, lossOptions);
   return elementwiseLoss('binaryCrossEntropyWithLogits', x, target, options, (logits, labels) => {
     const value = (): Tensor => {
       const tail = apply('log1p', [apply('exp', [apply('neg', [apply('abs', [logits], {})], {})], {})], {});
@@ -134,6 +144,9 @@ export interface CrossEntropyOptions extends NllOptions {
   readonly labelSmoothing?: number | undefined;
 }
 
+const nllOptions: OptionNames<NllOptions> = { ...lossOptions, axis: true, ignoreIndex: true };
+const crossEntropyOptions: OptionNames<CrossEntropyOptions> = { ...nllOptions, labelSmoothing: true };
+
 /** What the losses over classes have in common. */
 interface Classes {
   readonly op: string;
@@ -145,7 +158,7 @@ interface Classes {
 }
 
 function classesOf(op: string, x: Tensor, options: CrossEntropyOptions): Classes {
-  checkTensor(op, x, 'the prediction');
+  requireTensor(op, x, 'the prediction');
   const { ignoreIndex, labelSmoothing = 0 } = options;
   if (!isFloat(x.dtype)) {
     throw new DTypeError(`${op}: the prediction has dtype ${x.dtype}`, {
@@ -179,9 +192,11 @@ function classesOf(op: string, x: Tensor, options: CrossEntropyOptions): Classes
   };
 }
 
+const withoutAxis = (shape: Shape, axis: number): number[] => shape.filter((_, i) => i !== axis);
+
 function checkLabels(op: string, x: Tensor, labels: Tensor, axis: number): void {
   requireIndex(op, labels, 'the labels');
-  const expected = x.shape.filter((_, i) => i !== axis);
+  const expected = withoutAxis(x.shape, axis);
   if (sameShape(labels.shape, expected)) return;
   throw new ShapeError(
     `${op}: labels of shape ${formatShape(labels.shape)} for a prediction of shape ${formatShape(x.shape)}`,
@@ -235,12 +250,9 @@ function lossOfLabels(
  * @throws ShapeError, ArgumentError, AxisError; DTypeError unless x is a float and the labels are integers.
  */
 export function nllLoss(x: Tensor, labels: Tensor, options: NllOptions = {}): Tensor {
-  return lossOfLabels(
-    x,
-    labels,
-    classesOf('nllLoss', x, { ...options, labelSmoothing: 0 }),
-    (value) => value,
-  );
+  checkOptions('nllLoss', options, nllOptions);
+  requireTensor('nllLoss', labels, 'the labels');
+  return lossOfLabels(x, labels, classesOf('nllLoss', x, options), (value) => value);
 }
 
 /** -sum(p log q) for class probabilities p, averaged over everything but the classes. */
@@ -249,6 +261,7 @@ function lossOfProbabilities(
   target: Tensor,
   { op, axis, count, reduction, smoothing, ignoreIndex }: Classes,
 ): Tensor {
+  if (sameShape(target.shape, withoutAxis(x.shape, axis))) requireIndex(op, target, 'the labels');
   if (!sameShape(x.shape, target.shape)) {
     throw new ShapeError(
       `${op}: class probabilities of shape ${formatShape(target.shape)} for a prediction of shape ${formatShape(x.shape)}`,
@@ -274,10 +287,7 @@ function lossOfProbabilities(
       [reduceKeeping('reduceSum', mul(wanted, logSoftmaxOf(convert(x, 'float32'), axis)), [axis])],
       {},
     );
-    const flat = shaped(
-      losses,
-      x.shape.filter((_, i) => i !== axis),
-    );
+    const flat = shaped(losses, withoutAxis(x.shape, axis));
     return convert(reduceLoss(flat, reduction), x.dtype);
   });
 }
@@ -293,8 +303,9 @@ function lossOfProbabilities(
  * @example crossEntropy(logits, labels, { labelSmoothing: 0.1 })
  */
 export function crossEntropy(x: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  checkOptions('crossEntropy', options, crossEntropyOptions);
   const classes = classesOf('crossEntropy', x, options);
-  checkTensor('crossEntropy', target, 'the target');
+  requireTensor('crossEntropy', target, 'the target');
   if (isFloat(target.dtype)) return lossOfProbabilities(x, target, classes);
   return lossOfLabels(x, target, classes, (value) => logSoftmaxOf(value, classes.axis));
 }

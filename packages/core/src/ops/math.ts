@@ -1,13 +1,12 @@
 /** Functions of one operand. */
 import { checkDType, type DType, DTypeError, dtypeInfo, isFloat } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { div, mul } from './elementwise.ts';
 import type { UnaryPrimitive } from './primitives.ts';
 import {
   align,
-  checkTensor,
   commonDType,
   computeDType,
   convert,
@@ -20,7 +19,7 @@ import {
 
 /** A function of floats: other dtypes give float32, 16-bit floats are computed in float32. */
 export function floatFunction(op: string, x: Tensor, compute: (x: Tensor) => Tensor): Tensor {
-  checkTensor(op, x);
+  requireTensor(op, x);
   const dtype = floatDType(x.dtype);
   return composite(() => convert(compute(convert(x, 'float32')), dtype));
 }
@@ -31,20 +30,20 @@ const floating = (primitive: UnaryPrimitive, x: Tensor): Tensor =>
 const numberFix = "cast to a number first: x.cast('int32')";
 
 function numeric(primitive: UnaryPrimitive, x: Tensor): Tensor {
-  checkTensor(primitive, x);
+  requireTensor(primitive, x);
   requireKind(primitive, x.dtype, ['integer', 'float'], numberFix);
   return composite(() => convert(apply(primitive, [widen(x)], {}), x.dtype));
 }
 
 /** Rounding to whole numbers: integers and bool are whole already. */
 function rounding(primitive: UnaryPrimitive, x: Tensor): Tensor {
-  checkTensor(primitive, x);
+  requireTensor(primitive, x);
   return composite(() => (isFloat(x.dtype) ? convert(apply(primitive, [widen(x)], {}), x.dtype) : x));
 }
 
 /** `-x`; unsigned integers wrap. @throws DTypeError for bool */
 export function neg(x: Tensor): Tensor {
-  checkTensor('neg', x);
+  requireTensor('neg', x);
   requireKind('neg', x.dtype, ['integer', 'float'], 'use logicalNot(x)');
   return numeric('neg', x);
 }
@@ -91,13 +90,13 @@ export function rsqrt(x: Tensor): Tensor {
 
 /** `x * x`, in the dtype of x. */
 export function square(x: Tensor): Tensor {
-  checkTensor('square', x);
+  requireTensor('square', x);
   return mul(x, x);
 }
 
 /** `1 / x`. Integers give float32. */
 export function reciprocal(x: Tensor): Tensor {
-  checkTensor('reciprocal', x);
+  requireTensor('reciprocal', x);
   return div(1, x);
 }
 
@@ -160,7 +159,7 @@ export function erf(x: Tensor): Tensor {
  * @example clamp(x, 0, 1)
  */
 export function clamp(x: Tensor, low?: Operand, high?: Operand): Tensor {
-  checkTensor('clamp', x);
+  requireTensor('clamp', x);
   const dtype = commonDType('clamp', [x, ...[low, high].filter((limit) => limit !== undefined)]);
   const limit = (value: Tensor, bound: Operand | undefined, primitive: 'maximum' | 'minimum'): Tensor => {
     if (bound === undefined) return value;
@@ -179,7 +178,7 @@ export function clamp(x: Tensor, low?: Operand, high?: Operand): Tensor {
 /** bool for every element: `x` is NaN. False for integers. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name that the field knows it by
 export function isNaN(x: Tensor): Tensor {
-  checkTensor('isNaN', x);
+  requireTensor('isNaN', x);
   return composite(() => {
     if (!isFloat(x.dtype)) return filled('isNaN', false, 'bool', x.shape, x.device);
     const value = widen(x);
@@ -192,7 +191,7 @@ const infinite = (x: Tensor): Tensor =>
 
 /** bool for every element: `x` is Inf or -Inf. False for integers. */
 export function isInf(x: Tensor): Tensor {
-  checkTensor('isInf', x);
+  requireTensor('isInf', x);
   return composite(() => {
     if (!isFloat(x.dtype)) return filled('isInf', false, 'bool', x.shape, x.device);
     return apply('eq', [apply('abs', [widen(x)], {}), infinite(x)], {});
@@ -202,7 +201,7 @@ export function isInf(x: Tensor): Tensor {
 /** bool for every element: `x` is neither NaN nor infinite. True for integers. */
 // biome-ignore lint/suspicious/noShadowRestrictedNames: the name that the field knows it by
 export function isFinite(x: Tensor): Tensor {
-  checkTensor('isFinite', x);
+  requireTensor('isFinite', x);
   return composite(() => {
     if (!isFloat(x.dtype)) return filled('isFinite', true, 'bool', x.shape, x.device);
     return apply('lt', [apply('abs', [widen(x)], {}), infinite(x)], {});
@@ -210,13 +209,17 @@ export function isFinite(x: Tensor): Tensor {
 }
 
 /**
- * The elements in another dtype. Floats to integers truncate toward 0 and saturate, NaN to 0; int32 and uint32 keep their
- * bits; uint8 keeps the low 8; to bool is `x != 0`; to a 16-bit float rounds to nearest even.
+ * The elements in another dtype.
+ *
+ * - float to integer: truncated toward 0, then the nearest value that the dtype has (uint8: -5 -> 0, 300 -> 255), NaN -> 0;
+ * - integer to integer: the low bits (int32 300 -> uint8 44, int32 -1 -> uint32 2^32 - 1);
+ * - anything to bool: `x != 0`, NaN is true; bool to a number: 0 or 1;
+ * - to a 16-bit float: rounded to the nearest, ties to even.
  *
  * @throws DTypeError for a dtype that does not exist.
  */
 export function cast(x: Tensor, dtype: DType): Tensor {
-  checkTensor('cast', x);
+  requireTensor('cast', x);
   checkDType(dtype, 'cast');
   return composite(() => convert(x, dtype));
 }
@@ -227,7 +230,7 @@ export function cast(x: Tensor, dtype: DType): Tensor {
  * @throws DTypeError for any other dtype.
  */
 export function bitcast(x: Tensor, dtype: DType): Tensor {
-  checkTensor('bitcast', x);
+  requireTensor('bitcast', x);
   checkDType(dtype, 'bitcast');
   for (const each of [x.dtype, dtype]) {
     if (dtypeInfo[each].bytes === 4) continue;

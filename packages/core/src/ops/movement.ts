@@ -1,6 +1,8 @@
 /** Operations that move elements and compute nothing. They take every dtype and keep it. */
 import { ArgumentError, AxisError, IndexError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import {
   broadcastShapes,
   checkShape,
@@ -11,10 +13,10 @@ import {
   sameShape,
   sizeOf,
 } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { windowCount } from './extents.ts';
-import { checkScalar, checkTensor, describe, grown, shaped } from './promote.ts';
+import { checkScalar, grown, shaped } from './promote.ts';
 
 /** Works out the extent given as -1. */
 function resolveShape(x: Tensor, shape: Shape): number[] {
@@ -53,14 +55,14 @@ function resolveShape(x: Tensor, shape: Shape): number[] {
  * @example reshape(arange(6), [2, -1]).shape // [2, 3]
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  checkTensor('reshape', x);
+  requireTensor('reshape', x);
   const resolved = resolveShape(x, shape);
   return composite(() => shaped(x, resolved));
 }
 
 /** Merges the axes from `start` to `end`, both included, into one: all of them by default. A scalar gives shape [1]. @throws AxisError */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
-  checkTensor('flatten', x);
+  requireTensor('flatten', x);
   if (x.rank === 0) return reshape(x, [1]);
   const from = normalizeAxis(start, x.rank, 'flatten');
   const to = normalizeAxis(end, x.rank, 'flatten');
@@ -80,7 +82,14 @@ export function flatten(x: Tensor, start = 0, end = -1): Tensor {
  * @throws AxisError unless `axes` names every axis once.
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
-  checkTensor('permute', x);
+  requireTensor('permute', x);
+  if (!Array.isArray(axes)) {
+    throw new ArgumentError(`permute: the axes are ${describe(axes)}`, {
+      op: 'permute',
+      received: axes,
+      fix: `give them in an array: permute(x, ${formatShape(x.shape.map((_, axis) => axis))})`,
+    });
+  }
   const order = axes.map((axis) => normalizeAxis(axis, x.rank, 'permute'));
   if (order.length !== x.rank || new Set(order).size !== x.rank) {
     throw new AxisError(`permute: axes ${formatShape(axes)} do not name each of the ${x.rank} axes once`, {
@@ -94,7 +103,7 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
 
 /** Swaps two axes: the last two by default. (.., M, N) -> (.., N, M). @throws AxisError */
 export function transpose(x: Tensor, a = -2, b = -1): Tensor {
-  checkTensor('transpose', x);
+  requireTensor('transpose', x);
   const first = normalizeAxis(a, x.rank, 'transpose');
   const second = normalizeAxis(b, x.rank, 'transpose');
   return permute(
@@ -110,7 +119,8 @@ export function transpose(x: Tensor, a = -2, b = -1): Tensor {
  * @throws ShapeError when an axis that is not 1 would change.
  */
 export function expand(x: Tensor, shape: Shape): Tensor {
-  checkTensor('expand', x);
+  requireTensor('expand', x);
+  if (!Array.isArray(shape)) checkShape(shape, 'expand');
   const added = shape.length - x.rank;
   const target = shape.map((extent, axis) =>
     extent === -1 && axis >= added ? x.shape[axis - added]! : extent,
@@ -128,7 +138,7 @@ export function expand(x: Tensor, shape: Shape): Tensor {
 
 /** Repeats `x` to a shape that it broadcasts to, by NumPy's rule. @throws ShapeError */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  checkTensor('broadcastTo', x);
+  requireTensor('broadcastTo', x);
   checkShape(shape, 'broadcastTo');
   if (!sameShape(broadcastShapes('broadcastTo', x.shape, shape), shape)) {
     throw new ShapeError(`broadcastTo: ${formatShape(x.shape)} does not broadcast to ${formatShape(shape)}`, {
@@ -142,7 +152,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
 
 /** Drops axes of extent 1: the named one, or all. An axis of another extent stays, as in PyTorch. @throws AxisError */
 export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
-  checkTensor('squeeze', x);
+  requireTensor('squeeze', x);
   const axes = normalizeAxes(axis, x.rank, 'squeeze');
   return reshape(
     x,
@@ -152,7 +162,7 @@ export function squeeze(x: Tensor, axis?: number | readonly number[]): Tensor {
 
 /** Adds an axis of extent 1 at position `axis` of the result. @throws AxisError */
 export function unsqueeze(x: Tensor, axis: number): Tensor {
-  checkTensor('unsqueeze', x);
+  requireTensor('unsqueeze', x);
   const at = normalizeAxis(axis, x.rank + 1, 'unsqueeze');
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)]);
 }
@@ -161,6 +171,8 @@ export interface PadOptions {
   /** What is put there. Default 0. */
   readonly value?: number | boolean | undefined;
 }
+
+const padOptions: OptionNames<PadOptions> = { value: true };
 
 /**
  * Puts `value` before and after the elements of each axis: `padding` is [low, high] for every axis.
@@ -175,7 +187,8 @@ export function pad(
   padding: readonly (readonly [number, number])[],
   options: PadOptions = {},
 ): Tensor {
-  checkTensor('pad', x);
+  requireTensor('pad', x);
+  checkOptions('pad', options, padOptions);
   if (!Array.isArray(padding) || padding.length !== x.rank) {
     throw new ShapeError(`pad: ${describe(padding?.length)} pairs for shape ${formatShape(x.shape)}`, {
       op: 'pad',
@@ -276,7 +289,7 @@ function sliceAxis(range: SliceRange | undefined, extent: number, axis: number):
  * @example slice(x, 0, [1, -1], [null, null, 2])
  */
 export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
-  checkTensor('slice', x);
+  requireTensor('slice', x);
   if (ranges.length > x.rank) {
     throw new AxisError(`slice: ${ranges.length} ranges for shape ${formatShape(x.shape)}`, {
       op: 'slice',
@@ -328,7 +341,7 @@ export function narrow(x: Tensor, axis: number, start: number, size: number): Te
 
 /** The elements in reverse order along axes: all of them by default. @throws AxisError */
 export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
-  checkTensor('flip', x);
+  requireTensor('flip', x);
   const list = normalizeAxes(axes, x.rank, 'flip');
   return composite(() => (list.length ? apply('flip', [x], { axes: list }) : x));
 }
@@ -340,7 +353,7 @@ export function flip(x: Tensor, axes?: number | readonly number[]): Tensor {
  * @throws AxisError; ArgumentError for sizes below 1; ShapeError when no window fits.
  */
 export function unfold(x: Tensor, axis: number, size: number, step = 1, dilation = 1): Tensor {
-  checkTensor('unfold', x);
+  requireTensor('unfold', x);
   const at = normalizeAxis(axis, x.rank, 'unfold');
   for (const value of [size, step, dilation]) {
     if (Number.isInteger(value) && value >= 1) continue;

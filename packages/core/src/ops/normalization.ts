@@ -1,12 +1,14 @@
 /** Softmax and normalisation. All are computed in float32. */
 import { ArgumentError, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { describe } from '../tensor/describe.ts';
+import { checkOptions, type OptionNames, requireOptions } from '../tensor/options.ts';
 import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite, withGradient } from './composite.ts';
 import { add, div, mul, sub } from './elementwise.ts';
 import { floatFunction } from './math.ts';
-import { checkTensor, commonDType, convert, describe, floatDType, shaped } from './promote.ts';
+import { commonDType, convert, floatDType, shaped } from './promote.ts';
 import { meanKeeping, reduceKeeping } from './reduce.ts';
 
 const exp = (x: Tensor): Tensor => apply('exp', [x], {});
@@ -40,14 +42,14 @@ export function logSoftmaxOf(x: Tensor, axis: number): Tensor {
  * @throws AxisError
  */
 export function softmax(x: Tensor, axis = -1): Tensor {
-  checkTensor('softmax', x);
+  requireTensor('softmax', x);
   const at = normalizeAxis(axis, x.rank, 'softmax');
   return floatFunction('softmax', x, (value) => softmaxOf(value, at));
 }
 
 /** `x - log(sum(exp(x)))` along an axis, without overflow. Integers give float32. @throws AxisError */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
-  checkTensor('logSoftmax', x);
+  requireTensor('logSoftmax', x);
   const at = normalizeAxis(axis, x.rank, 'logSoftmax');
   return floatFunction('logSoftmax', x, (value) => logSoftmaxOf(value, at));
 }
@@ -61,6 +63,8 @@ export interface AffineOptions {
   readonly eps?: number | undefined;
 }
 
+const affineOptions: OptionNames<AffineOptions> = { weight: true, bias: true, eps: true };
+
 function checkEps(op: string, eps: number): void {
   if (typeof eps === 'number' && eps >= 0 && eps < Number.POSITIVE_INFINITY) return;
   throw new ArgumentError(`${op}: eps is ${describe(eps)}`, {
@@ -71,7 +75,7 @@ function checkEps(op: string, eps: number): void {
 }
 
 function requireShape(op: string, name: string, x: Tensor | undefined, shape: Shape): void {
-  if (x === undefined || sameShape(checkTensor(op, x, name).shape, shape)) return;
+  if (x === undefined || sameShape(requireTensor(op, x, name).shape, shape)) return;
   throw new ShapeError(`${op}: ${name} of shape ${formatShape(x.shape)}`, {
     op,
     received: x.shape,
@@ -115,7 +119,8 @@ function trailingShape(x: Tensor, over: number | Shape): Shape {
  * @example layerNorm(x, 1, { weight, bias })
  */
 export function layerNorm(x: Tensor, over: number | Shape, options: AffineOptions = {}): Tensor {
-  checkTensor('layerNorm', x);
+  requireTensor('layerNorm', x);
+  checkOptions('layerNorm', options, affineOptions);
   const shape = trailingShape(x, over);
   const { weight, bias, eps = 1e-5 } = options;
   checkEps('layerNorm', eps);
@@ -142,6 +147,8 @@ export interface BatchNormOptions extends AffineOptions {
   readonly variance: Tensor;
 }
 
+const batchNormOptions: OptionNames<BatchNormOptions> = { mean: true, variance: true, ...affineOptions };
+
 /**
  * `(x - mean) / sqrt(variance + eps) * weight + bias` for each channel: x is (N, C, ..), all others (C). The statistics are
  * given; for a training step they are `mean` and `variance(.., { correction: 0 })` of x over all axes but 1. Integers give
@@ -150,7 +157,8 @@ export interface BatchNormOptions extends AffineOptions {
  * @throws ShapeError when a shape does not fit; ArgumentError
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
-  checkTensor('batchNorm', x);
+  requireTensor('batchNorm', x);
+  requireOptions('batchNorm', options, batchNormOptions);
   const { mean, variance, weight, bias, eps = 1e-5 } = options;
   if (x.rank < 2) {
     throw new ShapeError(`batchNorm: shape ${formatShape(x.shape)}`, {
@@ -162,7 +170,7 @@ export function batchNorm(x: Tensor, options: BatchNormOptions): Tensor {
   checkEps('batchNorm', eps);
   const channels = x.shape.slice(1, 2);
   for (const [name, each] of Object.entries({ mean, variance }))
-    requireShape('batchNorm', name, checkTensor('batchNorm', each, name), channels);
+    requireShape('batchNorm', name, requireTensor('batchNorm', each, name), channels);
   requireShape('batchNorm', 'weight', weight, channels);
   requireShape('batchNorm', 'bias', bias, channels);
   const dtype = floatDType(commonDType('batchNorm', [x]));

@@ -1,8 +1,9 @@
 /** Pooling: a reduction over windows of the last two axes. */
 import { ArgumentError, type DType, isFloat, ShapeError } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { formatShape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, type Tensor } from '../tensor/tensor.ts';
 import { composite } from './composite.ts';
 import { perAxis, type Spatial } from './conv.ts';
 import { indices } from './create.ts';
@@ -10,15 +11,7 @@ import { add, div, maximum, minimum, mul, sub } from './elementwise.ts';
 import { windowCount } from './extents.ts';
 import { padded } from './movement.ts';
 import type { ReducePrimitive } from './primitives.ts';
-import {
-  checkTensor,
-  computeDType,
-  convert,
-  floatDType,
-  integerRange,
-  requireKind,
-  shaped,
-} from './promote.ts';
+import { computeDType, convert, floatDType, integerRange, requireKind, shaped } from './promote.ts';
 
 export interface PoolOptions {
   /** Distance between windows. Default: their size. */
@@ -32,6 +25,9 @@ export interface AvgPoolOptions extends PoolOptions {
   readonly countIncludePad?: boolean | undefined;
 }
 
+const poolOptions: OptionNames<PoolOptions> = { stride: true, padding: true };
+const avgPoolOptions: OptionNames<AvgPoolOptions> = { ...poolOptions, countIncludePad: true };
+
 interface Windows {
   readonly size: readonly number[];
   readonly stride: readonly number[];
@@ -39,7 +35,7 @@ interface Windows {
 }
 
 function windowsOf(op: string, x: Tensor, size: Spatial, options: PoolOptions): Windows {
-  checkTensor(op, x);
+  requireTensor(op, x);
   if (x.rank !== 4) {
     throw new ShapeError(`${op}: shape ${formatShape(x.shape)}`, {
       op,
@@ -113,6 +109,7 @@ const lowest = (dtype: DType): number =>
  * @throws DTypeError for bool.
  */
 export function maxPool2d(x: Tensor, size: Spatial, options: PoolOptions = {}): Tensor {
+  checkOptions('maxPool2d', options, poolOptions);
   const windows = windowsOf('maxPool2d', x, size, options);
   requireKind('maxPool2d', x.dtype, ['integer', 'float'], "cast to a number first: x.cast('float32')");
   const dtype = computeDType(x.dtype);
@@ -138,6 +135,7 @@ function countsAlong(x: Tensor, axis: number, size: number, stride: number, padd
  * @throws ShapeError when no window fits; ArgumentError for sizes and strides below 1 and padding above half a window.
  */
 export function avgPool2d(x: Tensor, size: Spatial, options: AvgPoolOptions = {}): Tensor {
+  checkOptions('avgPool2d', options, avgPoolOptions);
   const windows = windowsOf('avgPool2d', x, size, options);
   const { size: extents, stride, padding } = windows;
   const countAll = options.countIncludePad !== false || padding.every((width) => width === 0);

@@ -67,12 +67,20 @@ export type BinaryPrimitive =
 /** Reductions over axes, which stay in the shape with extent 1. */
 export type ReducePrimitive = 'reduceSum' | 'reduceProd' | 'reduceMax' | 'reduceMin';
 
+export interface AttentionAttributes {
+  readonly scale: number;
+  readonly causal: boolean;
+}
+
 /** The attributes of every primitive. What is here is part of a plan's cache key: no value that changes from step to step. */
 export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimitive, None> {
   /** A leaf: data on a device or on its way there, or the argument of a traced function. */
   data: { readonly shape: Shape; readonly dtype: DType };
-  /** A scalar of a known value, shape []. */
-  const: { readonly value: number; readonly dtype: DType };
+  /**
+   * A scalar of a known value, shape []. Values that are likely to vary become parameters of a plan, unless `fixed`: then it stays
+   * part of the graph, equal to others of the value.
+   */
+  const: { readonly value: number; readonly dtype: DType; readonly fixed?: true };
   /** int32 indices along one axis. */
   iota: { readonly shape: Shape; readonly axis: number };
   /** uint32 bits: word 0 of Threefry-2x32-20(key, (flat index, 0)). Operand: key, uint32 [2]. */
@@ -128,6 +136,11 @@ export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimi
     readonly kernelDilation: readonly number[];
     readonly groups: number;
   };
+  /**
+   * softmax(scale * q k^T, masked) v: (..B, L, E), (..B, S, E), (..B, S, V) and maybe a mask (..B, L, S) -> (..B, L, V). A mask of
+   * bool is true where attention is allowed, one of float32 is added to the scores; `causal` lets query i see keys 0 .. i.
+   */
+  attention: AttentionAttributes;
 
   /** Identity through which no gradient flows. */
   detach: None;
@@ -359,6 +372,23 @@ function inferDot([a, b]: readonly TensorType[]): TensorType {
 }
 
 /** Spatial extents of a convolution's result. */
+function inferAttention([q, k, v, mask]: readonly TensorType[]): TensorType {
+  for (const operand of [q, k, v]) requireDType('attention', operand!, ['float32']);
+  if (mask) requireDType('attention', mask, ['float32', 'bool']);
+  const [batch, keys] = [q!.shape.slice(0, -2), k!.shape.at(-2)!];
+  const [queries, width] = q!.shape.slice(-2) as [number, number];
+  const fits =
+    q!.shape.length >= 2 &&
+    sameShape(k!.shape, [...batch, keys, width]) &&
+    sameShape(v!.shape, [...batch, keys, v!.shape.at(-1)!]) &&
+    (!mask || sameShape(mask.shape, [...batch, queries, keys]));
+  if (!fits) {
+    const shapes = [q, k, v, ...(mask ? [mask] : [])].map((operand) => formatShape(operand!.shape));
+    throw new InternalError(`attention: shapes ${shapes.join(', ')}`);
+  }
+  return { shape: [...batch, queries, v!.shape.at(-1)!], dtype: 'float32' };
+}
+
 export function convOutSize(inSize: Shape, kernelSize: Shape, a: PrimitiveAttributes['conv']): number[] {
   return inSize.map((extent, i) =>
     windowCount(
@@ -484,6 +514,7 @@ export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } =
 
   dot: { kind: 'anchor', arity: 2, infer: inferDot },
   conv: { kind: 'anchor', arity: 2, infer: inferConv },
+  attention: { kind: 'anchor', arity: 'variadic', infer: inferAttention },
 
   detach: identity(1),
   alias: identity(1),

@@ -11,9 +11,10 @@ import {
 } from '../backend/index.ts';
 import { apply, constant } from '../tensor/apply.ts';
 import { defaultDevice } from '../tensor/context.ts';
+import { describe } from '../tensor/describe.ts';
 import type { Device } from '../tensor/device.ts';
 import { broadcastShapes, type Shape, sameShape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
 
 /**
  * What an elementwise operation takes. Numbers and booleans are weakly typed: they follow the dtype of the tensor beside
@@ -26,22 +27,6 @@ export const computeDType = (dtype: DType): DType => (isFloat(dtype) ? 'float32'
 
 /** The dtype of functions that have no integer form (exp, mean, ...): floats keep theirs, everything else gives float32. */
 export const floatDType = (dtype: DType): DType => (isFloat(dtype) ? dtype : 'float32');
-
-/** @throws ArgumentError when `value` is not a tensor. */
-export function checkTensor(op: string, value: unknown, name = 'the operand'): Tensor {
-  if (value instanceof Tensor) return value;
-  throw new ArgumentError(`${op}: ${name} must be a tensor, received ${describe(value)}`, {
-    op,
-    received: value,
-    fix: 'make one with tensor(value)',
-  });
-}
-
-/** A value in a message: short, whatever it is. */
-export function describe(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
 
 /** dtype of `value op other` where `other` has this dtype. */
 function besideScalar(dtype: DType, value: number | boolean): DType {
@@ -60,9 +45,10 @@ function besideScalar(dtype: DType, value: number | boolean): DType {
 export function commonDType(op: string, operands: readonly Operand[]): DType {
   let result: DType | undefined;
   for (const operand of operands) {
-    if (operand instanceof Tensor)
-      result = result === undefined ? operand.dtype : promote(result, operand.dtype, op);
-    else if (typeof operand !== 'number' && typeof operand !== 'boolean') checkTensor(op, operand);
+    if (operand instanceof Tensor) {
+      const { dtype } = requireTensor(op, operand);
+      result = result === undefined ? dtype : promote(result, dtype, op);
+    } else if (typeof operand !== 'number' && typeof operand !== 'boolean') requireTensor(op, operand);
   }
   if (result === undefined)
     return operands.some((operand) => typeof operand === 'number') ? 'float32' : 'bool';

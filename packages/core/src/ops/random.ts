@@ -5,20 +5,25 @@
 import { ArgumentError, checkDType, type DType, DTypeError, isFloat } from '../backend/index.ts';
 import { apply, fromHost } from '../tensor/apply.ts';
 import { context, defaultDevice } from '../tensor/context.ts';
+import { describe } from '../tensor/describe.ts';
 import type { Device } from '../tensor/device.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { checkShape, type Shape } from '../tensor/shape.ts';
 import { Tensor, Variable } from '../tensor/tensor.ts';
 import { lt } from './compare.ts';
 import { composite, untracked } from './composite.ts';
-import type { CreateOptions } from './create.ts';
+import { type CreateOptions, createOptions } from './create.ts';
 import { add, mul } from './elementwise.ts';
 import { narrow } from './movement.ts';
-import { convert, describe, filled, integerRange, shaped } from './promote.ts';
+import { convert, filled, integerRange, shaped } from './promote.ts';
 
 export interface RandomOptions extends CreateOptions {
   /** Where the numbers come from. Default: the default generator of the device. */
   readonly generator?: Generator | undefined;
 }
+
+const bernoulliOptions: OptionNames<Omit<RandomOptions, 'dtype'>> = { device: true, generator: true };
+const randomOptions: OptionNames<RandomOptions> = { ...createOptions, generator: true };
 
 function checkSeed(op: string, seed: number): number {
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
@@ -138,6 +143,7 @@ function uniform(bits: Tensor, count = 24): Tensor {
  */
 export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
   checkShape(shape, 'rand');
+  checkOptions('rand', options, randomOptions);
   const dtype = floatDTypeOf('rand', options);
   const generator = generatorOf('rand', options);
   return composite(() => convert(uniform(generator.bits(shape), digits[dtype]), dtype));
@@ -151,6 +157,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
  */
 export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
   checkShape(shape, 'randn');
+  checkOptions('randn', options, randomOptions);
   const dtype = floatDTypeOf('randn', options);
   const generator = generatorOf('randn', options);
   return composite(() => {
@@ -184,6 +191,7 @@ function multiplyHigh(bits: Tensor, range: number): Tensor {
  */
 export function randint(low: number, high: number, shape: Shape, options: RandomOptions = {}): Tensor {
   checkShape(shape, 'randint');
+  checkOptions('randint', options, randomOptions);
   const dtype = checkDType(options.dtype ?? 'int32', 'randint');
   const limits = integerRange[dtype];
   if (!limits) {
@@ -223,6 +231,7 @@ export function bernoulliMask(shape: Shape, p: number, generator: Generator): Te
 export function bernoulli(shape: Shape, p: number, options: Omit<RandomOptions, 'dtype'> = {}): Tensor {
   checkShape(shape, 'bernoulli');
   checkProbability('bernoulli', p);
+  checkOptions('bernoulli', options, bernoulliOptions);
   return bernoulliMask(shape, p, generatorOf('bernoulli', options));
 }
 

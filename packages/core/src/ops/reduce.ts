@@ -1,14 +1,15 @@
 /** Reductions over axes. */
 import { ArgumentError, type DType } from '../backend/index.ts';
 import { apply } from '../tensor/apply.ts';
+import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { normalizeAxes, normalizeAxis, type Shape } from '../tensor/shape.ts';
-import type { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
 import { truth, where } from './compare.ts';
 import { composite, withGradient } from './composite.ts';
 import { add, div, mul, pow, sub } from './elementwise.ts';
 import * as math from './math.ts';
 import type { ReducePrimitive } from './primitives.ts';
-import { checkTensor, computeDType, convert, filled, floatDType, shaped, widen } from './promote.ts';
+import { computeDType, convert, filled, floatDType, shaped, widen } from './promote.ts';
 
 /** One axis or several, negative ones counted from the end; undefined means all, [] none. */
 export type Axes = number | readonly number[] | undefined;
@@ -17,6 +18,8 @@ export interface ReduceOptions {
   /** Reduced axes stay in the shape with extent 1. Default false. */
   readonly keepDim?: boolean | undefined;
 }
+
+const reduceOptions: OptionNames<ReduceOptions> = { keepDim: true };
 
 const withoutAxes = (shape: Shape, axes: readonly number[]): number[] =>
   shape.filter((_, axis) => !axes.includes(axis));
@@ -37,6 +40,19 @@ function finish(reduced: Tensor, axes: readonly number[], options: ReduceOptions
   return options?.keepDim ? reduced : shaped(reduced, withoutAxes(reduced.shape, axes));
 }
 
+/** The axes to reduce, once everything that a reduction is given has been looked at. */
+function axesOf(
+  op: string,
+  x: Tensor,
+  axes: Axes,
+  options: ReduceOptions | undefined,
+  names: OptionNames<ReduceOptions> = reduceOptions,
+): number[] {
+  requireTensor(op, x);
+  checkOptions(op, options, names);
+  return normalizeAxes(axes, x.rank, op);
+}
+
 /** Sums and products of bool and uint8 are int32. */
 const sumDType = (dtype: DType): DType => (dtype === 'bool' || dtype === 'uint8' ? 'int32' : dtype);
 
@@ -47,8 +63,7 @@ function accumulate(
   axes: Axes,
   options?: ReduceOptions,
 ): Tensor {
-  checkTensor(op, x);
-  const list = normalizeAxes(axes, x.rank, op);
+  const list = axesOf(op, x, axes, options);
   const dtype = sumDType(x.dtype);
   return composite(() => {
     const reduced = reduceKeeping(primitive, convert(x, computeDType(dtype)), list);
@@ -74,8 +89,14 @@ export function prod(x: Tensor, axes?: Axes, options?: ReduceOptions): Tensor {
 }
 
 function extreme(op: 'max' | 'min', x: Tensor, axes: Axes, options?: ReduceOptions): Tensor {
-  checkTensor(op, x);
-  const list = normalizeAxes(axes, x.rank, op);
+  if ((axes as unknown) instanceof Tensor) {
+    throw new ArgumentError(`${op}: the axes are a tensor`, {
+      op,
+      received: axes,
+      fix: `for the ${op === 'max' ? 'larger' : 'smaller'} of two tensors use ${op}imum(a, b)`,
+    });
+  }
+  const list = axesOf(op, x, axes, options);
   const primitive = op === 'max' ? 'reduceMax' : 'reduceMin';
   return composite(() => convert(finish(reduceKeeping(primitive, widen(x), list), list, options), x.dtype));
 }
@@ -110,9 +131,9 @@ function floatReduce(
   axes: Axes,
   options: ReduceOptions | undefined,
   reduce: (x: Tensor, axes: number[]) => Tensor,
+  names?: OptionNames<ReduceOptions>,
 ): Tensor {
-  checkTensor(op, x);
-  const list = normalizeAxes(axes, x.rank, op);
+  const list = axesOf(op, x, axes, options, names);
   const dtype = floatDType(x.dtype);
   return composite(() => convert(finish(reduce(convert(x, 'float32'), list), list, options), dtype));
 }
@@ -126,6 +147,8 @@ export interface VarianceOptions extends ReduceOptions {
   /** What is taken off the count: 1 for a sample (the default, as in PyTorch), 0 for a population (as in NumPy). */
   readonly correction?: number | undefined;
 }
+
+const varianceOptions: OptionNames<VarianceOptions> = { ...reduceOptions, correction: true };
 
 function varianceKeeping(op: string, x: Tensor, axes: readonly number[], options?: VarianceOptions): Tensor {
   const correction = options?.correction ?? 1;
@@ -150,8 +173,13 @@ function varianceKeeping(op: string, x: Tensor, axes: readonly number[], options
  * @throws AxisError, ArgumentError
  */
 export function variance(x: Tensor, axes?: Axes, options?: VarianceOptions): Tensor {
-  return floatReduce('variance', x, axes, options, (value, list) =>
-    varianceKeeping('variance', value, list, options),
+  return floatReduce(
+    'variance',
+    x,
+    axes,
+    options,
+    (value, list) => varianceKeeping('variance', value, list, options),
+    varianceOptions,
   );
 }
 
@@ -165,8 +193,13 @@ const sqrtOrZero = (x: Tensor): Tensor => rootOrZero(x, (value) => apply('sqrt',
 
 /** The square root of {@link variance}; its gradient is 0 where all elements are equal. @throws AxisError, ArgumentError */
 export function std(x: Tensor, axes?: Axes, options?: VarianceOptions): Tensor {
-  return floatReduce('std', x, axes, options, (value, list) =>
-    sqrtOrZero(varianceKeeping('std', value, list, options)),
+  return floatReduce(
+    'std',
+    x,
+    axes,
+    options,
+    (value, list) => sqrtOrZero(varianceKeeping('std', value, list, options)),
+    varianceOptions,
   );
 }
 
@@ -176,7 +209,8 @@ function position(
   axis: number | undefined,
   options?: ReduceOptions,
 ): Tensor {
-  checkTensor(op, x);
+  requireTensor(op, x);
+  checkOptions(op, options, reduceOptions);
   if (axis !== undefined) {
     const at = normalizeAxis(axis, x.rank, op);
     return composite(() => finish(apply(op, [widen(x)], { axis: at }), [at], options));
@@ -214,8 +248,7 @@ function quantify(
   axes: Axes,
   options?: ReduceOptions,
 ): Tensor {
-  checkTensor(op, x);
-  const list = normalizeAxes(axes, x.rank, op);
+  const list = axesOf(op, x, axes, options);
   return composite(() => {
     const reduced =
       countOver(x.shape, list) === 0
@@ -274,6 +307,8 @@ export interface NormOptions extends ReduceOptions {
   readonly p?: number | undefined;
 }
 
+const normOptions: OptionNames<NormOptions> = { ...reduceOptions, p: true };
+
 function normKeeping(x: Tensor, axes: readonly number[], p: number): Tensor {
   const size = (): Tensor => apply('abs', [x], {});
   if (p === Number.POSITIVE_INFINITY) return reduceKeeping('reduceMax', size(), axes);
@@ -289,8 +324,9 @@ function normKeeping(x: Tensor, axes: readonly number[], p: number): Tensor {
  * @throws AxisError; ArgumentError unless p > 0; ShapeError for p = Infinity over nothing.
  */
 export function norm(x: Tensor, axes?: Axes, options?: NormOptions): Tensor {
+  checkOptions('norm', options, normOptions);
   const p = options?.p ?? 2;
   if (!(p > 0))
     throw new ArgumentError(`norm: p is ${p}`, { op: 'norm', received: p, fix: 'p is above 0, or Infinity' });
-  return floatReduce('norm', x, axes, options, (value, list) => normKeeping(value, list, p));
+  return floatReduce('norm', x, axes, options, (value, list) => normKeeping(value, list, p), normOptions);
 }

@@ -1,14 +1,18 @@
 /** Conditions on data that were computed along with results, looked at when a result is read. */
-import type { Backend, DeviceBuffer, TuttiError } from '../backend/index.ts';
+import type { Backend, DeviceBuffer } from '../backend/index.ts';
+import type { DataCheck } from '../tensor/node.ts';
 import { Outcome, type Verdict } from '../tensor/verdict.ts';
 
 interface Outstanding {
   readonly flag: DeviceBuffer;
-  readonly error: () => TuttiError;
+  readonly error: DataCheck['error'];
   readonly outcome: Outcome;
   /** Shared by all who wait for this flag. */
   reading: Promise<void> | undefined;
 }
+
+/** A flag is a uint32. */
+const flagBytes = 4;
 
 /** So many may be waiting before they are read without being asked for. */
 const mostOutstanding = 256;
@@ -25,7 +29,7 @@ export class Checks {
   }
 
   /** Takes ownership of the flag. */
-  add(flag: DeviceBuffer, error: () => TuttiError): Outcome {
+  add(flag: DeviceBuffer, error: DataCheck['error']): Outcome {
     const outcome = new Outcome();
     this.#unread++;
     this.#outstanding.add({ flag, error, outcome, reading: undefined });
@@ -37,10 +41,11 @@ export class Checks {
     if (this.#unread > mostOutstanding) this.settle().catch(() => {}); // the reader of a result is told
   }
 
-  #judge({ outcome, error }: Outstanding, [flag]: Uint8Array): void {
+  #judge({ outcome, error }: Outstanding, bytes: Uint8Array): void {
     if (outcome.known) return;
     outcome.known = true;
-    if (flag !== 0) outcome.error = error();
+    const flag = new DataView(bytes.buffer, bytes.byteOffset, flagBytes).getUint32(0, true);
+    if (flag !== 0) outcome.error = error(flag);
   }
 
   #forget(check: Outstanding): void {
@@ -49,7 +54,7 @@ export class Checks {
 
   async #read(check: Outstanding): Promise<void> {
     this.#unread--;
-    this.#judge(check, await this.#backend.read(check.flag, 0, 1));
+    this.#judge(check, await this.#backend.read(check.flag, 0, flagBytes));
     this.#forget(check);
   }
 
@@ -60,7 +65,7 @@ export class Checks {
 
   settleSync(): void {
     for (const check of this.#outstanding) {
-      this.#judge(check, this.#backend.readSync!(check.flag, 0, 1));
+      this.#judge(check, this.#backend.readSync!(check.flag, 0, flagBytes));
       if (check.reading) continue; // the buffer cannot be given back yet
       this.#unread--;
       this.#forget(check);

@@ -5,12 +5,12 @@ import type { Plan } from '../compiler/plan.ts';
 import { sourcesOf } from '../compiler/reach.ts';
 import { primitives, type TensorType } from '../ops/primitives.ts';
 import type { Device } from '../tensor/device.ts';
-import { type DataCheck, GraphNode, type NodeFlags } from '../tensor/node.ts';
+import { GraphNode, type NodeFlags } from '../tensor/node.ts';
 import { Tensor, type Variable } from '../tensor/tensor.ts';
 import { mapTree } from '../tensor/tree.ts';
 import { joinVerdicts } from '../tensor/verdict.ts';
 import { BoundPlan } from './bound-plan.ts';
-import { type Executor, executorOf } from './executor.ts';
+import { type Executor, executorOf, type OpenCheck, openChecks } from './executor.ts';
 import { realizeNodes } from './realize.ts';
 import { settings } from './settings.ts';
 import { type Trace, traceFunction } from './trace.ts';
@@ -31,7 +31,7 @@ export class CompiledTrace {
   readonly #results: readonly TensorType[];
   readonly #tree: unknown;
   readonly #effects: readonly Variable[];
-  readonly #checks: readonly DataCheck['error'][];
+  readonly #checks: readonly OpenCheck[];
   /** For each result and effect, the inputs and then the checks that it depends on. */
   readonly #below: readonly (readonly number[])[];
 
@@ -74,7 +74,7 @@ export class CompiledTrace {
     this.#effects = [...trace.effects.keys()];
     this.#results = trace.outputs.map(({ shape, dtype }) => ({ shape, dtype }));
     this.#tree = trace.result;
-    this.#checks = graph.checks.map((check) => check.error);
+    this.#checks = openChecks(graph.checks);
     this.#below = sourcesOf(graph, [...graph.leaves, ...graph.checked], targets);
   }
 

@@ -21,6 +21,16 @@ const mostText = 2 ** 25;
 
 const bytesOf = (node: GraphNode): number => sizeOf(node.shape) * dtypeInfo[node.dtype].bytes;
 
+/** What has to be known of a check when its flag has been written. */
+export interface OpenCheck {
+  readonly error: DataCheck['error'];
+  /** Position of the first check that is the same one: a loss and its gradient share theirs. */
+  readonly first: number;
+}
+
+export const openChecks = (checks: readonly DataCheck[]): OpenCheck[] =>
+  checks.map((check) => ({ error: check.error, first: checks.indexOf(check) }));
+
 export class Executor {
   readonly backend: Backend;
   readonly checks: Checks;
@@ -48,12 +58,43 @@ export class Executor {
     return buffer;
   }
 
-  /** What has to be computed so that `targets` and all waiting variables have their values; undefined: nothing. */
+  /**
+   * What has to be computed so that `targets` and all waiting variables have their values; undefined: nothing. A variable
+   * whose value cannot be computed waits no more: whoever reads it is told why.
+   */
   prepare(targets: readonly GraphNode[]): PreparedRun | undefined {
-    const wanted = new Set(targets.filter((node) => !node.computed));
     const waiting = [...context.pending].filter(
       ({ stored }) => stored.device.isOpen && stored.device.backend === this.backend,
     );
+    if (waiting.length === 0) return this.prepareWith(targets, waiting);
+    try {
+      return this.prepareWith(targets, waiting);
+    } catch {
+      const alone = this.prepareWith(targets, []); // throws where the targets are to blame
+      const sound = waiting.filter((variable) => this.#isSound(variable));
+      try {
+        const all = this.prepareWith(targets, sound);
+        alone?.end();
+        return all;
+      } catch {
+        return alone;
+      }
+    }
+  }
+
+  #isSound(variable: Variable): boolean {
+    try {
+      this.prepareWith([variable.stored], [])?.end();
+      return true;
+    } catch {
+      context.pending.delete(variable);
+      return false;
+    }
+  }
+
+  /** As `prepare`, with none but these variables. */
+  prepareWith(targets: readonly GraphNode[], waiting: readonly Variable[]): PreparedRun | undefined {
+    const wanted = new Set(targets.filter((node) => !node.computed));
     for (const { stored } of waiting) if (!stored.computed) wanted.add(stored);
     if (wanted.size === 0) {
       for (const variable of waiting) context.pending.delete(variable);
@@ -98,9 +139,13 @@ export class Executor {
     return plan;
   }
 
-  /** Registers a run's checks. `flags` are buffers that it wrote; they belong to the checks from now on. */
-  open(errors: readonly DataCheck['error'][], flags: readonly DeviceBuffer[]): Verdict[] {
-    const verdicts = errors.map((error, i): Verdict => [this.checks.add(flags[i]!, error)]);
+  /** Registers a run's checks. `flags` are buffers that it wrote; they are not the caller's from now on. */
+  open(checks: readonly OpenCheck[], flags: readonly DeviceBuffer[]): Verdict[] {
+    const verdicts: Verdict[] = [];
+    for (const [i, { error, first }] of checks.entries()) {
+      if (first < i) this.backend.free(flags[i]!);
+      verdicts.push(first < i ? verdicts[first]! : [this.checks.add(flags[i]!, error)]);
+    }
     this.checks.limit();
     return verdicts;
   }
@@ -126,6 +171,11 @@ export class PreparedRun {
 
   get isPending(): boolean {
     return this.#bound.isPending;
+  }
+
+  /** True when it computes more than it was asked for: variables that waited for their value. */
+  get hasWaiting(): boolean {
+    return this.#waiting.length > 0;
   }
 
   ready(): Promise<void> {
@@ -192,10 +242,7 @@ export class PreparedRun {
   #verdicts(flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
     const { leaves, checks, checked } = this.#graph;
     const doubtful = leaves.filter((leaf) => doubtsOf(leaf.verdict));
-    const own = this.#executor.open(
-      checks.map((check) => check.error),
-      flags,
-    );
+    const own = this.#executor.open(openChecks(checks), flags);
     const below = sourcesOf(this.#graph, [...doubtful, ...checked], results);
     return joinVerdicts([...doubtful.map((leaf) => leaf.verdict), ...own], below);
   }

@@ -1,6 +1,7 @@
 import { ArgumentError, DisposedError, TraceError } from '../backend/index.ts';
 import { printPlan } from '../compiler/plan.ts';
 import { context, currentDevice } from '../tensor/context.ts';
+import { describe, isPromise } from '../tensor/describe.ts';
 import { type Tensor, Variable } from '../tensor/tensor.ts';
 import { mapTree, treeTensors } from '../tensor/tree.ts';
 import { CompiledTrace } from './compiled-trace.ts';
@@ -143,10 +144,12 @@ function signature(args: readonly unknown[]): string {
     if (leaf === null || ['undefined', 'string', 'boolean', 'number'].includes(typeof leaf)) {
       return `${typeof leaf} ${Object.is(leaf, -0) ? '-0' : String(leaf)}`;
     }
-    throw new ArgumentError(`jit: an argument is a ${typeof leaf}, which cannot be part of a signature`, {
+    throw new ArgumentError(`jit: an argument is ${describe(leaf)}, which cannot be part of a signature`, {
       op: 'jit',
       received: leaf,
-      fix: 'pass tensors, numbers, strings, booleans, and arrays and plain objects of those; close over anything else',
+      fix: isPromise(leaf)
+        ? 'await it first'
+        : 'pass tensors, numbers, strings, booleans, and arrays and plain objects of those; close over anything else',
     });
   };
   const { fusion, verify } = settings();

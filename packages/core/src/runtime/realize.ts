@@ -1,13 +1,20 @@
 /** Computing and reading values. */
-import { DeviceError, type DType, fromBfloat16Bits, fromFloat16Bits, ShapeError } from '../backend/index.ts';
+import {
+  DeviceError,
+  type DType,
+  type Fence,
+  fromBfloat16Bits,
+  fromFloat16Bits,
+  ShapeError,
+} from '../backend/index.ts';
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
 import type { GraphNode, HostArray } from '../tensor/node.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
-import { Tensor } from '../tensor/tensor.ts';
+import { requireTensor, Tensor } from '../tensor/tensor.ts';
 import { isOpen, raise } from './checks.ts';
-import { bytesOf, executorOf, type PreparedRun } from './executor.ts';
+import { bytesOf, type Executor, executorOf, type PreparedRun } from './executor.ts';
 import { device as openDevice } from './registry.ts';
 
 /** Elements as they are read: 16-bit floats as float32, bool as 0 and 1. */
@@ -22,7 +29,7 @@ export type NestedValues = number | boolean | NestedValues[];
  */
 export async function realize(...tensors: Tensor[]): Promise<void> {
   context.trace?.refuse('realize');
-  await realizeNodes(tensors.map((tensor) => tensor.node));
+  await realizeNodes(tensors.map((tensor) => requireTensor('realize', tensor).node));
 }
 
 /** @internal */
@@ -31,38 +38,58 @@ export async function realizeNodes(nodes: readonly GraphNode[]): Promise<void> {
   try {
     for (const node of nodes) if (!node.computed) await node.device.open();
     for (const [device, group] of byDevice(nodes)) {
-      const run = executorOf(device.backend).prepare(group);
-      if (run) await submitWhenReady(run);
+      const fence = await compute(executorOf(device.backend), group);
+      await fence?.pace; // a failed device fails every later read
     }
   } finally {
     for (const node of nodes) node.release();
   }
 }
 
-async function submitWhenReady(run: PreparedRun): Promise<void> {
+/** What goes wrong with variables that wait for their value must not keep a value that was asked for from being computed. */
+async function compute(executor: Executor, nodes: readonly GraphNode[]): Promise<Fence | undefined> {
+  const run = executor.prepare(nodes);
   try {
-    if (run.isPending) await run.ready();
+    return await submitWhenReady(run);
   } catch (error) {
-    run.end();
+    if (!run?.hasWaiting) throw error;
+    return submitWhenReady(executor.prepareWith(nodes, []));
+  }
+}
+
+async function submitWhenReady(run: PreparedRun | undefined): Promise<Fence | undefined> {
+  try {
+    if (run?.isPending) await run.ready();
+  } catch (error) {
+    run?.end();
     throw error;
   }
-  await run.submit().pace; // a failed device fails every later read
+  return run?.submit();
 }
 
 function realizeNodesSync(nodes: readonly GraphNode[]): void {
   for (const [device, group] of byDevice(nodes)) {
-    const run = executorOf(device.backend).prepare(group);
-    if (!run) continue;
-    if (run.isPending) {
-      run.end();
-      throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
-        op: 'dataSync',
-        received: device.id,
-        fix: 'use await tensor.data()',
-      });
+    const executor = executorOf(device.backend);
+    const run = executor.prepare(group);
+    try {
+      submitNow(device, run);
+    } catch (error) {
+      if (!run?.hasWaiting) throw error;
+      submitNow(device, executor.prepareWith(group, []));
     }
-    run.submit();
   }
+}
+
+function submitNow(device: Device, run: PreparedRun | undefined): void {
+  if (run?.isPending) {
+    run.end();
+    throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
+      op: 'dataSync',
+      received: device.id,
+      fix: 'use await tensor.data()',
+    });
+  }
+  run?.submit();
 }
 
 function byDevice(nodes: readonly GraphNode[]): Map<Device, GraphNode[]> {
@@ -180,8 +207,13 @@ function reading<A extends unknown[], R>(
 ): (this: Tensor, ...args: A) => Promise<R> {
   return function method(...args) {
     context.trace?.refuse(what);
-    return read(this, ...args);
+    return this.disposed ? refuseDisposed(this, what) : read(this, ...args);
   };
+}
+
+/** As a rejection, like every other reason for which a value cannot be read. */
+async function refuseDisposed(tensor: Tensor, what: string): Promise<never> {
+  return tensor.refuseDisposed(what);
 }
 
 async function readData(tensor: Tensor): Promise<DataArray> {
@@ -193,6 +225,7 @@ Tensor.prototype.data = reading('data()', readData);
 
 Tensor.prototype.dataSync = function dataSync(this: Tensor) {
   context.trace?.refuse('dataSync()');
+  requireTensor('dataSync()', this);
   return toData(readNodeSync(this.node), this.dtype);
 };
 

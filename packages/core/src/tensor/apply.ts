@@ -4,7 +4,7 @@ import { context, defaultDevice } from './context.ts';
 import { Device } from './device.ts';
 import { GraphNode, type HostArray, type NodeFlags } from './node.ts';
 import { type Shape, sizeOf } from './shape.ts';
-import { Tensor } from './tensor.ts';
+import { requireTensor, Tensor } from './tensor.ts';
 
 function flagsFor(op: Primitive, inputs: readonly GraphNode[]): NodeFlags {
   if (!context.gradEnabled || op === 'detach') return { tracked: false, constant: true };
@@ -46,22 +46,8 @@ export function apply<P extends Primitive>(
   attributes: PrimitiveAttributes[P],
   device?: Device,
 ): Tensor {
-  for (const input of inputs) {
-    if (input instanceof Tensor) continue;
-    throw new ArgumentError(`${op}: expected a tensor, received ${String(input)}`, {
-      op,
-      received: input,
-      fix: 'make one with tensor(value)',
-    });
-  }
-  return new Tensor(
-    applyNode(
-      op,
-      inputs.map((input) => input.node),
-      attributes,
-      device,
-    ),
-  );
+  const nodes = inputs.map((input) => requireTensor(op, input).node);
+  return new Tensor(applyNode(op, nodes, attributes, device));
 }
 
 /** A tensor whose elements are in a host array of the dtype's own element type. The array now belongs to the tensor. */

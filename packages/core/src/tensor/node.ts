@@ -104,6 +104,13 @@ export class GraphNode<P extends Primitive = Primitive> {
     }
   }
 
+  /** Makes the value an error where the data turns out to be bad. */
+  setCheck(check: DataCheck): void {
+    check.flag.retain();
+    this.check?.flag.release();
+    this.check = check;
+  }
+
   /** Takes ownership of a buffer that holds the value. Without a gradient to come, the way it was computed is forgotten. */
   fulfil(storage: DeviceBuffer): void {
     this.storage = storage;
@@ -141,12 +148,12 @@ export class GraphNode<P extends Primitive = Primitive> {
 
 /**
  * A condition on the *contents* of tensors (an index in range), which cannot be known when the graph is built. The flag is
- * computed along with the node, and a read that follows throws the error when it is true.
+ * computed along with the node, and a read that follows throws the error when it is not 0.
  */
 export interface DataCheck {
-  /** bool, shape []: true when the data is bad. */
+  /** uint32, shape []: not 0 when the data is bad. What else it says is between it and `error`. */
   readonly flag: GraphNode;
-  readonly error: () => TuttiError;
+  readonly error: (flag: number) => TuttiError;
 }
 
 export interface NodeFlags {

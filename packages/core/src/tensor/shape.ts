@@ -1,4 +1,5 @@
-import { AxisError, ShapeError } from '../backend/index.ts';
+import { ArgumentError, AxisError, ShapeError } from '../backend/index.ts';
+import { describe } from './describe.ts';
 
 export type Shape = readonly number[];
 
@@ -24,10 +25,14 @@ export function stridesOf(shape: Shape): number[] {
 export function checkShape(shape: Shape, op: string): Shape {
   const good = Array.isArray(shape) && shape.every((extent) => Number.isInteger(extent) && extent >= 0);
   if (!good) {
-    throw new ShapeError(`${op}: ${JSON.stringify(shape)} is not a shape`, {
+    const shown = Array.isArray(shape) ? JSON.stringify(shape) : describe(shape);
+    throw new ShapeError(`${op}: ${shown} is not a shape`, {
       op,
       received: shape,
-      fix: 'a shape is an array of integers of at least 0',
+      fix:
+        typeof shape === 'number'
+          ? `write it as an array: [${shape}], or [${shape}, ...] for more axes`
+          : 'a shape is an array of integers of at least 0',
     });
   }
   if (sizeOf(shape) > 2 ** 31 - 1) {
@@ -66,12 +71,21 @@ export function broadcastShapes(op: string, ...shapes: Shape[]): number[] {
   return result;
 }
 
+function refuseAxis(axis: unknown, op: string, expected: string): never {
+  throw new ArgumentError(`${op}: the axis is ${describe(axis)}`, {
+    op,
+    received: axis,
+    fix: describe(axis) === 'an object' ? `${expected}, given before the options` : expected,
+  });
+}
+
 /**
  * An axis counted from the front. `rank` 0 has no axes.
  *
- * @throws AxisError
+ * @throws AxisError; ArgumentError for what is no number.
  */
 export function normalizeAxis(axis: number, rank: number, op: string): number {
+  if (typeof axis !== 'number') refuseAxis(axis, op, 'an axis is an integer');
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     const range = rank === 0 ? 'a scalar has no axes' : `axes go from ${-rank} to ${rank - 1}`;
     throw new AxisError(`${op}: axis ${axis} of a tensor with ${rank} axes`, {
@@ -86,7 +100,7 @@ export function normalizeAxis(axis: number, rank: number, op: string): number {
 /**
  * Distinct axes in ascending order; undefined means all of them.
  *
- * @throws AxisError
+ * @throws AxisError; ArgumentError for what is neither a number nor an array.
  */
 export function normalizeAxes(
   axes: number | readonly number[] | undefined,
@@ -94,6 +108,8 @@ export function normalizeAxes(
   op: string,
 ): number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
+  if (typeof axes !== 'number' && !Array.isArray(axes))
+    refuseAxis(axes, op, 'an axis is an integer, several are an array');
   const list = (typeof axes === 'number' ? [axes] : [...axes]).map((axis) => normalizeAxis(axis, rank, op));
   if (new Set(list).size !== list.length) {
     throw new AxisError(`${op}: an axis is named twice`, { op, received: axes, fix: 'name each axis once' });

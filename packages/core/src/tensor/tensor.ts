@@ -7,8 +7,10 @@ import {
   ShapeError,
 } from '../backend/index.ts';
 import { context } from './context.ts';
+import { describe, isPromise } from './describe.ts';
 import type { Device } from './device.ts';
 import { GraphNode } from './node.ts';
+import { checkOptions, type OptionNames } from './options.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from './shape.ts';
 
 /** Lets go of the node of a tensor that was garbage collected without `dispose()`. */
@@ -24,6 +26,8 @@ const collected = new FinalizationRegistry<GraphNode>((node) => node.release());
 export class Tensor {
   #node: GraphNode | undefined;
   #grad: Tensor | undefined;
+  /** What a disposed tensor is called in messages. */
+  #formerShape: Shape | undefined;
 
   /** @internal Tensors are made by operations and by `tensor(...)`. */
   constructor(node: GraphNode) {
@@ -35,8 +39,15 @@ export class Tensor {
 
   /** The node of the lazy graph. @throws DisposedError */
   get node(): GraphNode {
-    if (this.#node) return this.#node;
-    throw new DisposedError('this tensor has been disposed', {
+    return this.#node ?? this.refuseDisposed();
+  }
+
+  /** Says that a disposed tensor was used, and by which operation. @throws DisposedError @internal */
+  refuseDisposed(op?: string): never {
+    const shape = formatShape(this.#formerShape ?? []);
+    throw new DisposedError(`${op ? `${op}: ` : ''}a tensor of shape ${shape} has been disposed`, {
+      op,
+      received: this.#formerShape,
       fix: 'dispose it after its last use, or return it from the scope(...) or the jitted function that made it',
     });
   }
@@ -88,6 +99,7 @@ export class Tensor {
     const node = this.#node;
     if (!node) return;
     this.#node = undefined;
+    this.#formerShape = node.shape;
     collected.unregister(this);
     context.scope?.delete(this);
     node.release();
@@ -122,12 +134,24 @@ export class Tensor {
   }
 }
 
+/** @throws ArgumentError unless `value` is a tensor; DisposedError when it is one no more. */
+export function requireTensor(op: string, value: unknown, name = 'the operand'): Tensor {
+  if (value instanceof Tensor) return value.disposed ? value.refuseDisposed(op) : value;
+  throw new ArgumentError(`${op}: ${name} must be a tensor, received ${describe(value)}`, {
+    op,
+    received: value,
+    fix: isPromise(value) ? 'await it first' : 'make one with tensor(value)',
+  });
+}
+
 export interface VariableOptions {
   /** Whether `backward()` brings it a gradient. Default true for floats. */
   readonly requiresGrad?: boolean;
   /** For messages and state dicts. */
   readonly name?: string;
 }
+
+const variableOptions: OptionNames<VariableOptions> = { requiresGrad: true, name: true };
 
 /**
  * A tensor whose value can be replaced with `assign`: a parameter, a running statistic, the state of an optimiser. Inside
@@ -138,6 +162,8 @@ export class Variable extends Tensor {
   readonly #requiresGrad: boolean;
 
   constructor(value: Tensor, options: VariableOptions = {}) {
+    requireTensor('variable', value, 'the initial value');
+    checkOptions('variable', options, variableOptions);
     const requiresGrad = options.requiresGrad ?? value.dtype === 'float32';
     if (requiresGrad && value.dtype !== 'float32') {
       throw new DTypeError(`variable: a gradient needs dtype float32, not ${value.dtype}`, {
@@ -173,9 +199,9 @@ export class Variable extends Tensor {
    * @throws ShapeError, DTypeError, DeviceError when `value` differs in one of them.
    */
   assign(value: Tensor): void {
-    const from = value.node;
-    const { shape, dtype, device } = super.node;
     const where = this.name ? `assign to ${this.name}` : 'assign';
+    const from = requireTensor('assign', value, `the new value${this.name && ` of ${this.name}`}`).node;
+    const { shape, dtype, device } = super.node;
     if (!sameShape(from.shape, shape)) {
       throw new ShapeError(
         `${where}: shape ${formatShape(from.shape)} for a variable of shape ${formatShape(shape)}`,
@@ -230,13 +256,6 @@ function leafOf(node: GraphNode, requiresGrad: boolean): GraphNode {
 
 /** A variable that starts with the value of `value`, which stays the caller's. */
 export function variable(value: Tensor, options?: VariableOptions): Variable {
-  if (!(value instanceof Tensor)) {
-    throw new ArgumentError('variable: the initial value must be a tensor', {
-      op: 'variable',
-      received: value,
-      fix: 'write variable(tensor([1, 2, 3]))',
-    });
-  }
   return new Variable(value, options);
 }
 

@@ -4,29 +4,30 @@
  * Sums are kept in the result itself where it has four bytes an element, and else in scratch memory, because a narrower
  * result cannot hold them.
  */
-import { type Anchor, dtypeInfo, printAnchor } from '@tutti/core/backend';
+import { type ContractionAnchor, dtypeInfo, printAnchor } from '@tutti/core/backend';
 import { emitEpilogue, epilogueCost } from '../kernels/epilogue.ts';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import { ceilDiv } from './emit.ts';
 
 /** Bytes in one element of the result. */
-export const resultBytes = (anchor: Anchor): number => dtypeInfo[anchor.buffers[2]!.dtype].bytes;
+export const resultBytes = (anchor: ContractionAnchor): number => dtypeInfo[anchor.buffers[2]!.dtype].bytes;
 
 /** True where the sums are not yet the result: there is an epilogue, or the result is not f32. */
-export const needsFinish = (anchor: Anchor): boolean =>
+export const needsFinish = (anchor: ContractionAnchor): boolean =>
   anchor.epilogue !== undefined || anchor.buffers[2]!.dtype !== 'float32';
 
 /** True where sums may lie in the result until they are finished. */
-export const sumsFitResult = (anchor: Anchor): boolean => resultBytes(anchor) === 4;
+export const sumsFitResult = (anchor: ContractionAnchor): boolean => resultBytes(anchor) === 4;
 
 /** Nanoseconds that finishing adds to each element. */
-export const finishCost = (anchor: Anchor): number => (needsFinish(anchor) ? epilogueCost(anchor) + 0.2 : 0);
+export const finishCost = (anchor: ContractionAnchor): number =>
+  needsFinish(anchor) ? epilogueCost(anchor) + 0.2 : 0;
 
-const epilogues = new WeakMap<ModuleBuilder, Map<Anchor, number>>();
+const epilogues = new WeakMap<ModuleBuilder, Map<ContractionAnchor, number>>();
 
 /** The epilogue function of `anchor` in `module`, made once. */
-function epilogueOf(module: ModuleBuilder, anchor: Anchor): number {
+function epilogueOf(module: ModuleBuilder, anchor: ContractionAnchor): number {
   let known = epilogues.get(module);
   if (!known) epilogues.set(module, (known = new Map()));
   let index = known.get(anchor);
@@ -41,7 +42,7 @@ function epilogueOf(module: ModuleBuilder, anchor: Anchor): number {
 export function emitFinish(
   fn: FunctionBuilder,
   module: ModuleBuilder,
-  anchor: Anchor,
+  anchor: ContractionAnchor,
   at: { readonly args: Local; readonly source: Local; readonly begin: Local; readonly count: Local },
 ): void {
   if (!needsFinish(anchor)) return;
@@ -58,7 +59,7 @@ const flatUnit = 1024;
  * address in `target`, and the epilogue follows.
  */
 export function flatStage(
-  anchor: Anchor,
+  anchor: ContractionAnchor,
   elements: number,
   nanoseconds: number,
   fill: (fn: FunctionBuilder, at: { args: Local; target: Local; first: Local; count: Local }) => void,
@@ -89,7 +90,7 @@ export function flatStage(
 export const flatScratch: number = flatUnit * 4 + 64;
 
 /** Sums of nothing: every element is the epilogue of zero. */
-export function zeroProgram(anchor: Anchor, elements: number): WasmProgram {
+export function zeroProgram(anchor: ContractionAnchor, elements: number): WasmProgram {
   const stage = flatStage(anchor, elements, 0.1, (fn, { target, count }) => {
     fn.get(target).i32(0).get(count).i32(4).op('i32.mul').memoryFill();
   });
@@ -98,7 +99,7 @@ export function zeroProgram(anchor: Anchor, elements: number): WasmProgram {
 
 /** A program of these stages, for this anchor. */
 export function assemble(
-  anchor: Anchor,
+  anchor: ContractionAnchor,
   stages: readonly Stage[],
   memory: { readonly scratch: number; readonly workspace: number },
   variant: string,
@@ -116,4 +117,4 @@ export function assemble(
 }
 
 /** Address, in the argument block, of the workspace's address. */
-export const workspaceSlot = (anchor: Anchor): number => anchor.buffers.length * 4;
+export const workspaceSlot = (anchor: ContractionAnchor): number => anchor.buffers.length * 4;

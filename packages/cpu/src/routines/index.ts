@@ -1,5 +1,5 @@
 /** Hand-tuned programs for anchors: matrix products and convolutions with sums in f32. */
-import type { Anchor } from '@tutti/core/backend';
+import type { Anchor, ContractionAnchor } from '@tutti/core/backend';
 import type { WasmProgram } from '../program.ts';
 import { convRoutine } from './conv.ts';
 import { dotRoutine } from './dot.ts';
@@ -7,12 +7,12 @@ import { widened } from './widen.ts';
 
 /** The program for an anchor, or undefined where the decomposition has to do. */
 export function routine(anchor: Anchor): WasmProgram | undefined {
-  if (readsBackwards(anchor)) return undefined;
+  if (anchor.kind === 'attention' || readsBackwards(anchor)) return undefined;
   return widened(anchor, (wide) => (wide.kind === 'dot' ? dotRoutine(wide) : convRoutine(wide)));
 }
 
 /** Strides are added as unsigned constants. Only the positions of a kernel may run backwards: the flip of a gradient. */
-function readsBackwards({ kind, lhs, rhs }: Anchor): boolean {
+function readsBackwards({ kind, lhs, rhs }: ContractionAnchor): boolean {
   const strides =
     kind === 'dot'
       ? [lhs, rhs].flatMap((operand) =>

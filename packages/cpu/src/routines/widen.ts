@@ -5,7 +5,7 @@
  * The routine does not know: every stage begins by writing an argument block of its own to scratch memory, in which the
  * operand's address is that of the copy.
  */
-import type { Anchor, DType } from '@tutti/core/backend';
+import type { ContractionAnchor, DType } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local } from '../wasm/index.ts';
 import { ceilDiv, roundUp } from './emit.ts';
@@ -18,13 +18,13 @@ const unit = 4096;
 
 /** The program that `make` gives for float32 operands, for operands that may be 16-bit floats. */
 export function widened(
-  anchor: Anchor,
-  make: (anchor: Anchor) => WasmProgram | undefined,
+  anchor: ContractionAnchor,
+  make: (anchor: ContractionAnchor) => WasmProgram | undefined,
 ): WasmProgram | undefined {
   const slots = [anchor.lhs, anchor.rhs].flatMap((operand, slot) => (isHalf(operand.dtype) ? [slot] : []));
   if (slots.length === 0) return make(anchor);
   const buffers = anchor.buffers.map((b, i) => (slots.includes(i) ? { ...b, dtype: 'float32' as const } : b));
-  const wide = { ...anchor, buffers, lhs: { ...anchor.lhs }, rhs: { ...anchor.rhs } } as Anchor;
+  const wide = { ...anchor, buffers, lhs: { ...anchor.lhs }, rhs: { ...anchor.rhs } } as ContractionAnchor;
   for (const slot of slots) Object.assign(slot === 0 ? wide.lhs : wide.rhs, { dtype: 'float32' });
   const program = make(wide);
   if (!program || program.stages.length === 0) return program;
@@ -68,7 +68,7 @@ export function widened(
   };
 }
 
-function widenStage(anchor: Anchor, slot: number, at: number): Stage {
+function widenStage(anchor: ContractionAnchor, slot: number, at: number): Stage {
   const { length, dtype } = anchor.buffers[slot]!;
   return {
     units: ceilDiv(length, unit),

@@ -12,6 +12,7 @@ import {
   type Tensor,
   tanh,
 } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { Module } from '../module.ts';
 
 /** `max(x, 0)` */
@@ -49,13 +50,21 @@ export class ELU extends Module {
   }
 }
 
+export interface GELUOptions {
+  /** Default 'none'. */
+  readonly approximate?: 'none' | 'tanh';
+}
+
+const geluOptions: OptionNames<GELUOptions> = { approximate: true };
+
 /** `x * (1 + erf(x / sqrt(2))) / 2`, or its approximation with tanh. */
 export class GELU extends Module {
   readonly #approximate: 'none' | 'tanh';
 
-  constructor({ approximate = 'none' }: { readonly approximate?: 'none' | 'tanh' } = {}) {
+  constructor(options: GELUOptions = {}) {
     super();
-    this.#approximate = approximate;
+    checkOptions('GELU', options, geluOptions);
+    this.#approximate = options.approximate ?? 'none';
   }
 
   override forward(x: Tensor): Tensor {

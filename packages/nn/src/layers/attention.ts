@@ -20,11 +20,12 @@ import {
   type Variable,
   where,
 } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import * as init from '../init.ts';
 import { Module } from '../module.ts';
 import { checkProbability } from './dropout.ts';
 import { Linear } from './linear.ts';
-import { checkSizes, type LayerOptions, parameter } from './parameter.ts';
+import { checkSizes, type LayerOptions, layerOptions, parameter } from './parameter.ts';
 
 export interface MultiHeadAttentionOptions extends LayerOptions {
   /** Probability that an attention weight is dropped in training. Default 0. */
@@ -44,6 +45,14 @@ export interface AttentionCallOptions {
   /** Query i sees keys 0 .. i only. Default false. */
   readonly causal?: boolean;
 }
+
+const attentionOptions: OptionNames<MultiHeadAttentionOptions> = {
+  ...layerOptions,
+  dropout: true,
+  bias: true,
+  batchFirst: true,
+};
+const callOptions: OptionNames<AttentionCallOptions> = { mask: true, causal: true };
 
 /**
  * `concat(head_1, .., head_h) W_out^T + b_out`, `head_i = softmax(q_i k_i^T / sqrt(E / h) + mask) v_i`, where q, k and v are
@@ -71,6 +80,7 @@ export class MultiHeadAttention extends Module<
 
   constructor(features: number, heads: number, options: MultiHeadAttentionOptions = {}) {
     super();
+    checkOptions('MultiHeadAttention', options, attentionOptions);
     checkSizes('MultiHeadAttention', { features, heads });
     if (features % heads !== 0) {
       throw new ArgumentError(`MultiHeadAttention: ${features} features in ${heads} heads`, {
@@ -80,7 +90,10 @@ export class MultiHeadAttention extends Module<
       });
     }
     const { bias = true, batchFirst = true, generator, device } = options;
-    this.inWeight = parameter(init.xavierUniform([3 * features, features], options), 'in_proj_weight');
+    this.inWeight = parameter(
+      init.xavierUniform([3 * features, features], { generator, device }),
+      'in_proj_weight',
+    );
     if (bias) this.inBias = parameter(init.zeros([3 * features], { device }), 'in_proj_bias');
     this.out = new Linear(features, features, { bias, generator, device });
     scope(() => this.out.bias?.assign(init.zeros([features], { device })));
@@ -100,6 +113,7 @@ export class MultiHeadAttention extends Module<
     value: Tensor = key,
     options: AttentionCallOptions = {},
   ): Tensor {
+    checkOptions('MultiHeadAttention', options, callOptions);
     const features = this.out.weight.shape[0]!;
     for (const x of [query, key, value]) checkInput(x, features);
     return scope(() => {

@@ -1,4 +1,5 @@
-import { flatten, scope, type Tensor } from '@tutti/core';
+import { ArgumentError, flatten, scope, type Tensor } from '@tutti/core';
+import { describe, isPromise } from '@tutti/core/graph';
 import { type AnyModule, Module } from '../module.ts';
 
 /** A module that maps one tensor to one tensor. */
@@ -19,7 +20,8 @@ export class Sequential extends Module {
   constructor(...layers: readonly (Layer | Readonly<Record<string, Layer>>)[]) {
     super();
     const [first] = layers;
-    this.layers = layers.length === 1 && first && !isModule(first) ? first : (layers as readonly Layer[]);
+    this.layers = layers.length === 1 && isRecord(first) ? first : (layers as readonly Layer[]);
+    for (const [name, layer] of Object.entries(this.layers)) requireLayer(name, layer);
   }
 
   protected override stateName(field: string): string {
@@ -33,8 +35,20 @@ export class Sequential extends Module {
   }
 }
 
-const isModule = (value: Layer | Readonly<Record<string, Layer>>): value is Layer =>
-  (value as AnyModule) instanceof Module;
+const isModule = (value: unknown): value is AnyModule => value instanceof Module;
+
+const isRecord = (value: unknown): value is Readonly<Record<string, Layer>> =>
+  typeof value === 'object' && value !== null && !isPromise(value) && !isModule(value);
+
+/** A function would be called as one that is a method: with the input as its `this`. @throws ArgumentError */
+function requireLayer(name: string, layer: unknown): void {
+  if (typeof layer === 'object' && typeof (layer as Partial<Layer> | null)?.call === 'function') return;
+  throw new ArgumentError(`Sequential: layer ${name} is ${describe(layer)}, not a module`, {
+    op: 'Sequential',
+    received: layer,
+    fix: 'pass modules, for example new ReLU() for relu; for other functions write a Module with a forward()',
+  });
+}
 
 /** `y = x`. */
 export class Identity extends Module {

@@ -1,6 +1,7 @@
 import { ArgumentError, conv1d, conv2d, convTranspose2d, type Tensor, type Variable } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { Module } from '../module.ts';
-import { checkSizes, defaultBias, defaultWeight, type LayerOptions } from './parameter.ts';
+import { checkSizes, defaultBias, defaultWeight, type LayerOptions, layerOptions } from './parameter.ts';
 
 /** One number for both axes, or height and width. */
 export type Pair = number | readonly [height: number, width: number];
@@ -31,6 +32,15 @@ export interface Conv2dOptions extends LayerOptions {
   readonly bias?: boolean;
 }
 
+const conv2dOptions: OptionNames<Conv2dOptions> = {
+  ...layerOptions,
+  stride: true,
+  padding: true,
+  dilation: true,
+  groups: true,
+  bias: true,
+};
+
 /**
  * Cross-correlation with a kernel. Shapes: x (N, in, H, W), weight (out, in / groups, kh, kw), bias (out) -> (N, out, H', W'),
  * `H' = floor((H + 2 padding - dilation (kh - 1) - 1) / stride) + 1`.
@@ -46,6 +56,7 @@ export class Conv2d extends Module {
 
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: Conv2dOptions = {}) {
     super();
+    checkOptions('Conv2d', options, conv2dOptions);
     const { groups = 1 } = options;
     const [height, width] = pair(kernelSize);
     checkGroups('Conv2d', inChannels, outChannels, groups);
@@ -70,6 +81,8 @@ export interface Conv1dOptions extends LayerOptions {
   readonly bias?: boolean;
 }
 
+const conv1dOptions: OptionNames<Conv1dOptions> = conv2dOptions;
+
 /**
  * Cross-correlation along one axis. Shapes: x (N, in, L), weight (out, in / groups, k), bias (out) -> (N, out, L').
  * Otherwise as {@link Conv2d}.
@@ -83,6 +96,7 @@ export class Conv1d extends Module {
 
   constructor(inChannels: number, outChannels: number, kernelSize: number, options: Conv1dOptions = {}) {
     super();
+    checkOptions('Conv1d', options, conv1dOptions);
     const { groups = 1 } = options;
     checkGroups('Conv1d', inChannels, outChannels, groups);
     checkSizes('Conv1d', { kernelSize });
@@ -108,6 +122,8 @@ export interface ConvTranspose2dOptions extends LayerOptions {
   readonly bias?: boolean;
 }
 
+const convTranspose2dOptions: OptionNames<ConvTranspose2dOptions> = { ...conv2dOptions, outputPadding: true };
+
 /**
  * The transpose of {@link Conv2d}: its gradient with respect to the input. Shapes: x (N, in, H, W), weight
  * (in, out / groups, kh, kw), bias (out) -> (N, out, H', W'),
@@ -129,6 +145,7 @@ export class ConvTranspose2d extends Module {
     options: ConvTranspose2dOptions = {},
   ) {
     super();
+    checkOptions('ConvTranspose2d', options, convTranspose2dOptions);
     const { groups = 1 } = options;
     const [height, width] = pair(kernelSize);
     checkGroups('ConvTranspose2d', inChannels, outChannels, groups);

@@ -1,10 +1,13 @@
 import { ArgumentError, dropout, type Generator, type Tensor } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { Module } from '../module.ts';
 
 export interface DropoutOptions {
   /** What says which elements go. Default: the generator that `manualSeed` seeds. */
   readonly generator?: Generator | undefined;
 }
+
+const dropoutOptions: OptionNames<DropoutOptions> = { generator: true };
 
 /**
  * In training each element becomes 0 with probability p, and `x / (1 - p)` otherwise; in `eval()` it stays.
@@ -16,10 +19,11 @@ export class Dropout extends Module {
   readonly #p: number;
   readonly #generator: Generator | undefined;
 
-  constructor(p = 0.5, { generator }: DropoutOptions = {}) {
+  constructor(p = 0.5, options: DropoutOptions = {}) {
     super();
+    checkOptions('Dropout', options, dropoutOptions);
     this.#p = checkProbability('Dropout', p);
-    this.#generator = generator;
+    this.#generator = options.generator;
   }
 
   override forward(x: Tensor): Tensor {

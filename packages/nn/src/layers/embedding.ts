@@ -10,14 +10,17 @@ import {
   type Variable,
   where,
 } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import * as init from '../init.ts';
 import { Module } from '../module.ts';
-import { checkSizes, type LayerOptions, parameter } from './parameter.ts';
+import { checkSizes, type LayerOptions, layerOptions, parameter } from './parameter.ts';
 
 export interface EmbeddingOptions extends LayerOptions {
   /** An index whose row starts at 0 and is not trained. */
   readonly paddingIndex?: number;
 }
+
+const embeddingOptions: OptionNames<EmbeddingOptions> = { ...layerOptions, paddingIndex: true };
 
 /**
  * `y[.., :] = weight[index[..], :]`. Shapes: index (...) of integers, weight (count, features) -> (..., features).
@@ -32,8 +35,9 @@ export class Embedding extends Module {
 
   constructor(count: number, features: number, options: EmbeddingOptions = {}) {
     super();
+    checkOptions('Embedding', options, embeddingOptions);
     checkSizes('Embedding', { count, features });
-    const { paddingIndex } = options;
+    const { paddingIndex, generator, device } = options;
     if (
       paddingIndex !== undefined &&
       !(Number.isInteger(paddingIndex) && paddingIndex >= 0 && paddingIndex < count)
@@ -45,7 +49,7 @@ export class Embedding extends Module {
       });
     }
     this.#paddingIndex = paddingIndex;
-    const first = init.normal([count, features], 0, 1, options);
+    const first = init.normal([count, features], 0, 1, { generator, device });
     this.weight = parameter(paddingIndex === undefined ? first : withoutRow(first, paddingIndex), 'weight');
   }
 

@@ -1,11 +1,14 @@
 import { linear, type Tensor, type Variable } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { Module } from '../module.ts';
-import { checkSizes, defaultBias, defaultWeight, type LayerOptions } from './parameter.ts';
+import { checkSizes, defaultBias, defaultWeight, type LayerOptions, layerOptions } from './parameter.ts';
 
 export interface LinearOptions extends LayerOptions {
   /** Default true. */
   readonly bias?: boolean;
 }
+
+const linearOptions: OptionNames<LinearOptions> = { ...layerOptions, bias: true };
 
 /**
  * `y = x W^T + b`. Shapes: x (..., in), weight (out, in), bias (out) -> (..., out).
@@ -20,6 +23,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    checkOptions('Linear', options, linearOptions);
     checkSizes('Linear', { inFeatures, outFeatures });
     const shape = [outFeatures, inFeatures];
     this.weight = defaultWeight(shape, options);

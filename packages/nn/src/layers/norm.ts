@@ -15,10 +15,11 @@ import {
   type Variable,
   variance,
 } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import * as init from '../init.ts';
 import { Module } from '../module.ts';
 import { buffer } from '../tree.ts';
-import { checkSizes, type LayerOptions, parameter, state } from './parameter.ts';
+import { checkSizes, type LayerOptions, layerOptions, parameter, state } from './parameter.ts';
 
 export interface BatchNormOptions extends LayerOptions {
   /** Added to the variance. Default 1e-5. */
@@ -30,6 +31,14 @@ export interface BatchNormOptions extends LayerOptions {
   /** Whether running statistics are kept for `eval()`. Default true. */
   readonly trackRunningStats?: boolean;
 }
+
+const batchNormOptions: OptionNames<BatchNormOptions> = {
+  ...layerOptions,
+  eps: true,
+  momentum: true,
+  affine: true,
+  trackRunningStats: true,
+};
 
 /** What the layers for inputs of different rank have in common; they say the formula. */
 abstract class BatchNorm extends Module {
@@ -43,6 +52,7 @@ abstract class BatchNorm extends Module {
 
   constructor(features: number, options: BatchNormOptions = {}) {
     super();
+    checkOptions(new.target.name, options, batchNormOptions);
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true, device } = options;
     checkSizes('BatchNorm', { features });
     if (momentum !== null && !(momentum >= 0 && momentum <= 1)) {
@@ -159,6 +169,13 @@ export interface LayerNormOptions extends LayerOptions {
   readonly bias?: boolean;
 }
 
+const layerNormOptions: OptionNames<LayerNormOptions> = {
+  ...layerOptions,
+  eps: true,
+  affine: true,
+  bias: true,
+};
+
 /**
  * `y = (x - mean) / sqrt(variance + eps) * weight + bias` over the last axes, with the biased variance.
  * Shapes: x (..., *normalizedShape) -> the same; weight and bias have the shape `normalizedShape`.
@@ -171,6 +188,7 @@ export class LayerNorm extends Module {
 
   constructor(normalizedShape: number | readonly number[], options: LayerNormOptions = {}) {
     super();
+    checkOptions('LayerNorm', options, layerNormOptions);
     const { eps = 1e-5, affine = true, bias = true, device } = options;
     const shape = [normalizedShape].flat() as number[];
     for (const extent of shape) checkSizes('LayerNorm', { normalizedShape: extent });

@@ -1,5 +1,6 @@
 /** Helpers that layers make their parameters with. */
 import { ArgumentError, type Device, type Generator, type Tensor, Variable } from '@tutti/core';
+import type { OptionNames } from '@tutti/core/graph';
 import * as init from '../init.ts';
 
 /** What every layer with parameters takes. */
@@ -9,6 +10,8 @@ export interface LayerOptions {
   /** Default: the default device. */
   readonly device?: Device | undefined;
 }
+
+export const layerOptions: OptionNames<LayerOptions> = { generator: true, device: true };
 
 /** A parameter that starts with a value, which it takes over. */
 export function parameter(value: Tensor, name: string): Variable {
@@ -29,14 +32,18 @@ export function state(value: Tensor, name: string): Variable {
 }
 
 /** PyTorch's default for the weight of linear and convolution layers: uniform in (-b, b), `b = 1 / sqrt(fan in)`. */
-export function defaultWeight(shape: readonly number[], options: LayerOptions): Variable {
-  return parameter(init.kaimingUniform(shape, { ...options, slope: Math.sqrt(5) }), 'weight');
+export function defaultWeight(shape: readonly number[], { generator, device }: LayerOptions): Variable {
+  return parameter(init.kaimingUniform(shape, { generator, device, slope: Math.sqrt(5) }), 'weight');
 }
 
 /** The bias beside such a weight: uniform in the same bounds. */
-export function defaultBias(weightShape: readonly number[], size: number, options: LayerOptions): Variable {
+export function defaultBias(
+  weightShape: readonly number[],
+  size: number,
+  { generator, device }: LayerOptions,
+): Variable {
   const bound = 1 / Math.sqrt(Math.max(1, init.fans(weightShape).in));
-  return parameter(init.uniform([size], -bound, bound, options), 'bias');
+  return parameter(init.uniform([size], -bound, bound, { generator, device }), 'bias');
 }
 
 /** @throws ArgumentError unless every value is an integer of at least `least`. */

@@ -1,4 +1,5 @@
 import { avgPool2d, maxPool2d, type Tensor } from '@tutti/core';
+import { checkOptions, type OptionNames } from '@tutti/core/graph';
 import { Module } from '../module.ts';
 import type { Pair } from './conv.ts';
 
@@ -9,6 +10,8 @@ export interface PoolOptions {
   readonly padding?: Pair;
 }
 
+const poolOptions: OptionNames<PoolOptions> = { stride: true, padding: true };
+
 /** The largest value of each window. Shape (N, C, H, W) -> (N, C, H', W'), `H' = floor((H + 2 padding - size) / stride) + 1`. */
 export class MaxPool2d extends Module {
   readonly #size: Pair;
@@ -16,6 +19,7 @@ export class MaxPool2d extends Module {
 
   constructor(size: Pair, options: PoolOptions = {}) {
     super();
+    checkOptions('MaxPool2d', options, poolOptions);
     this.#size = size;
     this.#options = options;
   }
@@ -30,6 +34,8 @@ export interface AvgPoolOptions extends PoolOptions {
   readonly countIncludePad?: boolean;
 }
 
+const avgPoolOptions: OptionNames<AvgPoolOptions> = { ...poolOptions, countIncludePad: true };
+
 /** The mean of each window. Shapes as for {@link MaxPool2d}. */
 export class AvgPool2d extends Module {
   readonly #size: Pair;
@@ -37,6 +43,7 @@ export class AvgPool2d extends Module {
 
   constructor(size: Pair, options: AvgPoolOptions = {}) {
     super();
+    checkOptions('AvgPool2d', options, avgPoolOptions);
     this.#size = size;
     this.#options = options;
   }

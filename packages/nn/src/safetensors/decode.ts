@@ -1,5 +1,5 @@
 import { type Device, type DType, FormatError, type Tensor } from '@tutti/core';
-import { fromHost } from '@tutti/core/graph';
+import { checkOptions, fromHost, type OptionNames } from '@tutti/core/graph';
 import { bytesOf, tensorDType } from './dtype.ts';
 import { headerLength, type Metadata, parseHeader, prefixBytes, type TensorEntry } from './header.ts';
 
@@ -15,6 +15,8 @@ export interface DecodeOptions {
   readonly source?: string;
 }
 
+export const decodeOptions: OptionNames<DecodeOptions> = { narrow64: true, device: true, source: true };
+
 /**
  * The tensors in the bytes of a safetensors file. The bytes are copied.
  *
@@ -22,6 +24,7 @@ export interface DecodeOptions {
  * @example model.loadStateDict(decodeSafetensors(new Uint8Array(await response.arrayBuffer())));
  */
 export function decodeSafetensors(bytes: Uint8Array, options: DecodeOptions = {}): Record<string, Tensor> {
+  checkOptions('decodeSafetensors', options, decodeOptions);
   const source = options.source ?? defaultSource;
   const { header, data } = split(bytes, source);
   return tensorTable(

@@ -1,5 +1,6 @@
 import { FileError, FormatError, type Tensor, TuttiError } from '@tutti/core';
-import { type DecodeOptions, decodeTensor, tensorTable } from './decode.ts';
+import { checkOptions } from '@tutti/core/graph';
+import { type DecodeOptions, decodeOptions, decodeTensor, tensorTable } from './decode.ts';
 import { encodeParts, planHeader, type TensorDict } from './encode.ts';
 import { type Header, headerLength, type Metadata, parseHeader, prefixBytes } from './header.ts';
 
@@ -68,6 +69,7 @@ export async function loadSafetensors(
   path: string,
   options: DecodeOptions = {},
 ): Promise<Record<string, Tensor>> {
+  checkOptions('loadSafetensors', options, decodeOptions);
   const source = options.source ?? path;
   return withHeader('loadSafetensors', path, source, async ({ entries }, read, dataStart) => {
     const tensors: [string, Tensor][] = [];

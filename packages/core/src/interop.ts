@@ -1,0 +1,13 @@
+/**
+ * Tensors from the memory of a device, and the memory of tensors. For packages of backends that share a device with programs
+ * which are not ours: what another library computed becomes a tensor, and a tensor goes to a renderer, without a copy.
+ *
+ * The contract of backends (`@tutti/core/backend`) knows buffers and no tensors, so this stands beside it. Users of tensors
+ * need nothing from here: they call what such a package makes of it.
+ */
+export { type DeviceBufferOptions, deviceBufferOf, fromDeviceBuffer } from './runtime/device-memory.ts';
+export { defaultDevice } from './tensor/context.ts';
+export { Device } from './tensor/device.ts';
+export { checkOptions, type OptionNames, requireOptions } from './tensor/options.ts';
+export { formatShape, type Shape, sizeOf } from './tensor/shape.ts';
+export { Tensor } from './tensor/tensor.ts';

@@ -1,0 +1,102 @@
+/** Attention: when a device's routine is asked for, what it is told, and what it is taken apart into. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Anchor, AttentionAnchor, Program } from '../src/backend/index.ts';
+import { interpreterBackend } from '../src/testing/index.ts';
+import * as t from './all.ts';
+import { scheduled } from './compiler-support.ts';
+
+beforeAll(() => t.registerBackend(interpreterBackend({ name: 'interpreter', priority: 1 })));
+afterAll(() => t.unregisterBackend('interpreter'));
+
+const program: Program = { name: 'attention', source: () => 'attention' };
+
+/** The attention that a device with a routine for it, and for nothing else, is asked for. */
+function asked(tensors: readonly t.Tensor[], takes: (anchor: AttentionAnchor) => boolean = () => true) {
+  const found: AttentionAnchor[] = [];
+  const groups = scheduled(tensors, {
+    routine: (anchor: Anchor) => {
+      if (anchor.kind !== 'attention') return undefined;
+      found.push(anchor);
+      return takes(anchor) ? program : undefined;
+    },
+  });
+  return { found, kinds: groups.map(({ lowered }) => lowered.kernel.kind) };
+}
+
+const data = (...shape: number[]): t.Tensor =>
+  t.fromHost(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5), shape, 'float32');
+
+describe('attention with a routine', () => {
+  it('is one step, and its operands are views: heads beside each other, a mask for all of them', () => {
+    const [batch, heads, length, width] = [2, 3, 5, 4];
+    const split = (x: t.Tensor): t.Tensor => x.reshape([batch, length, heads, width]).permute([0, 2, 1, 3]);
+    const projected = data(batch, length, heads * width);
+    const mask = t.fromHost(new Uint8Array(length ** 2).fill(1), [length, length], 'bool');
+    const y = t.scaledDotProductAttention(split(projected), split(projected), split(projected), { mask });
+    const { found, kinds } = asked([y]);
+    expect(kinds.filter((kind) => kind === 'attention')).toHaveLength(1);
+    const row = heads * width;
+    const operand = { dtype: 'float32', offset: 0, batch: [length * row, width], row, column: 1 };
+    expect(found.at(-1)).toMatchObject({
+      ...{ batch: [batch, heads], queries: length, keys: length, width, valueWidth: width },
+      ...{ scale: 0.5, causal: false, query: operand, key: operand, value: operand },
+      mask: { dtype: 'bool', batch: [0, 0], row: length, column: 1 },
+    });
+    expect(found.at(-1)!.buffers.map(({ access }) => access)).toEqual([
+      'read',
+      'read',
+      'read',
+      'read',
+      'write',
+    ]);
+  });
+
+  it('takes the epilogue in, after the result', () => {
+    const q = data(6, 4);
+    const { found, kinds } = asked([t.scaledDotProductAttention(q, q, q, { causal: true }).add(data(6, 4))]);
+    expect(kinds).toEqual(['attention']);
+    expect(found.at(-1)!.causal).toBe(true);
+    expect(found.at(-1)!.buffers).toHaveLength(5);
+    expect(found.at(-1)!.buffers[3]!.access).toBe('write');
+  });
+
+  it('is taken apart where the gradient wants the weights, which are computed once', () => {
+    const q = t.tensor(
+      [
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ],
+      { requiresGrad: true },
+    );
+    const y = t.scaledDotProductAttention(q, q, q);
+    y.sum().backward();
+    const { found, kinds } = asked([y, q.grad!]);
+    expect(found).toEqual([]);
+    expect(kinds).not.toContain('attention');
+    const alone = asked([q.grad!]).kinds.length;
+    expect(kinds.length).toBeLessThanOrEqual(alone + 1);
+  });
+});
+
+describe('attention without a routine', () => {
+  it('is what its formula is made of', () => {
+    const q = data(2, 6, 4);
+    const weights = q.matmul(q.transpose()).mul(0.5).softmax();
+    const kinds = asked([t.scaledDotProductAttention(q, q, q)], () => false).kinds;
+    expect(kinds).toEqual(asked([weights.matmul(q)]).kinds);
+  });
+});
+
+describe('attention of nothing', () => {
+  it.each([
+    ['no keys', [3, 2], [0, 2], [0, 4], [3, 4], 0],
+    ['queries without elements: the mean of the values', [3, 0], [2, 0], [2, 4], [3, 4], 0.5],
+    ['no queries', [0, 2], [3, 2], [3, 4], [0, 4], 0],
+    ['values without elements', [3, 2], [3, 2], [3, 0], [3, 0], 0],
+  ])('%s', async (_, q, k, v, shape, value) => {
+    const y = t.scaledDotProductAttention(data(...q), data(...k), data(...v));
+    expect(y.shape).toEqual(shape);
+    expect(Array.from(await y.data())).toEqual(new Array(shape[0]! * shape[1]!).fill(value));
+  });
+});
