@@ -31,8 +31,8 @@ const MAY_IMPORT = {
 const TESTBED = '@tutti/testbed';
 /** Packages outside `packages/` (apps, benchmarks) are the last link of the chain. */
 const LAST_LINK = [...everything, TESTBED];
-/** A backend sees the contract and nothing else of ours. */
-const BACKEND_ENTRY = '@tutti/core/backend';
+/** A backend sees the contract and nothing else of ours, but for where its buffers and tensors meet. */
+const BACKEND_ENTRIES = ['@tutti/core/backend', '@tutti/core/interop'];
 /** What tests may import beyond what their package's source may. */
 const TESTS_MAY_ALSO_IMPORT = {
   ...Object.fromEntries(backendPackages.map((name) => [name, [...base, '@tutti/conformance', 'tutti']])),
@@ -110,8 +110,8 @@ function checkDirection(specifier, name, file, pkg, offend) {
   const extra = file.isTest ? [...(TESTS_MAY_ALSO_IMPORT[pkg.name] ?? []), TESTBED] : [];
   if (extra.includes(name)) return;
   if (backendPackages.includes(pkg.name)) {
-    if (specifier !== BACKEND_ENTRY)
-      offend('import direction', `a backend imports only ${BACKEND_ENTRY}, not ${specifier}`);
+    if (!BACKEND_ENTRIES.includes(specifier))
+      offend('import direction', `a backend imports only ${BACKEND_ENTRIES.join(' and ')}, not ${specifier}`);
     return;
   }
   const allowed = MAY_IMPORT[pkg.name] ?? (pkg.group === 'packages' ? [] : LAST_LINK);

@@ -8,7 +8,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { addCounts, one, vitestCounts } from './counts.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -213,6 +214,9 @@ async function runSteps(command) {
       ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)`
       : '';
     report(step.name, `${ok ? 'ok' : `failed, exit code ${code}`}${detail}`, seconds);
+    // Tests say themselves what they leave out, and their own page in docs/ how to run it all.
+    const leftOut = ok ? stripVTControlCharacters(output).matchAll(/^left out of the suite .*$/gm) : [];
+    for (const [line] of leftOut) console.log(`  ${line}`);
     if (!step.uncounted || !ok) addCounts(total, counts);
   }
   return total;
@@ -222,6 +226,12 @@ async function runSteps(command) {
 function flagsTakenByNpm() {
   const names = ['device', 'epochs', 'batch', 'train', 'test', 'seed', 'lr', 'load', 'register'];
   return names.filter((name) => process.env[`npm_config_${name}`] !== undefined);
+}
+
+/** Who asks for WebGPU gets it on a machine that has no GPU driver too: in software, which the program says. */
+function driverFor(flags) {
+  const wanted = [process.env.TUTTI_DEVICE ?? '', ...flags].some((text) => text.includes('webgpu'));
+  return wanted ? ['--import', pathToFileURL(join(root, 'packages/testbed/dist/use-driver.js')).href] : [];
 }
 
 async function start(flags) {
@@ -234,7 +244,8 @@ async function start(flags) {
   }
   const prepared = await runSteps('start');
   if (prepared.failed > 0) finish(1);
-  const { code } = await execute([process.execPath, cli, 'train', 'mnist', ...flags], { quiet: false });
+  const command = [process.execPath, ...driverFor(flags), cli, 'train', 'mnist', ...flags];
+  const { code } = await execute(command, { quiet: false });
   finish(code);
 }
 

@@ -1,52 +1,75 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { ArgumentError, TuttiError } from '@tutti/core/backend';
-import { ours, peers } from './adapters/index.ts';
-import { defaultBudget } from './measure.ts';
+import { ours } from './libraries.ts';
 import { type BenchOptions, parseOptions, usage } from './options.ts';
-import { formatTable, jsonReport, machine, tableHead, tableRows } from './report.ts';
+import { Places } from './places/index.ts';
+import {
+  descriptionLines,
+  formatProfile,
+  formatTable,
+  jsonReport,
+  machine,
+  tableHead,
+  tableRows,
+} from './report.ts';
 import { type CaseReport, runCase } from './rounds.ts';
 import { downloadSize } from './size.ts';
-import { microSuite } from './work.ts';
+import { type Case, type Suite, suites } from './suites.ts';
 
 async function bench(options: BenchOptions): Promise<number> {
-  const cases = microSuite.filter((each) => each.name.includes(options.filter));
+  const suite = suites[options.suite];
+  const cases = suite.cases.filter((each) => each.name.includes(options.filter));
   if (cases.length === 0) {
     throw new ArgumentError(`--filter ${options.filter}: no case has this in its name`, {
-      fix: `cases are ${microSuite.map((each) => each.name).join('; ')}`,
+      fix: `cases are ${suite.cases.map((each) => each.name).join('; ')}`,
     });
   }
   if (options.json) writeFileSync(options.json, ''); // an unwritable path is found out now, not after ten minutes
   const { processor, cores, node } = machine();
   console.log(`${processor}, ${cores} cores, Node ${node}\n`);
-  const reports: CaseReport[] = [];
-  for (const each of cases) {
-    const adapters = options.peers ? [ours, ...peers] : [ours];
-    const report = await runCase(each, {
-      adapters,
-      rounds: options.rounds,
-      budget: defaultBudget,
-      timeout: 120_000,
-    });
-    reports.push(report);
-    if (process.stderr.isTTY) console.error(`${each.name} done (${reports.length} of ${cases.length})`);
-  }
-  const bytes = await downloadSize();
+  const reports = await runAll(suite, cases, options);
+  const bytes = options.suite === 'micro' ? await downloadSize() : undefined;
   print(reports, bytes);
   if (options.json) writeAtomically(options.json, jsonReport(options.suite, reports, bytes));
   return reports.some(isBad) ? 1 : 0;
 }
 
-function print(reports: readonly CaseReport[], bytes: number): void {
+async function runAll(
+  { peers, budget, timeout }: Suite,
+  cases: readonly Case[],
+  options: BenchOptions,
+): Promise<CaseReport[]> {
+  const places = new Places();
+  const reports: CaseReport[] = [];
+  try {
+    for (const each of cases) {
+      // What Node adds to a suite of pages is about this library alone.
+      const hasPeers = options.peers && each.place !== 'dawn';
+      const { rounds, profile } = options;
+      const adapters = hasPeers ? [ours, ...peers] : [ours];
+      const carryOut = places.carriers[each.place];
+      reports.push(await runCase(each, { adapters, rounds, profile, budget, timeout, carryOut }));
+      if (process.stderr.isTTY) console.error(`${each.name} done (${reports.length} of ${cases.length})`);
+    }
+  } finally {
+    await places.close();
+  }
+  return reports;
+}
+
+function print(reports: readonly CaseReport[], bytes: number | undefined): void {
   console.log(formatTable([tableHead, ...reports.flatMap(tableRows)]));
-  console.log(`\ndownload, core and cpu, minified, gzip: ${(bytes / 1024).toFixed(1)} KiB`);
-  const descriptions = reports
-    .flatMap(({ measurements }) => Object.values(measurements))
-    .flatMap((each) => (each.status === 'measured' ? [each.description] : []));
-  console.log([...new Set(descriptions)].join('\n'));
+  if (bytes !== undefined) {
+    console.log(`\ndownload, core and cpu, minified, gzip: ${(bytes / 1024).toFixed(1)} KiB`);
+  }
+  console.log(`\n${descriptionLines(reports).join('\n')}`);
   for (const { name, measurements } of reports) {
     for (const [adapter, each] of Object.entries(measurements)) {
       if (each.status === 'wrong' || each.status === 'failed') {
         console.error(`\nerror: ${name}, ${adapter}: ${each.reason}`);
+      }
+      if (each.status === 'measured' && each.profile) {
+        console.log(`\n${name}, ${adapter}\n${formatProfile(each.profile)}`);
       }
     }
   }

@@ -10,8 +10,6 @@ export interface Budget {
   readonly slow: number;
 }
 
-export const defaultBudget: Budget = { warmUp: 400, sample: 25, samples: 5, slow: 1500 };
-
 /** Milliseconds of one run, `budget.samples` times (fewer for slow work), after the warm-up. */
 export async function measure(work: Prepared, budget: Budget): Promise<number[]> {
   let last = 0;
@@ -34,10 +32,13 @@ export async function measure(work: Prepared, budget: Budget): Promise<number[]>
 
 /** Mean milliseconds of `runs` runs, each waited for. */
 async function timed(work: Prepared, runs: number): Promise<number> {
-  const start = performance.now();
+  let spent = 0;
   for (let i = 0; i < runs; i++) {
+    const start = performance.now();
     const running = work.run();
     if (running) await running;
+    spent += performance.now() - start;
+    await work.settle?.();
   }
-  return (performance.now() - start) / runs;
+  return spent / runs;
 }

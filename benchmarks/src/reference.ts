@@ -70,6 +70,8 @@ export function resultLength(work: Work): number {
       return work.rows * work.columns;
     case 'conv':
       return work.batch * work.outputs * work.size ** 2;
+    case 'attention':
+      return work.heads * work.length * work.size;
     case 'trainStep':
       return 3;
     case 'replay':
@@ -98,6 +100,8 @@ function referenceOf(work: Work, operands: Operands): ((index: number) => number
       return (index) => layerNormAt(operands, work.columns, index);
     case 'conv':
       return (index) => convAt(operands, work, index);
+    case 'attention':
+      return (index) => attentionAt(operands, work, index);
     case 'trainStep':
     case 'replay':
       return undefined;
@@ -163,4 +167,21 @@ function convAt({ x, weight }: Operands, work: Extract<Work, { kind: 'conv' }>, 
     }
   }
   return sum;
+}
+
+type Attention = Extract<Work, { kind: 'attention' }>;
+
+function attentionAt({ q, k, v }: Operands, { length, size }: Attention, index: number): number {
+  const query = index - (index % size);
+  const head = index - (index % (length * size));
+  const scores = Array.from({ length }, (_, key) => {
+    let sum = 0;
+    for (let i = 0; i < size; i++) sum += q![query + i]! * k![head + key * size + i]!;
+    return sum / Math.sqrt(size);
+  });
+  const largest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const value = (key: number): number => v![head + key * size + (index % size)]!;
+  return weights.reduce((sum, weight, key) => sum + weight * value(key), 0) / total;
 }

@@ -1,6 +1,7 @@
 /** The table for people, and the file for programs. */
 import { cpus } from 'node:os';
-import { ours } from './adapters/index.ts';
+import type { KernelTime } from './adapters/adapter.ts';
+import { ours, packageWithVersion } from './libraries.ts';
 import type { CaseReport, Measurement } from './rounds.ts';
 import { pairedRatio } from './statistics.ts';
 import { bytesOf, flopsOf, type Work } from './work.ts';
@@ -26,7 +27,7 @@ export function machine(): Machine {
 export function tableRows(report: CaseReport): string[][] {
   return Object.entries(report.measurements).map(([adapter, each], i) => {
     const name = i === 0 ? report.name : '';
-    if (each.status !== 'measured') return [name, adapter, each.status, '', '', reasonOf(each)];
+    if (each.status !== 'measured') return [name, adapter, each.status, '', '', '', reasonOf(each)];
     const kernels =
       each.kernels === undefined ? '' : `${each.kernels} ${each.kernels === 1 ? 'kernel' : 'kernels'}`;
     return [
@@ -35,12 +36,13 @@ export function tableRows(report: CaseReport): string[][] {
       `${format(each.median)} ms`,
       rate(report.case.work, each.median),
       ratio(report, adapter),
+      each.first === undefined ? '' : `${format(each.first)} ms`,
       kernels,
     ];
   });
 }
 
-export const tableHead: readonly string[] = ['case', 'library', 'median', 'rate', `x ${ours}`, ''];
+export const tableHead: readonly string[] = ['case', 'library', 'median', 'rate', `x ${ours}`, 'first', ''];
 
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = tableHead.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
@@ -77,10 +79,40 @@ function format(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }
 
+const shownKernels = 10;
+
+/** The kernels that take longest, with their share of all. */
+export function formatProfile(profile: readonly KernelTime[]): string {
+  if (profile.length === 0) return '  the device cannot time kernels';
+  const total = profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const line = (milliseconds: number, what: string): string =>
+    `${format(milliseconds).padStart(9)} ms ${((100 * milliseconds) / total).toFixed(0).padStart(3)} %  ${what}`;
+  const sorted = profile.toSorted((a, b) => b.milliseconds - a.milliseconds);
+  const lines = sorted.slice(0, shownKernels).map((each) => line(each.milliseconds, each.kernel));
+  const others = sorted.slice(shownKernels);
+  const rest = others.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  return [...lines, ...(others.length > 0 ? [line(rest, `${others.length} others`)] : [])].join('\n');
+}
+
+/** One line for each library, and one more where it ran on something else for another case. */
+export function descriptionLines(reports: readonly CaseReport[]): string[] {
+  const lines = reports.flatMap(({ measurements }) =>
+    Object.entries(measurements).flatMap(([adapter, each]) =>
+      each.status === 'measured' ? [`${packageWithVersion(adapter)}, ${each.description}`] : [],
+    ),
+  );
+  return [...new Set(lines)];
+}
+
 /** What `--json` holds: every sample of every round. */
-export function jsonReport(suite: string, reports: readonly CaseReport[], downloadBytes: number): string {
+export function jsonReport(
+  suite: string,
+  reports: readonly CaseReport[],
+  downloadBytes: number | undefined,
+): string {
   const cases = reports.map((report) => ({
     name: report.name,
+    place: report.case.place,
     work: report.case.work,
     flops: flopsOf(report.case.work),
     bytes: bytesOf(report.case.work),
@@ -92,5 +124,5 @@ export function jsonReport(suite: string, reports: readonly CaseReport[], downlo
       }),
     ),
   }));
-  return `${JSON.stringify({ suite, machine: machine(), downloadBytes, cases }, null, 1)}\n`;
+  return `${JSON.stringify({ suite, machine: machine(), libraries: descriptionLines(reports), downloadBytes, cases }, null, 1)}\n`;
 }

@@ -1,19 +1,24 @@
-/** Runs the measurements: every one in a fresh process, the libraries in turn, several rounds. */
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+/** Runs the measurements: every one in a fresh process or page, the libraries in turn, several rounds. */
 import { InternalError } from '@tutti/core/backend';
-import type { Answer, Assignment } from './child.ts';
+import type { KernelTime } from './adapters/adapter.ts';
+import type { Answer, Assignment } from './carry-out.ts';
+import { ours } from './libraries.ts';
 import type { Budget } from './measure.ts';
+import type { Carrier } from './places/index.ts';
 import { checkResult, compareResults } from './reference.ts';
 import { median } from './statistics.ts';
-import { type Case, operandsOf } from './work.ts';
+import type { Case } from './suites.ts';
+import { operandsOf } from './work.ts';
 
 export interface RoundOptions {
   readonly adapters: readonly string[];
   readonly rounds: number;
   readonly budget: Budget;
-  /** Longest that one process may take, in milliseconds. */
+  /** Longest that one measurement may take, in milliseconds. */
   readonly timeout: number;
+  /** Whether to ask for the times of our kernels, once. */
+  readonly profile: boolean;
+  readonly carryOut: Carrier;
 }
 
 /** What one library did with one case. */
@@ -24,9 +29,12 @@ export type Measurement =
       /** Milliseconds of one run, by round. */
       readonly samples: readonly (readonly number[])[];
       readonly median: number;
+      /** Milliseconds from before the import to the first result on the host, everything cold. */
+      readonly first?: number | undefined;
       readonly kernels?: number | undefined;
+      readonly profile?: readonly KernelTime[] | undefined;
     }
-  /** `slow`: it did not end in the time that one process may take. */
+  /** `slow`: it did not end in the time that one measurement may take. */
   | { readonly status: 'unsupported' | 'failed' | 'slow'; readonly reason: string }
   /** It computed something else than the others, or than the reference. */
   | { readonly status: 'wrong'; readonly reason: string };
@@ -50,8 +58,9 @@ export async function runCase(each: Case, options: RoundOptions): Promise<CaseRe
         work: each.work,
         budget: options.budget,
         wantResult: round === 0,
+        wantProfile: round === 0 && options.profile && adapter === ours,
       };
-      before.push(await inFreshProcess(assignment, options.timeout));
+      before.push(await options.carryOut(assignment, options.timeout));
     }
   }
   const measurements = Object.fromEntries(
@@ -71,16 +80,20 @@ function isDecided(answers: readonly Answer[], budget: Budget): boolean {
 function summarize(answers: readonly Answer[]): Measurement {
   const failed = answers.find((answer) => answer.status === 'failed' || answer.status === 'slow');
   if (failed) return failed as Measurement;
-  const samples: (readonly number[])[] = [];
-  let kernels: number | undefined;
-  let description = '';
-  for (const answer of answers) {
-    if (answer.status !== 'measured') return answer as Measurement;
-    samples.push(answer.samples);
-    kernels ??= answer.kernels;
-    description = answer.description;
-  }
-  return { status: 'measured', description, samples, median: median(samples.flat()), kernels };
+  const measured = answers.filter((answer) => answer.status === 'measured');
+  const [initial] = measured;
+  if (!initial) return answers[0] as Measurement;
+  const samples = measured.map((answer) => answer.samples);
+  const { description, first, kernels, profile } = initial;
+  return {
+    status: 'measured',
+    description,
+    samples,
+    median: median(samples.flat()),
+    first,
+    kernels,
+    profile,
+  };
 }
 
 /** Checks every result against the float64 reference, and then against the first that passed. */
@@ -102,34 +115,4 @@ function markWrong(
     if (reason !== undefined) measurements[adapter] = { status: 'wrong', reason };
     else trusted ??= { adapter, result: first.result };
   }
-}
-
-const childFile = fileURLToPath(new URL('./child.js', import.meta.url));
-
-function inFreshProcess(assignment: Assignment, timeout: number): Promise<Answer> {
-  return new Promise((resolve) => {
-    const child = fork(childFile, [], {
-      serialization: 'advanced',
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let errors = '';
-    const answered = (answer: Answer): void => {
-      clearTimeout(timer);
-      child.removeAllListeners();
-      child.kill();
-      resolve(answer);
-    };
-    const timer = setTimeout(() => {
-      answered({ status: 'slow', reason: `not done after ${timeout / 1000} s` });
-    }, timeout);
-    child.stderr!.on('data', (chunk: Buffer) => {
-      errors += chunk.toString();
-    });
-    child.once('message', (answer: Answer) => answered(answer));
-    child.once('error', (error) => answered({ status: 'failed', reason: error.message }));
-    child.once('exit', (code, signal) => {
-      answered({ status: 'failed', reason: `the process ended with ${signal ?? code}\n${errors.trim()}` });
-    });
-    child.send(assignment);
-  });
 }

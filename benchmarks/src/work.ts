@@ -22,34 +22,22 @@ export type Work =
       readonly outputs: number;
       readonly size: number;
     }
+  /** Scaled dot-product attention, softmax(q k^T / sqrt(size)) v: three of (heads, length, size) -> (heads, length, size) */
+  | {
+      readonly kind: 'attention';
+      readonly heads: number;
+      readonly length: number;
+      readonly size: number;
+    }
   /** Forward, backward and Adam of a CNN (conv 32, conv 64, pool, fc 128, fc 10); the result is the loss */
   | { readonly kind: 'trainStep'; readonly batch: number }
-  /** A captured plan of `kernels` dependent tiny kernels: what a dispatch costs */
-  | { readonly kind: 'replay'; readonly kernels: number }
+  /**
+   * A captured plan of `kernels` dependent tiny kernels: what a dispatch costs. With `queueOnly`, what it costs the program:
+   * the time ends when all is queued, and the device is waited for after that.
+   */
+  | { readonly kind: 'replay'; readonly kernels: number; readonly queueOnly?: boolean }
   /** From before the import to the first value on the host: (2, 2) x (2, 2) */
   | { readonly kind: 'firstResult' };
-
-export interface Case {
-  readonly name: string;
-  readonly work: Work;
-}
-
-/** The cases of `--suite micro`. */
-export const microSuite: readonly Case[] = [
-  ...[64, 256, 512, 1024, 2048].map((n): Case => ({ name: `matmul ${n}`, work: { kind: 'matmul', n } })),
-  { name: 'x*2+1 4M', work: { kind: 'scaleAdd', length: 1 << 22 } },
-  { name: 'chain of 10, 4M', work: { kind: 'chain', length: 1 << 22 } },
-  { name: 'sum 4M', work: { kind: 'sum', length: 1 << 22 } },
-  { name: 'softmax 4096x1024', work: { kind: 'softmax', rows: 4096, columns: 1024 } },
-  { name: 'layerNorm 4096x1024', work: { kind: 'layerNorm', rows: 4096, columns: 1024 } },
-  {
-    name: 'conv 3x3 32x64x56x56->64',
-    work: { kind: 'conv', batch: 32, inputs: 64, outputs: 64, size: 56 },
-  },
-  { name: 'train step, CNN, batch 128', work: { kind: 'trainStep', batch: 128 } },
-  { name: 'replay of 100 tiny kernels', work: { kind: 'replay', kernels: 100 } },
-  { name: 'import to first result', work: { kind: 'firstResult' } },
-];
 
 /** Floating-point operations of one run; undefined where the time is not about arithmetic. */
 export function flopsOf(work: Work): number | undefined {
@@ -58,6 +46,8 @@ export function flopsOf(work: Work): number | undefined {
       return 2 * work.n ** 3;
     case 'conv':
       return 2 * work.batch * work.outputs * work.size ** 2 * work.inputs * 9;
+    case 'attention':
+      return 4 * work.heads * work.length ** 2 * work.size; // of the two products
     case 'trainStep':
       // Products only. The backward pass has two for each of the forward pass, less the gradient of the images.
       return 3 * work.batch * forwardFlops - 2 * work.batch * conv1Products;
@@ -129,6 +119,10 @@ export function operandsOf(work: Work): Operands {
         x: fill(work.batch * work.inputs * work.size ** 2),
         weight: fill(work.outputs * work.inputs * 9, 0.1),
       };
+    case 'attention': {
+      const length = work.heads * work.length * work.size;
+      return { q: fill(length), k: fill(length), v: fill(length) };
+    }
     case 'trainStep':
       return trainOperands(work.batch, fill);
     case 'replay':

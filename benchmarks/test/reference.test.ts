@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkResult, compareResults, resultLength } from '../src/reference.ts';
-import { microSuite, operandsOf, type Work } from '../src/work.ts';
+import { suites } from '../src/suites.ts';
+import { operandsOf, type Work } from '../src/work.ts';
 
 const matmul: Work = { kind: 'matmul', n: 5 };
 
@@ -45,6 +46,29 @@ describe('checkResult', () => {
   });
 });
 
+describe('the reference of attention', () => {
+  const work: Work = { kind: 'attention', heads: 2, length: 3, size: 4 };
+  const v = operandsOf(work)['v']!;
+  const nothing = new Float32Array(24);
+
+  it('is the mean of the values of a head where no key stands out', () => {
+    const means = v.map((_, i) => {
+      const first = (i < 12 ? 0 : 12) + (i % 4);
+      return (v[first]! + v[first + 4]! + v[first + 8]!) / 3;
+    });
+    expect(checkResult(work, { q: nothing, k: nothing, v }, means)).toBe(undefined);
+    expect(checkResult(work, { q: nothing, k: nothing, v }, v)).toContain('element 0');
+  });
+
+  it('is the value of the key that stands out', () => {
+    // Every query and the second key of each head point along the first axis.
+    const q = nothing.map((_, i) => (i % 4 === 0 ? 100 : 0));
+    const k = nothing.map((_, i) => (i % 12 === 4 ? 100 : 0));
+    const second = v.map((_, i) => v[(i < 12 ? 0 : 12) + 4 + (i % 4)]!);
+    expect(checkResult(work, { q, k, v }, second)).toBe(undefined);
+  });
+});
+
 describe('compareResults', () => {
   it('finds an element that differs, relative to the largest', () => {
     const [a, b] = [Float32Array.of(1000, 1), Float32Array.of(1000, 1.01)];
@@ -54,13 +78,13 @@ describe('compareResults', () => {
   });
 });
 
-describe('the micro suite', () => {
+describe.each(Object.entries(suites))('the suite %s', (_, { cases }) => {
   it('has the same operands every time, and results of a known length', () => {
     expect(operandsOf(matmul)).toEqual(operandsOf(matmul));
-    for (const { work } of microSuite) expect(resultLength(work)).toBeGreaterThan(0);
+    for (const { work } of cases) expect(resultLength(work)).toBeGreaterThan(0);
   });
 
   it('has unique names', () => {
-    expect(new Set(microSuite.map((each) => each.name)).size).toBe(microSuite.length);
+    expect(new Set(cases.map((each) => each.name)).size).toBe(cases.length);
   });
 });

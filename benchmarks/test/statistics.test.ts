@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { measure } from '../src/measure.ts';
 import { median, pairedRatio, quantile } from '../src/statistics.ts';
 
@@ -35,6 +35,24 @@ describe('measure', () => {
     };
     await measure({ run, result: async () => new Float32Array() }, budget);
     expect(most).toBe(1);
+  });
+
+  it('lets a run settle before the next, outside the timing', async () => {
+    let clock = 0;
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => clock);
+    onTestFinished(() => now.mockRestore());
+    const log: string[] = [];
+    const run = (): void => {
+      clock += 1;
+      log.push('run');
+    };
+    const settle = async (): Promise<void> => {
+      clock += 100;
+      log.push('settle');
+    };
+    const samples = await measure({ run, settle, result: async () => new Float32Array() }, budget);
+    expect(samples).toEqual([1, 1, 1, 1]);
+    expect(log.slice(0, 4)).toEqual(['run', 'settle', 'run', 'settle']);
   });
 
   it('runs slow work once before the only sample', async () => {

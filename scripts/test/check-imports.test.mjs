@@ -19,7 +19,9 @@ const manifest = (name, dependencies = [], more = {}) =>
   });
 
 const house = {
-  'packages/core/package.json': manifest('@tutti/core', [], { exports: { '.': {}, './backend': {} } }),
+  'packages/core/package.json': manifest('@tutti/core', [], {
+    exports: { '.': {}, './backend': {}, './interop': {} },
+  }),
   'packages/nn/package.json': manifest('@tutti/nn', ['@tutti/core']),
   'packages/optim/package.json': manifest('@tutti/optim', ['@tutti/core', '@tutti/nn']),
   'packages/conformance/package.json': manifest('@tutti/conformance', ['@tutti/core']),
@@ -48,7 +50,7 @@ describe('import direction', () => {
         'packages/core/src/index.ts': `export * from './a.ts';\n`,
         'packages/core/src/a.ts': 'export const a = 1;\n',
         'packages/nn/src/index.ts': `import { a } from '@tutti/core';\nimport fs from 'node:fs';\nexport { a, fs };\n`,
-        'packages/cpu/src/index.ts': `import { b } from '@tutti/core/backend';\nexport { b };\n`,
+        'packages/cpu/src/index.ts': `import { b } from '@tutti/core/backend';\nimport { i } from '@tutti/core/interop';\nexport { b, i };\n`,
         'packages/cpu/test/a.test.ts': `import { run } from '@tutti/conformance';\nimport { a } from '../src/index.ts';\n`,
         'packages/tutti/src/index.ts': `export * from '@tutti/core';\nexport * from '@tutti/nn';\nimport '@tutti/cpu';\n`,
         'benchmarks/src/bin.ts': `import 'tutti';\n`,

@@ -5,7 +5,8 @@ import { runInBrowser } from '../src/harness/run.ts';
 describe('the suite in Chromium', () => {
   it('passes in a page that is isolated, on worker threads', async () => {
     const { report, exitCode, isolated } = await runInBrowser({
-      modes: 'eager,jit,gradient,random',
+      backends: ['cpu'],
+      modes: ['eager', 'jit', 'gradient', 'random'],
       randomGraphs: 20,
     });
     expect(isolated).toBe(true);
@@ -17,7 +18,8 @@ describe('the suite in Chromium', () => {
   it('passes in a page without SharedArrayBuffer, on one thread', async () => {
     const { report, exitCode, isolated } = await runInBrowser({
       isolated: false,
-      modes: 'eager,random',
+      backends: ['cpu'],
+      modes: ['eager', 'random'],
       randomGraphs: 10,
     });
     expect(isolated).toBe(false);

@@ -8,7 +8,7 @@ export interface Adapter {
 }
 
 export interface Session {
-  /** Version, instruction set and threads, in one line. */
+  /** What it runs on, and how it waits for a result, in one line. Read after `prepare`. */
   readonly description: string;
   /** Puts the operands on the device and compiles what can be; a string says why the library cannot do this work. */
   prepare(work: Work, operands: Operands): Promise<Prepared | string>;
@@ -17,10 +17,19 @@ export interface Session {
 export interface Prepared {
   /** Runs the work once. When it returns (or its promise resolves) the result exists on the device. */
   run(): Promise<void> | void;
+  /** Waits for what `run` may leave behind, outside the timing. */
+  settle?(): Promise<void>;
   /** The result of a run, in the reference's layout. */
   result(): Promise<Float32Array>;
   /** Kernels that one run submits, where the library can tell. */
   kernels?(): Promise<number>;
+  /** The times of the kernels of one run, in order, where the library and its device can tell. */
+  profile?(): Promise<readonly KernelTime[]>;
+}
+
+export interface KernelTime {
+  readonly kernel: string;
+  readonly milliseconds: number;
 }
 
 /** The three losses that are compared: those of a fresh model's first steps. */

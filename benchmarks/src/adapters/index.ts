@@ -1,11 +1,13 @@
-import type { Adapter } from './adapter.ts';
+/** The libraries that a process can measure. Those of a page are in `page.ts`. */
+import type { Adapters } from '../carry-out.ts';
 
-/** The library itself, and the peers that `--peers` adds. Each is loaded only in the process that measures it. */
-export const adapters: Readonly<Record<string, () => Promise<Adapter>>> = {
-  tutti: async () => (await import('./tutti.ts')).adapter,
+export const nodeAdapters: Adapters = {
+  tutti: async () => (await import('./tutti.ts')).tutti('auto'),
   'tfjs-wasm': async () => (await import('./tfjs-wasm.ts')).adapter,
-  'jax-js': async () => (await import('./jax-js.ts')).adapter,
+  'jax-js': async () => (await import('./jax-js.ts')).jaxJs('wasm'),
 };
 
-export const ours = 'tutti';
-export const peers: readonly string[] = Object.keys(adapters).filter((name) => name !== ours);
+/** Those that run on WebGPU in Node. */
+export const dawnAdapters: Adapters = {
+  tutti: async () => (await import('./tutti.ts')).tutti('webgpu'),
+};

@@ -1,36 +1,29 @@
-/** jax-js with its WebAssembly backend; every computation under its `jit`. Its functions consume an array unless it is passed as `.ref`. */
-
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+/** jax-js on any of its backends; every computation under its `jit`. Its functions consume an array unless it is passed as `.ref`. */
 import type { Array as JaxArray } from '@jax-js/jax';
 import { cnnParameters, learningRate, type Operands, trainedSteps, type Work } from '../work.ts';
 import { type Adapter, losses, type Prepared, type Session } from './adapter.ts';
+import { describeAdapter } from './gpu.ts';
 
 type Jax = typeof import('@jax-js/jax');
 
-export const adapter: Adapter = {
+export const jaxJs = (device: 'wasm' | 'webgpu'): Adapter => ({
   name: 'jax-js',
   async open(): Promise<Session> {
     const jax = await import('@jax-js/jax');
-    await jax.init('wasm');
-    jax.defaultDevice('wasm');
-    // It starts workers only where `Worker` is a global, which Node does not have.
-    const threads = typeof Worker === 'undefined' ? '1 thread' : 'threads';
+    await jax.init(device);
+    jax.defaultDevice(device);
     return {
-      description: `jax-js ${version()}, WebAssembly, ${threads}`,
-      prepare: (work, operands) => Promise.resolve(prepare(jax, work, operands)),
+      description: device === 'wasm' ? describeWasm() : describeWebgpu(jax),
+      prepare: async (work, operands) => prepare(jax, work, operands),
     };
   },
-};
+});
 
-function version(): string {
-  const entry = createRequire(import.meta.url).resolve('@jax-js/jax');
-  const manifest = JSON.parse(readFileSync(join(dirname(entry), '..', 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return manifest.version;
-}
+/** It starts workers only where `Worker` is a global, which Node does not have. */
+const describeWasm = (): string => `WebAssembly, ${typeof Worker === 'undefined' ? '1 thread' : 'threads'}`;
+
+const describeWebgpu = (jax: Jax): string =>
+  `${describeAdapter(jax.getWebGPUDevice().adapterInfo)}; waits by blockUntilReady, which maps an empty buffer`;
 
 function prepare(jax: Jax, work: Work, operands: Operands): Prepared | string {
   if (work.kind === 'replay') return 'it cannot say how many kernels a jit function submits';
@@ -95,7 +88,19 @@ function computation(jax: Jax, work: SimpleWork, operands: Operands): () => JaxA
       const f = jit((p: JaxArray, w: JaxArray) => lax.conv(p, w, [1, 1], 'SAME'));
       return () => f(x.ref, weight.ref);
     }
+    case 'attention': {
+      const { heads, length, size } = work;
+      const [q, k, v] = ['q', 'k', 'v'].map((name) => of(name, [heads, length, size]));
+      const f = jit((a: JaxArray, b: JaxArray, c: JaxArray) => attention(jax, a, b, c, size));
+      return () => f(q!.ref, k!.ref, v!.ref);
+    }
   }
+}
+
+/** What its `dotProductAttention` computes, on a layout that needs no transposition. */
+function attention({ numpy: np, nn }: Jax, q: JaxArray, k: JaxArray, v: JaxArray, size: number): JaxArray {
+  const scores = np.matmul(q, np.matrixTranspose(k)).mul(1 / Math.sqrt(size));
+  return np.matmul(nn.softmax(scores, -1), v);
 }
 
 function unary(x: JaxArray, f: (x: JaxArray) => JaxArray): () => JaxArray {

@@ -1,25 +1,26 @@
 /** This library. Single operations run as a user writes them; only the training step and the replay are under `jit`. */
 import type { Tensor } from 'tutti';
 import { cnnParameters, learningRate, type Operands, trainedSteps, type Work } from '../work.ts';
-import { type Adapter, losses, type Prepared, type Session } from './adapter.ts';
+import { type Adapter, type KernelTime, losses, type Prepared, type Session } from './adapter.ts';
 
 type Tutti = typeof import('tutti');
 
-export const adapter: Adapter = {
+/** `id`: of the device that everything runs on, or `auto`. */
+export const tutti = (id: string): Adapter => ({
   name: 'tutti',
   async open(): Promise<Session> {
     const tutti = await import('tutti');
-    const device = await tutti.setDefaultDevice('auto');
+    const device = await tutti.setDefaultDevice(id);
     return {
-      description: `tutti, device ${device.id}: ${device.backend.info.description}`,
+      description: `device ${device.id}: ${device.backend.info.description}; waits by synchronize`,
       prepare: (work, operands) => prepare(tutti, work, operands),
     };
   },
-};
+});
 
 async function prepare(tutti: Tutti, work: Work, operands: Operands): Promise<Prepared> {
   if (work.kind === 'trainStep') return trainStep(tutti, work.batch, operands);
-  if (work.kind === 'replay') return replay(tutti, work.kernels, operands);
+  if (work.kind === 'replay') return replay(tutti, work, operands);
   const compute = await computation(tutti, work, operands);
   const device = tutti.defaultDevice();
   const run = async (): Promise<void> => {
@@ -32,6 +33,7 @@ async function prepare(tutti: Tutti, work: Work, operands: Operands): Promise<Pr
     run,
     result: async () => asFloats(await compute().data()),
     kernels: () => countKernels(tutti, run),
+    profile: () => profile(tutti, run),
   };
 }
 
@@ -42,6 +44,27 @@ async function countKernels(tutti: Tutti, run: () => Promise<void>): Promise<num
   const before = tutti.statistics().stepsRun;
   await run();
   return tutti.statistics().stepsRun - before;
+}
+
+/** What `configure({ times: true })` prints: a line for every step of every plan. Nothing where the device cannot time. */
+async function profile(tutti: Tutti, run: () => Promise<void>): Promise<KernelTime[]> {
+  if (!tutti.defaultDevice().backend.info.capabilities.timing) return [];
+  const plans: string[] = [];
+  const { plansRun } = tutti.statistics();
+  const before = tutti.configure({ times: true, log: (text) => plans.push(text) });
+  try {
+    await run();
+    // The times arrive a little later than the results.
+    while (plans.length < tutti.statistics().plansRun - plansRun) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  } finally {
+    tutti.configure(before);
+  }
+  return [...plans.join('\n').matchAll(/^ *([\d.]+) ms {2}\d+: (.*)$/gm)].map(([, time, kernel]) => ({
+    kernel: kernel!,
+    milliseconds: Number(time),
+  }));
 }
 
 async function computation(
@@ -91,6 +114,15 @@ async function computation(
       const weight = await of('weight', [outputs, inputs, 3, 3]);
       return tidy(() => tutti.conv2d(x, weight, { padding: 1 }));
     }
+    case 'attention': {
+      const { heads, length, size } = work;
+      const [q, k, v] = [
+        await of('q', [heads, length, size]),
+        await of('k', [heads, length, size]),
+        await of('v', [heads, length, size]),
+      ];
+      return tidy(() => tutti.scaledDotProductAttention(q, k, v));
+    }
   }
 }
 
@@ -100,7 +132,11 @@ function chain(tutti: Tutti, x: Tensor): Tensor {
   return tutti.maximum(tutti.exp(z.sub(0.25)).mul(0.125), 0.25);
 }
 
-async function replay(tutti: Tutti, kernels: number, operands: Operands): Promise<Prepared> {
+async function replay(
+  tutti: Tutti,
+  { kernels, queueOnly }: Extract<Work, { kind: 'replay' }>,
+  operands: Operands,
+): Promise<Prepared> {
   // Without fusion every operation is a kernel; tanh of tanh is nothing that algebra could shorten.
   tutti.configure({ fusion: false });
   const device = tutti.defaultDevice();
@@ -110,14 +146,15 @@ async function replay(tutti: Tutti, kernels: number, operands: Operands): Promis
     for (let i = 0; i < kernels; i++) y = tutti.tanh(y);
     return y;
   });
-  const run = async (): Promise<void> => {
-    (await plan(x)).dispose();
-    await tutti.synchronize(device);
-  };
+  const wait = (): Promise<void> => tutti.synchronize(device);
+  const queue = async (): Promise<void> => (await plan(x)).dispose();
+  const run = queueOnly ? queue : () => queue().then(wait);
   return {
     run,
+    ...(queueOnly && { settle: wait }),
     result: async () => asFloats(await (await plan(x)).data()),
     kernels: () => countKernels(tutti, run),
+    profile: () => profile(tutti, run),
   };
 }
 
@@ -158,5 +195,6 @@ function trainStep(tutti: Tutti, batch: number, operands: Operands): Prepared {
     run,
     result: () => losses(trainedSteps, async () => (await step(images, labels)).item()),
     kernels: () => countKernels(tutti, run),
+    profile: () => profile(tutti, run),
   };
 }

@@ -24,6 +24,20 @@ describe('tutti conformance', () => {
     expect(stdout).toMatch(/^cuda: 0 passed, 0 failed, 0 unsupported, [1-9]\d* not run$/m);
   });
 
+  it('runs a part on request, and says what it left out', async () => {
+    const selection = ['--modes', 'eager', '--every', '4', '--filter', 'transpose'];
+    const { code, stdout } = await tutti(['conformance', '--backend', 'cpu', ...selection]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^left out: modes: .*unfused, jit, /m);
+    expect(stdout).toMatch(/^left out: \d+ of \d+ samples: .* every 4th$/m);
+  });
+
+  it('a mode that there is none of is an error', async () => {
+    const { code, stderr } = await tutti(['conformance', '--modes', 'eager,presto']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^error \[TUTTI_ARGUMENT\]: option '--modes.*\n {2}fix: .*eager, unfused, jit/);
+  });
+
   it('a filter that fits nothing is an error', async () => {
     const { code, stderr } = await tutti(['conformance', '--backend', 'cpu', '--filter', 'glissando']);
     expect(code).toBe(2);

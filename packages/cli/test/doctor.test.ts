@@ -1,7 +1,8 @@
 import { defaultCapabilities } from '@tutti/core/backend';
+import { driverEnvironment } from '@tutti/testbed';
 import type { KnownBackend } from 'tutti';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { examine, describe as text } from '../src/commands/doctor.ts';
+import { type BackendReport, examine, describe as text } from '../src/commands/doctor.ts';
 import { tutti } from './support.ts';
 
 const never = (): Promise<never> => Promise.reject(new RangeError('nothing is opened'));
@@ -116,6 +117,27 @@ describe('tutti doctor', () => {
       'cpu',
     ]);
     expect(report.machine.node).toBe(process.version);
-    expect(report.automatic).toBe('cpu');
+    // The first that no software stands in for.
+    const hardware = report.backends.find(
+      (each: BackendReport) => each.available && each.devices.some(({ emulated }) => !emulated),
+    );
+    expect(report.automatic).toBe(hardware.name);
+  });
+
+  it('names the adapter of WebGPU, and what stands in for one', async () => {
+    const { code, stdout } = await tutti(['doctor'], { env: await driverEnvironment() });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^webgpu +available: \S.+$/m);
+    if (/^webgpu.*swiftshader/im.test(stdout)) {
+      expect(stdout).toMatch(/^webgpu +available: .*software.* \(emulated in software\)$/m);
+    }
+  });
+
+  it.runIf(process.platform === 'linux')('says what to install where WebGPU finds no adapter', async () => {
+    const env = { ...(await driverEnvironment()), VK_ICD_FILENAMES: '/nowhere.json' };
+    const { code, stdout } = await tutti(['doctor'], { env });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^webgpu +not available: no GPU driver that WebGPU can use was found$/m);
+    expect(stdout).toMatch(/^ +fix: install a Vulkan driver .*mesa-vulkan-drivers.* and libvulkan1/m);
   });
 });

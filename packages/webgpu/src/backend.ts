@@ -17,9 +17,9 @@ import {
   printKernel,
   type TuttiError,
 } from '@tutti/core/backend';
-import type { ShaderFeatures, WgslProgram } from './program.ts';
+import type { Candidates, ShaderFeatures, WgslProgram } from './program.ts';
 import { Binder, freedError } from './runtime/bind.ts';
-import { WebgpuBuffer } from './runtime/buffer.ts';
+import { type Block, WebgpuBuffer } from './runtime/buffer.ts';
 import type { GpuDevice } from './runtime/device.ts';
 import { Encoder } from './runtime/encoder.ts';
 import { Executable } from './runtime/executable.ts';
@@ -29,14 +29,18 @@ import { Pool } from './runtime/pool.ts';
 import { Progress } from './runtime/progress.ts';
 import { Readback } from './runtime/readback.ts';
 import { type Encode, timeByFences, timeOnDevice } from './runtime/timing.ts';
+import { Tuner } from './runtime/tuner.ts';
 import { Uniforms } from './runtime/uniforms.ts';
 import { Workspace } from './runtime/workspace.ts';
 import { writeWords } from './runtime/write.ts';
+import type { Tuning } from './tuning.ts';
 
 /** What turns kernels and anchors into WGSL. */
 export interface Generators {
   compileKernel(kernel: Kernel, features: ShaderFeatures): WgslProgram;
   routine(anchor: Anchor, features: ShaderFeatures): WgslProgram | undefined;
+  /** Where it is worth to choose among several: all of them. */
+  candidates?(anchor: Anchor, features: ShaderFeatures): Candidates | undefined;
 }
 
 /** WGSL programs on a WebGPU device. */
@@ -53,11 +57,13 @@ export class WebgpuBackend implements Backend {
   readonly #readback: Readback;
   readonly #progress: Progress;
   readonly #programs = new Map<string, Executable | undefined>();
+  readonly #tuner: Tuner | undefined;
   #merge: Executable | undefined;
   #bytes = 0;
   #buffers = 0;
 
-  constructor(device: GpuDevice, generators: Generators) {
+  /** @param tuning Where choices among candidates are remembered; without it the first is taken. */
+  constructor(device: GpuDevice, generators: Generators, tuning?: Tuning) {
     this.info = device.info;
     this.#device = device;
     this.#generators = generators;
@@ -71,6 +77,7 @@ export class WebgpuBackend implements Backend {
     this.#encoder = new Encoder(device, this.#uniforms);
     this.#readback = new Readback(device);
     this.#progress = new Progress(device);
+    if (tuning) this.#tuner = new Tuner(tuning, device.info.description, this);
     device.health.onFailure(() => this.#release());
   }
 
@@ -97,6 +104,7 @@ export class WebgpuBackend implements Backend {
     if (this.failure) return;
     const own = this.#own(buffer);
     own.freed = true;
+    if (own.block.number === undefined) return; // the user's
     this.#bytes -= own.bytes;
     this.#buffers--;
     this.#pool.release(own.block);
@@ -113,7 +121,7 @@ export class WebgpuBackend implements Backend {
       writeWords(
         this.#device,
         own.block.gpu,
-        from,
+        own.block.offset + from,
         data.subarray(from - byteOffset, to - byteOffset),
         to - from,
       );
@@ -133,7 +141,7 @@ export class WebgpuBackend implements Backend {
       checkRange(own, byteOffset, bytes);
       return bytes === 0
         ? Promise.resolve(new Uint8Array(0))
-        : this.#readback.read(own.block.gpu, byteOffset, bytes);
+        : this.#readback.read(own.block.gpu, own.block.offset + byteOffset, bytes);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -145,16 +153,49 @@ export class WebgpuBackend implements Backend {
   }
 
   routine(anchor: Anchor): Program | undefined {
-    const generate = (): WgslProgram | undefined =>
-      this.#generators.routine(anchor, this.#device.shaderFeatures);
-    return this.#cached(printAnchor(anchor), generate);
+    const { shaderFeatures: features } = this.#device;
+    const generate = (): WgslProgram | undefined => {
+      const program = this.#generators.routine(anchor, features);
+      return program && fits(program, features) ? program : undefined;
+    };
+    return this.#cached(printAnchor(anchor), generate, (usual) => this.#fastest(anchor, usual));
   }
 
-  /** Starts compiling a program that was generated elsewhere. */
-  load(program: WgslProgram): Program {
+  /** The fastest of the candidates for an anchor. */
+  async #fastest(anchor: Anchor, usual: WgslProgram): Promise<WgslProgram> {
+    const { shaderFeatures: features } = this.#device;
+    const candidates = this.#generators.candidates?.(anchor, features);
+    const fitting = candidates && [...candidates.variants].filter(([, program]) => fits(program, features));
+    if (!candidates || !fitting || fitting.length < 2) return usual;
+    const chosen = await this.#tuner!.choose({ ...candidates, variants: new Map(fitting) });
+    this.#workspace.require(chosen.workspaceBytes);
+    return chosen;
+  }
+
+  /** A buffer whose memory is a part of the user's: it is neither counted nor ever released here. */
+  adopt(gpu: GPUBuffer, offset: number, bytes: number): DeviceBuffer {
+    this.#device.health.check();
+    return new WebgpuBuffer(bytes, { gpu, offset, bytes, number: undefined }, this);
+  }
+
+  /** The memory of a buffer of this device. @throws DeviceError, DisposedError */
+  memoryOf(buffer: DeviceBuffer): Block {
+    this.#device.health.check();
+    return this.#own(buffer).block;
+  }
+
+  /** Submits work that was not made of commands, after all that was submitted before. */
+  perform<T>(doing: string, action: (device: GPUDevice) => T): T {
+    this.#device.health.check();
+    this.#readback.flush();
+    return this.#device.watch(doing, () => action(this.#device.device));
+  }
+
+  /** A program that was generated elsewhere. `choose` may put another in its place before it is ready. */
+  load(program: WgslProgram, choose?: (usual: WgslProgram) => Promise<WgslProgram>): Executable {
     this.#device.health.check();
     this.#workspace.require(program.workspaceBytes);
-    return new Executable(program, this.#pipelines, this);
+    return new Executable(program, this.#pipelines, this, 'later', choose && (() => choose(program)));
   }
 
   submit(commands: readonly Command[]): Fence {
@@ -233,7 +274,10 @@ export class WebgpuBackend implements Backend {
     }
     const words = splitWords(0, bytes, to.bytes);
     if (from !== to) {
-      if (words.to > 0) this.#encoder.copy(from.block.gpu, 0, to.block.gpu, 0, words.to);
+      if (words.to > 0) {
+        const [a, b] = [from.block, to.block];
+        this.#encoder.copy(a.gpu, a.offset, b.gpu, b.offset, words.to);
+      }
       for (const { word, mask } of words.partial)
         this.#encode(this.#mergeCommand(from, word, to, word, mask));
     }
@@ -266,11 +310,15 @@ export class WebgpuBackend implements Backend {
     };
   }
 
-  #cached(key: string, generate: () => WgslProgram | undefined): Program | undefined {
+  #cached(
+    key: string,
+    generate: () => WgslProgram | undefined,
+    choose?: (usual: WgslProgram) => Promise<WgslProgram>,
+  ): Program | undefined {
     this.#device.health.check();
     if (!this.#programs.has(key)) {
       const generated = generate();
-      this.#programs.set(key, generated && (this.load(generated) as Executable));
+      this.#programs.set(key, generated && this.load(generated, this.#tuner && choose));
     }
     return this.#programs.get(key);
   }
@@ -289,6 +337,13 @@ export class WebgpuBackend implements Backend {
     return buffer;
   }
 }
+
+/** A workspace takes a place among the buffers of a stage, and `buffersPerKernel` leaves it none. */
+const fits = ({ stages }: WgslProgram, { maxStorageBuffers }: ShaderFeatures): boolean =>
+  stages.every(({ bindings }) => {
+    const storage = bindings.filter(({ access }) => access !== 'uniform');
+    return storage.length <= maxStorageBuffers;
+  });
 
 function checkRange(buffer: WebgpuBuffer, byteOffset: number, bytes: number): void {
   if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;

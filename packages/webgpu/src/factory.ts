@@ -8,10 +8,12 @@ import {
 } from '@tutti/core/backend';
 import { WebgpuBackend } from './backend.ts';
 import { compileKernel } from './kernels/index.ts';
+import { candidates, routine } from './routines/index.ts';
 import { describeDevice, described } from './runtime/description.ts';
 import { borrowDevice, type GpuDevice, openDevice } from './runtime/device.ts';
 import { type Absent, findAdapter, findGpu, isAbsent } from './runtime/gpu.ts';
 import { environment } from './runtime/host.ts';
+import { tuning as common, Tuning } from './tuning.ts';
 
 export interface WebgpuOptions {
   /** Where adapters come from. Default: `navigator.gpu`, or else the package `webgpu` in Node. */
@@ -27,6 +29,12 @@ export interface WebgpuOptions {
    * variable `TUTTI_WEBGPU_LIMITS=default` does the same. Default: `adapter`, everything useful that there is.
    */
   readonly limits?: 'adapter' | 'default';
+  /**
+   * Large matrix products have several programs, of which the fastest is found by timing them when a class of shapes first comes. `off`
+   * takes the one that should be the fastest: no time is spent, and results are the same to the last bit in every process. Default: the
+   * choices of all devices, `tuning`.
+   */
+  readonly tuning?: 'off' | Tuning;
   /** Flags of Dawn, in Node: `['backend=vulkan', 'enable-dawn-features=...']`. */
   readonly toggles?: readonly string[];
 }
@@ -47,7 +55,8 @@ export function createWebgpuBackend(options: WebgpuOptions = {}): BackendFactory
           fix: "use 'webgpu' or 'webgpu:0'",
         });
       }
-      return new WebgpuBackend(await open(options), { compileKernel, routine: () => undefined });
+      const tuning = tuningOf(options);
+      return new WebgpuBackend(await open(options), { compileKernel, routine, candidates }, tuning);
     },
   };
 }
@@ -61,6 +70,15 @@ function pretendsDefaults(options: WebgpuOptions): boolean {
   throw new ArgumentError(`${wish} is not a choice of limits`, {
     received: wish,
     fix: "set the option `limits` or the variable TUTTI_WEBGPU_LIMITS to 'adapter' or 'default'",
+  });
+}
+
+function tuningOf({ tuning: wish = common }: WebgpuOptions): Tuning | undefined {
+  if (wish === 'off') return undefined;
+  if (wish instanceof Tuning) return wish;
+  throw new ArgumentError(`${String(wish)} is not a choice of tuning`, {
+    received: wish,
+    fix: "set the option `tuning` to 'off' or to a Tuning, or leave it out",
   });
 }
 

@@ -5,7 +5,7 @@
  * next sees. Buffers hold elements as the host lays them out: float16 and bfloat16 two to a 32-bit word, uint8 and bool
  * four, so the generated code packs and unpacks, and no two invocations may write to the same word without an atomic.
  */
-import type { Program, ScalarType } from '@tutti/core/backend';
+import type { BufferParam, Program, ScalarType } from '@tutti/core/backend';
 
 /** What a binding of a stage is bound to: a buffer of the command, the program's workspace, or its scalars. */
 export interface StageBinding {
@@ -46,4 +46,13 @@ export interface ShaderFeatures {
   readonly maxWorkgroups: number;
   /** Software stands in for the GPU: barriers and workgroup memory are dear there. */
   readonly software: boolean;
+}
+
+/** Programs for the same work, of which the fastest is found by timing them. */
+export interface Candidates {
+  /** The class of shapes that the choice is good for. */
+  readonly key: string;
+  readonly buffers: readonly BufferParam[];
+  /** By name; the first is the one to take without knowing. */
+  readonly variants: ReadonlyMap<string, WgslProgram>;
 }

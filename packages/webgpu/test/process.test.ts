@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { driverEnvironment } from '@tutti/testbed';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { driverEnvironment } from './support/driver.ts';
 
 const root = join(import.meta.dirname, '..');
 const driver = await driverEnvironment();

@@ -1,13 +1,20 @@
 #!/usr/bin/env node
-/** `conformance-browser [--filter text] [--json FILE] [--no-isolation]` */
+/**
+ * `conformance-browser [--backend a,b] [--filter text] [--modes a,b] [--every n] [--random-graphs n] [--json FILE]
+ * [--no-isolation]`; `TUTTI_WEBGPU_LIMITS=default` as in Node.
+ */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { formatReport } from '@tutti/conformance';
+import { formatReport, type Mode } from '@tutti/conformance';
 import { runInBrowser } from './run.ts';
 
 const { values } = parseArgs({
   options: {
+    backend: { type: 'string' },
     filter: { type: 'string' },
+    modes: { type: 'string' },
+    every: { type: 'string' },
+    'random-graphs': { type: 'string' },
     json: { type: 'string' },
     'no-isolation': { type: 'boolean', default: false },
   },
@@ -15,7 +22,12 @@ const { values } = parseArgs({
 
 const { report, exitCode, isolated } = await runInBrowser({
   isolated: !values['no-isolation'],
+  limits: process.env['TUTTI_WEBGPU_LIMITS'] || undefined,
+  ...(values.backend ? { backends: values.backend.split(',') } : {}),
   ...(values.filter ? { filter: values.filter } : {}),
+  ...(values.modes ? { modes: values.modes.split(',') as Mode[] } : {}),
+  ...(values.every ? { every: Number(values.every) } : {}),
+  ...(values['random-graphs'] ? { randomGraphs: Number(values['random-graphs']) } : {}),
   onProgress: ({ done, total, case: name }) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done}/${total} ${name}`);
   },

@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ConformanceProgress } from '@tutti/conformance';
+import type { ConformanceProgress, SelectionOptions } from '@tutti/conformance';
 import { ArgumentError, KernelError } from '@tutti/core/backend';
-import { openPage } from './chromium.ts';
+import { openPage } from '@tutti/testbed';
 import type { PageMessage } from './message.ts';
 import { servePage } from './server.ts';
 
-export interface BrowserRunOptions {
+export interface BrowserRunOptions extends SelectionOptions {
+  /** Backends that must run. Default: all that a page can have. */
+  readonly backends?: readonly string[];
+  /** `default`: WebGPU without anything that not every device has. */
+  readonly limits?: string | undefined;
   /** Whether the page has SharedArrayBuffer, and so worker threads. Default true. */
   readonly isolated?: boolean;
   readonly filter?: string;
-  /** Names of modes, separated by commas. */
-  readonly modes?: string;
-  readonly randomGraphs?: number;
   /** Milliseconds without a word from the page after which the run is given up. Default 120,000. */
   readonly patience?: number;
   readonly onProgress?: (progress: ConformanceProgress) => void;
@@ -23,11 +24,11 @@ export type BrowserRun = Extract<PageMessage, { kind: 'result' }>;
 /** The built page, from where this file lies in `src` and in `dist` alike. */
 const folder = join(import.meta.dirname, '..', '..', 'dist', 'page');
 
-function address(origin: string, { filter, modes, randomGraphs }: BrowserRunOptions): string {
+function address(origin: string, options: BrowserRunOptions): string {
+  const { backends, limits, filter, modes, randomGraphs, every } = options;
   const query = new URLSearchParams();
-  if (filter) query.set('filter', filter);
-  if (modes) query.set('modes', modes);
-  if (randomGraphs !== undefined) query.set('randomGraphs', String(randomGraphs));
+  const wishes = { backends, limits, filter, modes, randomGraphs, every };
+  for (const [name, wish] of Object.entries(wishes)) if (wish !== undefined) query.set(name, String(wish));
   return `${origin}/?${query}`;
 }
 

@@ -2,23 +2,37 @@
 import { formatReport, type Mode, runConformance } from '@tutti/conformance';
 import { registerBackend } from '@tutti/core';
 import { createCpuBackend } from '@tutti/cpu';
+import { createWebgpuBackend, type WebgpuOptions } from '@tutti/webgpu';
 import type { PageMessage } from '../harness/message.ts';
 
 const query = new URLSearchParams(location.search);
 const shown = document.querySelector('#report')!;
 
+/** What the address says under a name; undefined where it says nothing. */
+function wish<T>(name: string, read: (text: string) => T): T | undefined {
+  const text = query.get(name);
+  return text === null ? undefined : read(text);
+}
+
+const listOf = (text: string): string[] => text.split(',');
+
 const post = (message: PageMessage): Promise<Response> =>
   fetch('/message', { method: 'POST', body: JSON.stringify(message) });
 
 async function run(): Promise<PageMessage> {
+  const limits = wish('limits', (text) => text as NonNullable<WebgpuOptions['limits']>);
   registerBackend(createCpuBackend());
-  const filter = query.get('filter');
-  const modes = query.get('modes');
+  registerBackend(createWebgpuBackend(limits ? { limits } : {}));
+  const filter = wish('filter', String);
+  const modes = wish('modes', (text) => listOf(text) as Mode[]);
+  const randomGraphs = wish('randomGraphs', Number);
+  const every = wish('every', Number);
   const { report, exitCode } = await runConformance({
-    backends: ['cpu'],
+    backends: wish('backends', listOf) ?? ['cpu', 'webgpu'],
     ...(filter ? { filter } : {}),
-    ...(modes ? { modes: modes.split(',') as Mode[] } : {}),
-    randomGraphs: Number(query.get('randomGraphs') ?? 60),
+    ...(modes ? { modes } : {}),
+    ...(randomGraphs === undefined ? {} : { randomGraphs }),
+    ...(every ? { every } : {}),
     onProgress: (progress) => {
       shown.textContent = `${progress.done} of ${progress.total}: ${progress.case}`;
       void post({ kind: 'progress', progress });

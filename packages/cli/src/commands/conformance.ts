@@ -1,17 +1,26 @@
-import { type ConformanceProgress, formatReport, runConformance } from '@tutti/conformance';
-import { Command, Option } from 'commander';
+import {
+  allModes,
+  type ConformanceProgress,
+  formatReport,
+  type Mode,
+  runConformance,
+} from '@tutti/conformance';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { ArgumentError } from 'tutti';
 import { checkWritable, writeAtomically } from '../files.ts';
-import { list, nonEmpty } from '../flags.ts';
+import { integer, list, nonEmpty } from '../flags.ts';
 import { InterruptGuard } from '../interrupt.ts';
 
 interface ConformanceFlags {
   readonly backend?: string[];
   readonly filter?: string;
+  readonly modes?: Mode[];
+  readonly every?: number;
+  readonly randomGraphs?: number;
   readonly json?: string;
 }
 
-/** `tutti conformance [--backend a,b] [--filter text] [--json FILE]` */
+/** `tutti conformance [--backend a,b] [--filter text] [--modes a,b] [--every n] [--random-graphs n] [--json FILE]` */
 export function conformanceCommand(): Command {
   return new Command('conformance')
     .description('run the conformance suite, and print what each backend can do and how exactly')
@@ -24,18 +33,36 @@ export function conformanceCommand(): Command {
     .addOption(
       new Option('--filter <text>', 'only operations and cases with this in their name').argParser(nonEmpty),
     )
+    .addOption(new Option('--modes <names>', 'only these modes (default: all)').argParser(modes))
+    .addOption(
+      new Option(
+        '--every <n>',
+        "of dtypes but a case's first, run every n-th sample (default: all)",
+      ).argParser(integer(1)),
+    )
+    .addOption(
+      new Option('--random-graphs <n>', 'random graphs of each kind (default: 60)').argParser(integer(0)),
+    )
     .addOption(new Option('--json <file>', 'write every result').argParser(nonEmpty))
     .action(run);
 }
 
-async function run({ backend, filter, json }: ConformanceFlags): Promise<void> {
+function modes(text: string): Mode[] {
+  const names = list(text);
+  const known = names.filter((name): name is Mode => (allModes as readonly string[]).includes(name));
+  if (known.length === names.length) return known;
+  throw new InvalidArgumentError(`Allowed choices are ${allModes.join(', ')}.`);
+}
+
+async function run({ backend, json, ...selection }: ConformanceFlags): Promise<void> {
+  const { filter } = selection;
   if (json) await checkWritable(json, '--json');
   const line = statusLine(process.stderr);
   const guard = new InterruptGuard(line.clear);
   try {
     const { report, exitCode } = await runConformance({
       ...(backend ? { backends: backend } : {}),
-      ...(filter ? { filter } : {}),
+      ...selection,
       onProgress: line.show,
     });
     line.clear();

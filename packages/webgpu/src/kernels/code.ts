@@ -1,3 +1,5 @@
+import { InternalError } from '@tutti/core/backend';
+
 /** Lines of a function body, indented by block. */
 export class Code {
   readonly #lines: string[] = [];
@@ -17,8 +19,9 @@ export class Code {
     this.line('}');
   }
 
-  /** A name that no other value of this function has. */
+  /** A name that no other value of this function has. Those of buffers are `b` and a number. */
   name(prefix: string): string {
+    if (prefix === 'b') throw new InternalError('a value may not have the name of a buffer');
     return `${prefix}${this.#names++}`;
   }
 

@@ -53,7 +53,7 @@ export function flatStage(
     parameters,
     analysis,
   );
-  const shader = new Shader(parameters, stored, atomic);
+  const shader = new Shader(parameters, { stored, atomic });
   const values = new Values(shader, new Code(), analysis);
   const perRow = group ? Math.ceil(group.along.extent / group.size) : 1;
   const units = group ? (sizeOf(space) / group.along.extent) * perRow : sizeOf(space);

@@ -40,7 +40,7 @@ export function rowStage(
     parameters,
     analysis,
   );
-  const shader = new Shader(parameters, forms.stored, forms.atomic);
+  const shader = new Shader(parameters, forms);
   const values = new Values(shader, new Code(), analysis);
   const grid = gridOf(Math.ceil(sizeOf(space) / (plan.points * together)), features);
   new RowEmitter(values, segment, forms, plan, grid, groups, features).emit(together);

@@ -15,7 +15,11 @@ export interface PhaseScopes {
   /** Depth of accumulators of earlier phases. */
   readonly accumulators: number;
   readonly isMutable: (buffer: number) => boolean;
+  /** The depth of what depends on two; the deeper of both unless given. */
+  readonly join?: (a: number, b: number) => number;
 }
+
+const deeper = (a: number, b: number): number => Math.max(a, b);
 
 export interface Item {
   readonly expression: Expression;
@@ -86,7 +90,7 @@ export class Schedule {
   }
 
   #depthOf(e: Expression): number {
-    const { depths, body, accumulators, isMutable } = this.scopes;
+    const { depths, body, accumulators, isMutable, join = deeper } = this.scopes;
     switch (e.op) {
       case 'const':
       case 'scalar':
@@ -101,9 +105,9 @@ export class Schedule {
       case 'load':
         // What is stored to is loaded where it is wanted, and not before.
         if (isMutable(e.buffer)) return body;
-        return Math.max(this.depth(e.index), e.guard ? this.depth(e.guard) : 0);
+        return e.guard ? join(this.depth(e.index), this.depth(e.guard)) : this.depth(e.index);
       case 'alu':
-        return e.args.reduce((deepest, arg) => Math.max(deepest, this.depth(arg)), 0);
+        return e.args.reduce((deepest, arg) => join(deepest, this.depth(arg)), 0);
     }
   }
 }

@@ -17,33 +17,51 @@ export interface StageShape {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** How a shader sees memory. */
+export interface ShaderMemory {
+  /** Buffers that are stored to. */
+  readonly stored: ReadonlySet<number>;
+  /** Buffers whose words several invocations may store to. */
+  readonly atomic: ReadonlySet<number>;
+  /** Buffers of vectors of four words. What the last one has behind the end is undefined, and may be overwritten. */
+  readonly vectors?: ReadonlySet<number>;
+  /** The program's scratch memory, as `workspace`. */
+  readonly workspace?: {
+    readonly type: string;
+    readonly length: number;
+    readonly access: 'read' | 'readWrite';
+  };
+}
+
+const accessModes = { read: 'read', readWrite: 'read_write' } as const;
+
 export class Shader {
   readonly parameters: ShaderParameters;
-  /** Buffers that are stored to. */
-  readonly #stored: ReadonlySet<number>;
-  /** Buffers whose words several invocations may store to. */
-  readonly #atomic: ReadonlySet<number>;
+  readonly #memory: ShaderMemory;
   readonly #used = new Set<number>();
   readonly #helpers = new Map<string, string>();
   readonly #shared: string[] = [];
   #usesScalars = false;
 
-  constructor(parameters: ShaderParameters, stored: ReadonlySet<number>, atomic: ReadonlySet<number>) {
+  constructor(parameters: ShaderParameters, memory: ShaderMemory) {
     this.parameters = parameters;
-    this.#stored = stored;
-    this.#atomic = atomic;
+    this.#memory = memory;
   }
 
   /** True where an element may differ from one moment to the next. */
   isMutable(buffer: number): boolean {
-    return this.#stored.has(buffer);
+    return this.#memory.stored.has(buffer);
   }
 
   isAtomic(buffer: number): boolean {
-    return this.#atomic.has(buffer);
+    return this.#memory.atomic.has(buffer);
   }
 
-  /** The name of a buffer, which is an array of words. */
+  isVector(buffer: number): boolean {
+    return this.#memory.vectors?.has(buffer) ?? false;
+  }
+
+  /** The name of a buffer, which is an array of words or of vectors of words. */
   buffer(buffer: number): string {
     this.#used.add(buffer);
     return `b${buffer}`;
@@ -82,12 +100,14 @@ export class Shader {
 
   #bufferDeclaration(buffer: number, binding: number): string {
     const { dtype, length } = this.parameters.buffers[buffer]!;
-    const type = this.isAtomic(buffer) ? 'atomic<u32>' : wordType(dtype);
+    const word = this.isAtomic(buffer) ? 'atomic<u32>' : wordType(dtype);
+    const vector = this.isVector(buffer);
     const access = this.isMutable(buffer) ? 'read_write' : 'read';
     // A constant length makes the bounds checks of implementations cheap.
-    const words = Math.ceil((length * dtypeInfo[dtype].bytes) / 4);
+    const count = Math.ceil((length * dtypeInfo[dtype].bytes) / (vector ? 16 : 4));
     const comment = lanesOf(dtype) > 1 ? ` // ${dtype}` : '';
-    return `@group(0) @binding(${binding}) var<storage, ${access}> b${buffer}: array<${type}, ${words}>;${comment}`;
+    const type = vector ? `vec4<${word}>` : word;
+    return `@group(0) @binding(${binding}) var<storage, ${access}> b${buffer}: array<${type}, ${count}>;${comment}`;
   }
 
   /** The stage whose main function has this body. */
@@ -104,6 +124,14 @@ export class Shader {
         access: this.isMutable(index) ? 'readWrite' : 'read',
       }),
     );
+    const { workspace } = this.#memory;
+    if (workspace) {
+      const { type, length, access } = workspace;
+      declarations.push(
+        `@group(0) @binding(${bindings.length}) var<storage, ${accessModes[access]}> workspace: array<${type}, ${length}>;`,
+      );
+      bindings.push({ source: { kind: 'workspace' }, access });
+    }
     if (this.#usesScalars) {
       const vectors = Math.ceil(this.parameters.scalars.length / 4);
       declarations.push(
@@ -114,9 +142,11 @@ export class Shader {
     const inputs = [
       '@builtin(workgroup_id) group: vec3<u32>',
       '@builtin(local_invocation_index) lane: u32',
+      ...(main.includes('subgroup_lane') ? ['@builtin(subgroup_invocation_id) subgroup_lane: u32'] : []),
       ...(infinite ? ['@builtin(num_workgroups) grid: vec3<u32>'] : []),
     ].join(', ');
     const code = [
+      ...(/\b(quad|subgroup)[A-Z_]/.test(main) ? ['enable subgroups;'] : []),
       ...declarations,
       // The count of workgroups is less than 2^31, which no compiler knows.
       ...(infinite ? ['var<private> infinity_bits: u32;'] : []),

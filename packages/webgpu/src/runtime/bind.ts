@@ -28,9 +28,10 @@ export interface BoundCommand {
 
 interface Resource {
   readonly gpu: GPUBuffer;
+  readonly offset: number;
   readonly bytes: number;
-  /** Tells resources apart, in keys. */
-  readonly number: number;
+  /** Tells resources apart, in keys; undefined for memory of the user, which nothing here keeps alive. */
+  readonly number: number | undefined;
 }
 
 /** So many bind groups are kept for commands that come anew with buffers that were together before. */
@@ -69,7 +70,8 @@ export class Binder {
     const workspace = wgsl.workspaceBytes > 0 ? this.#workspace.block : undefined;
     const stages = wgsl.stages.map((stage, i): BoundStage => {
       const resources = stage.bindings.map(({ source }): Resource => {
-        if (source.kind === 'scalars') return this.#uniforms.binding(wgsl.scalarTypes.length);
+        if (source.kind === 'scalars')
+          return { ...this.#uniforms.binding(wgsl.scalarTypes.length), offset: 0 };
         if (source.kind === 'workspace')
           return { ...workspace!, bytes: Math.ceil(wgsl.workspaceBytes / 16) * 16 };
         const buffer = own[source.index];
@@ -90,20 +92,25 @@ export class Binder {
   }
 
   #group(layout: Layout, resources: readonly Resource[]): GPUBindGroup {
+    if (resources.some(({ number }) => number === undefined)) return this.#makeGroup(layout, resources);
     let key = `${layout.number}`;
     for (const { number, bytes } of resources) key += `,${number}:${bytes}`;
     let group = this.#groups.get(key);
     if (group) this.#groups.delete(key);
-    group ??= this.#device.device.createBindGroup({
-      layout: layout.group,
-      entries: resources.map(({ gpu, bytes }, binding) => ({
-        binding,
-        resource: { buffer: gpu, offset: 0, size: bytes },
-      })),
-    });
+    group ??= this.#makeGroup(layout, resources);
     this.#groups.set(key, group); // last in the map: most recently used
     if (this.#groups.size > mostGroups) this.#groups.delete(this.#groups.keys().next().value!);
     return group;
+  }
+
+  #makeGroup(layout: Layout, resources: readonly Resource[]): GPUBindGroup {
+    return this.#device.device.createBindGroup({
+      layout: layout.group,
+      entries: resources.map(({ gpu, offset, bytes }, binding) => ({
+        binding,
+        resource: { buffer: gpu, offset, size: bytes },
+      })),
+    });
   }
 
   dispose(): void {

@@ -1,10 +1,13 @@
 import type { DeviceBuffer } from '@tutti/core/backend';
 
-/** Memory of the device, of one size class. Its number tells it apart from all others, dead ones included. */
+/** Memory of the device: a whole buffer of one size class, or a part of a buffer that belongs to the user. */
 export interface Block {
   readonly gpu: GPUBuffer;
+  /** Where it begins in the buffer, in bytes. */
+  readonly offset: number;
   readonly bytes: number;
-  readonly number: number;
+  /** Tells it apart from all others, dead ones included; undefined for the user's. */
+  readonly number: number | undefined;
 }
 
 /** A buffer of this backend. */

@@ -2,36 +2,74 @@ import { KernelError, type Program } from '@tutti/core/backend';
 import type { WgslProgram } from '../program.ts';
 import { numbered, type Pipeline, type Pipelines } from './pipelines.ts';
 
-/** A program with its pipelines: what commands carry. */
+/** Settles which of several programs for the same work it shall be. */
+export type Choice = () => Promise<WgslProgram>;
+
+/**
+ * A program with its pipelines: what commands carry. It is compiled when somebody first asks whether it is ready: the compiler asks for
+ * routines that it does not take in the end.
+ */
 export class Executable implements Program {
   readonly name: string;
-  readonly wgsl: WgslProgram;
-  readonly pipelines: readonly Pipeline[];
   /** Tells programs of two devices of this kind apart. */
   readonly owner: object;
+  readonly #library: Pipelines;
+  readonly #choice: Choice | undefined;
+  #wgsl: WgslProgram;
+  #pipelines: readonly Pipeline[] | undefined;
   #ready: Promise<void> | undefined;
 
-  /** @param when `now` compiles before it returns, for programs that cannot be waited for. */
-  constructor(wgsl: WgslProgram, pipelines: Pipelines, owner: object, when: 'now' | 'later' = 'later') {
+  /**
+   * @param when `now` compiles before it returns, for programs that cannot be waited for.
+   * @param choice Makes its choice before the program is ready; `wgsl` is one of those to choose from.
+   */
+  constructor(
+    wgsl: WgslProgram,
+    pipelines: Pipelines,
+    owner: object,
+    when: 'now' | 'later' = 'later',
+    choice?: Choice,
+  ) {
     this.name = wgsl.name;
-    this.wgsl = wgsl;
     this.owner = owner;
-    this.pipelines = wgsl.stages.map((stage) => pipelines.get(stage, wgsl.name, when));
-    if (when === 'now') return;
-    this.#ready = Promise.all(this.pipelines.map((pipeline) => pipeline.ready)).then(() => {
-      this.#ready = undefined;
-    });
-    this.#ready.catch(() => {}); // told to those who wait
+    this.#wgsl = wgsl;
+    this.#library = pipelines;
+    this.#choice = choice;
+    if (when === 'now') this.#compile('now');
+  }
+
+  get wgsl(): WgslProgram {
+    return this.#wgsl;
+  }
+
+  /** Those of a program that is ready. */
+  get pipelines(): readonly Pipeline[] {
+    return this.#pipelines ?? [];
   }
 
   /** Undefined once all stages are compiled. */
   get ready(): Promise<void> | undefined {
+    if (this.#pipelines || this.#ready) return this.#ready;
+    this.#ready = this.#make().then(() => {
+      this.#ready = undefined;
+    });
+    this.#ready.catch(() => {}); // told to those who wait
     return this.#ready;
+  }
+
+  async #make(): Promise<void> {
+    if (this.#choice) this.#wgsl = await this.#choice();
+    await Promise.all(this.#compile('later').map(({ ready }) => ready));
+  }
+
+  #compile(when: 'now' | 'later'): readonly Pipeline[] {
+    this.#pipelines = this.#wgsl.stages.map((stage) => this.#library.get(stage, this.name, when));
+    return this.#pipelines;
   }
 
   /** @throws KernelError when a stage is not compiled. */
   compiled(stage: number): GPUComputePipeline {
-    const pipeline = this.pipelines[stage]!.compiled;
+    const pipeline = this.pipelines[stage]?.compiled;
     if (pipeline) return pipeline;
     throw new KernelError(`kernel ${this.name} is submitted before it is compiled`, {
       op: this.name,

@@ -80,6 +80,8 @@ export function reportedError(error: GPUError, doing: string): TuttiError {
   }
   return new KernelError(`WebGPU refused a command, ${doing}: ${error.message}`, {
     received: error.message,
-    fix: 'this is a defect of the library; please report it with the text above',
+    fix:
+      'a GPUBuffer of yours (fromGPUBuffer) must be of the same device, and neither mapped nor destroyed while it is in use; ' +
+      'where there is none, this is a defect of the library: please report it with the text above',
   });
 }

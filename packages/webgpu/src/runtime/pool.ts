@@ -89,7 +89,7 @@ export class Pool {
   #make(size: number): Block {
     this.#trim(size);
     this.#blocks++;
-    const block = { gpu: this.#create({ size, usage }), bytes: size, number: this.#blocks };
+    const block = { gpu: this.#create({ size, usage }), offset: 0, bytes: size, number: this.#blocks };
     this.#all.add(block);
     return block;
   }

@@ -1,10 +1,10 @@
 /** Devices for tests. One that is not there fails the test. */
 import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import { useDriver } from '@tutti/testbed';
 import { afterEach } from 'vitest';
 import { WebgpuBackend } from '../../src/backend.ts';
 import { borrowDevice, openDevice } from '../../src/runtime/device.ts';
 import { findAdapter, findGpu, isAbsent } from '../../src/runtime/gpu.ts';
-import { useDriver } from './driver.ts';
 import { bytesOf, intsOf } from './programs.ts';
 
 await useDriver();

@@ -58,6 +58,6 @@ export const remainderFunctions: Functions<RemainderName> = {
   // Not below the denormal's own step: what is shifted out is zero.
   let denormal = select(rest >> u32(clamp(1 - b.y, 0, 31)), rest << u32(clamp(b.y - 1, 0, 31)), b.y >= 1);
   let magnitude = select(select(normal, denormal, exponent < 1), 0u, rest == 0u);
-  return bitcast<f32>(magnitude | (bitcast<u32>(x) & 0x80000000u)) + negative_zero();
+  return bitcast<f32>(magnitude | (bitcast<u32>(x) & 0x80000000u));
 }`,
 };

@@ -1,0 +1,8 @@
+/** "google, swiftshader, software" or "NVIDIA H200 (nvidia, hopper)": what an adapter is, in the words of this library. */
+export function describeAdapter(info: GPUAdapterInfo): string {
+  const family = [info.vendor, info.architecture].filter(Boolean).join(', ');
+  const name = info.description || info.device;
+  const isSoftware =
+    info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp/i.test(`${family} ${name}`);
+  return `${name ? `${name} (${family})` : family}${isSoftware ? ', software' : ''}`;
+}

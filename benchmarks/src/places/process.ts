@@ -1,0 +1,42 @@
+/** Measurements in processes of Node. */
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Answer, Assignment } from '../carry-out.ts';
+import type { Place } from '../suites.ts';
+
+const childFile = fileURLToPath(new URL('../child.js', import.meta.url));
+
+/** One process, which makes the measurement and ends. */
+export function inFreshProcess(
+  place: Place,
+  assignment: Assignment,
+  timeout: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const child = fork(childFile, [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { ...process.env, ...environment },
+    });
+    let errors = '';
+    const answered = (answer: Answer): void => {
+      clearTimeout(timer);
+      child.removeAllListeners();
+      child.kill();
+      resolve(answer);
+    };
+    const timer = setTimeout(() => {
+      answered({ status: 'slow', reason: `not done after ${timeout / 1000} s` });
+    }, timeout);
+    child.stderr!.on('data', (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    child.once('message', (answer: Answer) => answered(answer));
+    child.once('error', (error) => answered({ status: 'failed', reason: error.message }));
+    child.once('exit', (code, signal) => {
+      answered({ status: 'failed', reason: `the process ended with ${signal ?? code}\n${errors.trim()}` });
+    });
+    child.send({ place, assignment });
+  });
+}

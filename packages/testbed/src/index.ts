@@ -1,0 +1,3 @@
+export { type OpenPage, openPage } from './chromium.ts';
+export { pollGently } from './poll.ts';
+export { driverEnvironment, useDriver } from './vulkan.ts';

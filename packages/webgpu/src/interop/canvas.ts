@@ -1,0 +1,169 @@
+/** Tensors on canvases. */
+import { ArgumentError, type DeviceBuffer, DTypeError, ShapeError } from '@tutti/core/backend';
+import { deviceBufferOf, formatShape, type Tensor } from '@tutti/core/interop';
+import { backendOf } from './device.ts';
+import type { PixelDType } from './image-shader.ts';
+
+const op = 'toCanvas';
+
+/**
+ * Shows a tensor on a canvas, whose size becomes that of the tensor. The pixels never leave the GPU.
+ *
+ * Shape `[height, width]` or `[height, width, channels]` with 1 (grey), 3 (RGB) or 4 channels (RGBA, alpha not multiplied in).
+ * dtype uint8 is 0 to 255, float32 is 0 to 1; what is outside is clamped.
+ *
+ * The canvas is drawn when the promise resolves, and on the page with its next frame. Like every canvas that WebGPU draws, it
+ * can be copied (`drawImage`, `toBlob`) until the browser goes on to its next task: do it at once.
+ *
+ * @param canvas One that has no context yet, or one of WebGPU.
+ * @throws ShapeError, DTypeError; ArgumentError for what is no canvas or has another context; DeviceError for a tensor that is
+ * not on WebGPU.
+ *
+ * @example
+ * await toCanvas(sub(1, fromImage(video, { dtype: 'float32' })), canvas); // the negative
+ */
+export function toCanvas(tensor: Tensor, canvas: HTMLCanvasElement | OffscreenCanvas): Promise<void> {
+  const computed = deviceBufferOf(tensor);
+  computed.catch(() => {}); // told to the caller, unless there is something else to tell
+  return show(tensor, computed, canvas);
+}
+
+async function show(
+  tensor: Tensor,
+  computed: Promise<DeviceBuffer>,
+  canvas: HTMLCanvasElement | OffscreenCanvas,
+): Promise<void> {
+  const { shape, device: place } = tensor;
+  const dtype = checkTensor(tensor);
+  const context = contextOf(canvas);
+  const own = await computed;
+  const backend = backendOf(place, op);
+  const { gpu, offset } = backend.memoryOf(own);
+  const [height = 1, width = 1, channels = 1] = shape;
+  backend.perform('while a tensor was drawn', (device) => {
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const format = navigator.gpu.getPreferredCanvasFormat();
+    context.configure({ device, format, alphaMode: channels === 4 ? 'premultiplied' : 'opaque' });
+    const pipeline = canvasPipeline(device, dtype, channels, format);
+    const binding = { buffer: gpu, offset, size: Math.ceil(own.bytes / 4) * 4 };
+    draw(device, pipeline, context.getCurrentTexture(), [binding, sizeBuffer(device, width)]);
+  });
+}
+
+function checkTensor({ shape, dtype }: Tensor): PixelDType {
+  const [height = 0, width = 0, channels = 1] = shape;
+  const drawable = (shape.length === 2 || shape.length === 3) && height > 0 && width > 0;
+  if (!drawable || ![1, 3, 4].includes(channels)) {
+    throw new ShapeError(`${op}: shape ${formatShape(shape)} is not that of an image`, {
+      op,
+      received: shape,
+      fix: 'draw [height, width] or [height, width, channels] with 1, 3 or 4 channels; x.permute([1, 2, 0]) moves the channels to the end',
+    });
+  }
+  if (dtype === 'uint8' || dtype === 'float32') return dtype;
+  throw new DTypeError(`${op}: pixels of dtype ${dtype}`, {
+    op,
+    received: dtype,
+    fix: "cast them: x.cast('float32') for values from 0 to 1, x.cast('uint8') for 0 to 255",
+  });
+}
+
+function contextOf(canvas: HTMLCanvasElement | OffscreenCanvas): GPUCanvasContext {
+  const { getContext } = (canvas ?? {}) as Partial<OffscreenCanvas>;
+  if (typeof getContext !== 'function') {
+    throw new ArgumentError(`${op}: this is not a canvas`, {
+      op,
+      received: canvas,
+      fix: 'pass a canvas of the page or an OffscreenCanvas; where there are none, as in Node, read the pixels with await x.data()',
+    });
+  }
+  const context = canvas.getContext('webgpu') as GPUCanvasContext | null;
+  if (context) return context;
+  throw new ArgumentError(`${op}: the canvas has a context of another kind, and so none of WebGPU`, {
+    op,
+    received: canvas,
+    fix: 'take a canvas of its own, and copy it: await toCanvas(x, other); context2d.drawImage(other, 0, 0)',
+  });
+}
+
+const load: Readonly<Record<PixelDType, string>> = {
+  float32: 'return elements[index];',
+  uint8: 'return f32((elements[index / 4u] >> (8u * (index % 4u))) & 255u) / 255.0;',
+};
+
+const colours: Readonly<Record<number, string>> = {
+  1: 'vec4<f32>(vec3<f32>(value(first)), 1.0)',
+  3: 'vec4<f32>(value(first), value(first + 1u), value(first + 2u), 1.0)',
+  4: 'vec4<f32>(value(first), value(first + 1u), value(first + 2u), 1.0) * value(first + 3u)',
+};
+
+const code = (dtype: PixelDType, channels: number): string => `
+@group(0) @binding(0) var<storage, read> elements: array<${dtype === 'uint8' ? 'u32' : 'f32'}>;
+@group(0) @binding(1) var<uniform> width: vec4<u32>;
+
+fn load(index: u32) -> f32 { ${load[dtype]} }
+fn value(index: u32) -> f32 { return clamp(load(index), 0.0, 1.0); }
+
+// One triangle that covers the canvas.
+@vertex fn corner(@builtin(vertex_index) i: u32) -> @builtin(position) vec4<f32> {
+  return vec4<f32>(f32((i << 1u) & 2u) * 2.0 - 1.0, f32(i & 2u) * 2.0 - 1.0, 0.0, 1.0);
+}
+
+@fragment fn pixel(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
+  let first = (u32(at.y) * width.x + u32(at.x)) * ${channels}u;
+  return ${colours[channels]};
+}`;
+
+const pipelines = new WeakMap<GPUDevice, Map<string, GPURenderPipeline>>();
+
+function canvasPipeline(
+  device: GPUDevice,
+  dtype: PixelDType,
+  channels: number,
+  format: GPUTextureFormat,
+): GPURenderPipeline {
+  let known = pipelines.get(device);
+  if (!known) pipelines.set(device, (known = new Map()));
+  const name = `${op} ${dtype} ${channels} ${format}`;
+  let pipeline = known.get(name);
+  if (!pipeline) {
+    const module = device.createShaderModule({ label: name, code: code(dtype, channels) });
+    pipeline = device.createRenderPipeline({
+      label: name,
+      layout: 'auto',
+      vertex: { module, entryPoint: 'corner' },
+      fragment: { module, entryPoint: 'pixel', targets: [{ format }] },
+    });
+    known.set(name, pipeline);
+  }
+  return pipeline;
+}
+
+/** `UNIFORM | COPY_DST` */
+const uniformUsage = 0x40 | 0x08;
+
+function sizeBuffer(device: GPUDevice, width: number): GPUBuffer {
+  const buffer = device.createBuffer({ size: 16, usage: uniformUsage });
+  device.queue.writeBuffer(buffer, 0, new Uint32Array([width, 0, 0, 0]));
+  return buffer;
+}
+
+function draw(
+  device: GPUDevice,
+  pipeline: GPURenderPipeline,
+  target: GPUTexture,
+  [elements, size]: readonly [GPUBufferBinding, GPUBuffer],
+): void {
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginRenderPass({
+    colorAttachments: [{ view: target.createView(), loadOp: 'clear', storeOp: 'store' }],
+  });
+  pass.setPipeline(pipeline);
+  const entries = [elements, { buffer: size }].map((resource, binding) => ({ binding, resource }));
+  pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
+  pass.draw(3);
+  pass.end();
+  device.queue.submit([encoder.finish()]);
+  size.destroy(); // what has been submitted still sees it
+}

@@ -1,0 +1,42 @@
+/** What is generated for hardware, from the public operations down, on whatever device there is. */
+import { formatReport, runConformance } from '@tutti/conformance';
+import { registerBackend, unregisterBackend } from '@tutti/core';
+import type { BackendFactory } from '@tutti/core/backend';
+import { afterAll, expect, it } from 'vitest';
+import { WebgpuBackend } from '../src/backend.ts';
+import { webgpu } from '../src/index.ts';
+import { compileKernel } from '../src/kernels/index.ts';
+import type { ShaderFeatures } from '../src/program.ts';
+import { routine } from '../src/routines/index.ts';
+import { openDevice } from '../src/runtime/device.ts';
+import { adapter } from './support/device.ts';
+
+const asHardware = (features: ShaderFeatures): ShaderFeatures => ({ ...features, software: false });
+const asked: string[] = [];
+
+const hardware: BackendFactory = {
+  name: 'hardware',
+  priority: 0,
+  probe: () => webgpu.probe(),
+  open: async () =>
+    new WebgpuBackend(await openDevice(await adapter(), false), {
+      compileKernel: (kernel, features) => compileKernel(kernel, asHardware(features)),
+      routine(anchor, features) {
+        const program = routine(anchor, asHardware(features));
+        if (program) asked.push(anchor.kind);
+        return program;
+      },
+    }),
+};
+
+registerBackend(hardware);
+afterAll(() => unregisterBackend('hardware'));
+
+it('conforms: attention', async () => {
+  const { report, exitCode } = await runConformance({
+    backends: ['hardware'],
+    filter: 'scaledDotProductAttention',
+  });
+  expect(exitCode, formatReport(report)).toBe(0);
+  expect(asked).toContain('attention');
+}, 300_000);
