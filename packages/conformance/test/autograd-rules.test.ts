@@ -76,6 +76,7 @@ const scatterCase = (mode: 'set' | 'add' | 'max') =>
     apply('scatter', [base, index(), updates], { axis: 0, mode }),
   );
 
+const plainAttention = { scale: 0.5, causal: false };
 const sixBySix = {
   stride: [2, 1],
   padLow: [1, 0],
@@ -213,6 +214,15 @@ const table: Readonly<Record<Primitive, readonly GradientCase[] | 'none' | 'zero
   conv: [
     of('grouped, strided, dilated', [[[2, 4, 5, 3]], [[4, 2, 2, 2]]], (x, w) =>
       apply('conv', [x, w], sixBySix),
+    ),
+  ],
+  attention: [
+    of('itself', [[[3, 2]], [[4, 2]], [[4, 3]]], (q, k, v) => apply('attention', [q, k, v], plainAttention)),
+    of('batched and causal', [[[2, 3, 2]], [[2, 3, 2]], [[2, 3, 1]]], (q, k, v) =>
+      apply('attention', [q, k, v], { scale: 0.7, causal: true }),
+    ),
+    of('with a mask to add', [[[3, 2]], [[4, 2]], [[4, 3]], [[3, 4]]], (q, k, v, mask) =>
+      apply('attention', [q, k, v, mask], plainAttention),
     ),
   ],
   detach: 'none',
