@@ -124,7 +124,7 @@ test('padding is masked, and taken out again where it made a NaN', () => {
 test('a product through workgroup memory', () => {
   const options = { batch: 3, inChannels: 5, outChannels: 9, inSize: [7], kernelSize: [3] };
   expect(source(options, 'gemm')).toMatchInlineSnapshot(`
-    "// convolution: blocks 32x32x16x2x4
+    "// convolution: blocks 32x32
     @group(0) @binding(0) var<storage, read> b0: array<f32, 108>;
     @group(0) @binding(1) var<storage, read> b1: array<f32, 136>;
     @group(0) @binding(2) var<storage, read_write> b2: array<f32, 135>;

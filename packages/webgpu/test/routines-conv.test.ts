@@ -1,17 +1,29 @@
 import { generator } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
-import { convRoutine } from '../src/routines/conv.ts';
-import { type ConvOptions, checkConv, convCase } from './support/conv.ts';
+import type { ShaderFeatures } from '../src/program.ts';
+import { type ConvMethod, convRoutine } from '../src/routines/conv.ts';
+import { type GemmShape, gemmShapes } from '../src/routines/conv-gemm-plan.ts';
+import { candidates } from '../src/routines/index.ts';
+import { type ConvOptions, checkConv, convAnchor, convCase } from './support/conv.ts';
 import { make } from './support/device.ts';
 import { hardware, software } from './support/kernels.ts';
 
-const configurations = [
+interface Configuration {
+  readonly features: ShaderFeatures;
+  readonly method?: ConvMethod;
+}
+
+const both: readonly Configuration[] = [
   { features: software, method: 'tile' },
   { features: hardware, method: 'gemm' },
-  { features: { ...hardware, maxInvocations: 64, maxWorkgroups: 20 }, method: undefined },
-] as const;
+];
+/** Few invocations and workgroups, and the choice that is made for hardware. */
+const small: readonly Configuration[] = [
+  { features: { ...hardware, maxInvocations: 64, maxWorkgroups: 20 } },
+  { features: { ...software, maxWorkgroups: 20 } },
+];
 
-async function verify(options: ConvOptions, poison = 0): Promise<void> {
+async function verify(options: ConvOptions, configurations = both, poison = 0): Promise<void> {
   const backend = await make();
   const example = convCase(options, 1, poison);
   for (const { features, method } of configurations) {
@@ -195,6 +207,15 @@ const layers: Record<string, ConvOptions> = {
     swapRhs: true,
     epilogue: 'scale',
   },
+  'the kernel gradient of small images, summed in parts': {
+    inChannels: 300,
+    outChannels: 6,
+    inSize: [3, 3],
+    kernelSize: [3, 3],
+    padLow: [1, 1],
+    swapLhs: true,
+    swapRhs: true,
+  },
   'the kernel gradient of stride 2': {
     batch: 4,
     inChannels: 9,
@@ -215,6 +236,29 @@ const layers: Record<string, ConvOptions> = {
     kernelSize: [5, 6],
     swapLhs: true,
     swapRhs: true,
+  },
+  'the input gradient of patches': {
+    batch: 2,
+    inChannels: 5,
+    outChannels: 3,
+    inSize: [2, 3],
+    kernelSize: [8, 8],
+    padLow: [7, 7],
+    padHigh: [7, 7],
+    inputDilation: [8, 8],
+    swapRhs: true,
+    flip: true,
+    epilogue: 'bias',
+  },
+  'four axes': {
+    batch: 2,
+    groups: 2,
+    inChannels: 2,
+    outChannels: 2,
+    inSize: [3, 3, 4, 3],
+    kernelSize: [2, 3, 2, 1],
+    padLow: [1, 0, 1, 0],
+    dtypes: ['float32', 'float16', 'float16'],
   },
   'padding beyond the input': {
     inChannels: 2,
@@ -241,6 +285,22 @@ const layers: Record<string, ConvOptions> = {
     kernelSize: [3, 3],
     dtypes: ['bfloat16', 'float32', 'bfloat16'],
   },
+  'an epilogue that reads bytes': {
+    batch: 2,
+    inChannels: 3,
+    outChannels: 5,
+    inSize: [6, 14],
+    kernelSize: [3, 3],
+    padLow: [1, 1],
+    epilogue: 'mask',
+  },
+  'an epilogue that reads bytes, of odd rows': {
+    inChannels: 3,
+    outChannels: 5,
+    inSize: [5, 13],
+    kernelSize: [3, 3],
+    epilogue: 'mask',
+  },
   'a group with a remainder of everything': {
     batch: 3,
     groups: 2,
@@ -265,10 +325,21 @@ test.each(Object.entries(layers))('%s', (_, options) => verify(options));
 
 test.each([
   'same padding',
+  'kernel of one',
+  'depthwise',
+  'depthwise with two channels',
+  'the input gradient of stride 2',
+  'the kernel gradient',
+  'float16 to bfloat16',
+  'wide rows',
+])('on a small device: %s', (name) => verify(layers[name]!, small));
+
+test.each([
+  'same padding',
   'a stem',
   'the input gradient of stride 2',
-  'the kernel gradient with padding, summed in parts',
-])('padding adds no term, whatever the kernel holds: %s', (name) => verify(layers[name]!, 200));
+  'the kernel gradient of small images, summed in parts',
+])('padding adds no term, whatever the kernel holds: %s', (name) => verify(layers[name]!, both, 3));
 
 test.each([
   { inChannels: 0, outChannels: 3, inSize: pair(4), kernelSize: pair(2) },
@@ -312,10 +383,43 @@ function randomOptions(seed: number): ConvOptions {
     swapRhs: next() < 0.4,
     flip: next() < 0.4,
     spread: next() < 0.2,
-    ...(next() < 0.4 ? { epilogue: next() < 0.7 ? 'bias' : 'scale' } : {}),
+    ...(next() < 0.5 ? { epilogue: next() < 0.5 ? 'bias' : 'mask' } : {}),
   };
 }
 
+test.each(Object.keys(gemmShapes) as GemmShape[])('blocks of %s', (method) =>
+  verify(layers['many channels']!, [{ features: hardware, method }]),
+);
+
+const large: ConvOptions = {
+  batch: 8,
+  inChannels: 64,
+  outChannels: 64,
+  inSize: [56, 56],
+  kernelSize: [3, 3],
+  padLow: [1, 1],
+};
+
+test('on hardware, blocks are worth timing where there are many products', () => {
+  const found = candidates(convAnchor(large), hardware)!;
+  expect([...found.variants.keys()]).toEqual(['64x64', '128x64', '128x128', '32x128', '32x32', 'tile']);
+  expect(found.key).toBe(
+    'conv f32, 1 of 32768 pixels, 64 channels, 512 terms, stride 1x1, dilation 1x1, float32 by rows, float32 by rows',
+  );
+  expect(candidates(convAnchor({ ...large, batch: 16, swapLhs: true }), hardware)!.key).not.toBe(found.key);
+  expect(candidates(convAnchor(large), software)).toBeUndefined();
+  expect(candidates(convAnchor({ ...large, batch: 1, inChannels: 8 }), hardware)).toBeUndefined();
+});
+
+test.each(['same padding', 'a dilated input under a stride', 'groups', 'float16 to bfloat16'])(
+  'term by term: %s',
+  (name) =>
+    verify(layers[name]!, [
+      { features: software, method: 'sparse' },
+      { features: hardware, method: 'sparse' },
+    ]),
+);
+
 test.each(Array.from({ length: 14 }, (_, seed) => seed))('random geometry %i', (seed) =>
-  verify(randomOptions(seed + 1), seed % 4 === 0 ? 100 : 0),
+  verify(randomOptions(seed + 1), both, seed % 4 === 0 ? 2 : 0),
 );

@@ -1,8 +1,10 @@
-/** What is generated for hardware, from the public operations down, on whatever device there is. */
-import { formatReport, runConformance } from '@tutti/conformance';
-import { registerBackend, unregisterBackend } from '@tutti/core';
+/**
+ * What is generated for hardware, from the public operations down, on whatever device there is. The tiles of matrix products take
+ * minutes to compile in software: routines-dot.test.ts has them.
+ */
+import { conformance } from '@tutti/conformance';
 import type { BackendFactory } from '@tutti/core/backend';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { WebgpuBackend } from '../src/backend.ts';
 import { webgpu } from '../src/index.ts';
 import { compileKernel } from '../src/kernels/index.ts';
@@ -29,14 +31,20 @@ const hardware: BackendFactory = {
     }),
 };
 
-registerBackend(hardware);
-afterAll(() => unregisterBackend('hardware'));
-
-it('conforms: attention', async () => {
-  const { report, exitCode } = await runConformance({
-    backends: ['hardware'],
-    filter: 'scaledDotProductAttention',
-  });
-  expect(exitCode, formatReport(report)).toBe(0);
-  expect(asked).toContain('attention');
-}, 300_000);
+it.each([
+  ['conv2d', 'conv'],
+  ['scaledDotProductAttention', 'attention'],
+])(
+  '%s conforms',
+  async (filter, kind) => {
+    await conformance({
+      backend: hardware,
+      filter,
+      modes: ['eager', 'gradient'],
+      every: 12,
+      randomGraphs: 0,
+    });
+    expect(asked).toContain(kind);
+  },
+  300_000,
+);

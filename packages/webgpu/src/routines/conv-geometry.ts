@@ -64,11 +64,12 @@ const absent: Axis = {
   out: 0,
 };
 
-/** The parts of a convolution with at most three axes; undefined where they are too many. */
+/** The parts of a convolution; undefined for more than three axes, and where parts are too many. */
 export function partsOf(anchor: ConvAnchor): readonly Part[] | undefined {
   const dims = anchor.inSize.length;
+  if (dims > 3) return undefined;
   const lattices = range(dims).map((d) => latticesOf(anchor, d));
-  if (dims > 3 || product(lattices.map(({ length }) => length)) > mostParts) return undefined;
+  if (product(lattices.map(({ length }) => length)) > mostParts) return undefined;
   let combinations: readonly (readonly Lattice[])[] = [[]];
   for (const along of lattices)
     combinations = combinations.flatMap((before) => along.map((lattice) => [...before, lattice]));

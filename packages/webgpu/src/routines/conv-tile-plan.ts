@@ -2,9 +2,9 @@
  * The tile of one invocation: what it holds in registers, and what it goes through between two turns of its loop.
  *
  * The figures are nanoseconds of a thread for the four invocations of a vector, fitted to SwiftShader on the layers of small networks. A
- * load costs as much as a dozen products, whether its lanes have one address, neighbouring ones or none in common, and it is hundreds
- * of bytes of code; a turn that outgrows the instruction cache takes twice the time. So a tile shares pixels among kernel positions and
- * output channels, weights among pixels, and goes through a row of the kernel in a turn, but not through more.
+ * load costs as much as a dozen products, a little less where all lanes have one address, and it is hundreds of bytes of code; a turn
+ * that outgrows the instruction cache takes twice the time. So a tile shares pixels among kernel positions and output channels, weights
+ * among pixels, and goes through a row of the kernel in a turn, but not through more.
  */
 import { type Axes, type Axis, ceilDiv, isInside, type Part, pointsOf, product } from './conv-geometry.ts';
 
@@ -37,7 +37,16 @@ export interface TileProblem {
   readonly outChannels: number;
 }
 
-const cost = { load: 9, product: 0.8, sum: 0.7, turn: 40, mask: 1, result: 30, invocation: 250 };
+const cost = {
+  load: 10,
+  commonLoad: 7,
+  product: 0.8,
+  sum: 0.7,
+  turn: 40,
+  mask: 1,
+  result: 30,
+  invocation: 250,
+};
 /** Bytes of code for each, in a turn, and what fits the instruction cache along with the rest. */
 const code = { load: 500, product: 15, sum: 45, fits: 18_500, most: 30_000 };
 const mostSums = 112;
@@ -131,15 +140,26 @@ function codeOf(tile: Tile, y: Axis, x: Axis): number {
 /** How much longer a turn takes for the size of its code. */
 const slowdown = (bytes: number): number => 1 + Math.min(0.9, Math.max(0, (bytes - code.fits) * 0.00017));
 
+/** Nanoseconds of a turn. */
+function turnOf(tile: Tile, { part: { axes }, outChannels }: TileProblem): number {
+  const [z, y, x] = axes;
+  const { pixels, weights } = loadsOf(tile, y, x);
+  // Lanes are neighbouring tiles: of one channel, where these fill vectors, or of neighbouring channels, where there is one.
+  const tiles = z.outSize * ceilDiv(y.outSize, tile.rows) * ceilDiv(x.outSize, tile.columns);
+  const oneChannel = tiles % 4 === 0 || tiles >= 32;
+  const oneTile = tiles === 1 && outChannels >= 8 * tile.channels;
+  const loads =
+    weights * (oneChannel ? cost.commonLoad : cost.load) + pixels * (oneTile ? cost.commonLoad : cost.load);
+  const masks = axes.every(isInside) ? 0 : cost.mask * pixels;
+  const straight = loads + cost.product * productsOf(tile) + cost.sum * sumsOf(tile) + cost.turn + masks;
+  return straight * slowdown(codeOf(tile, y, x));
+}
+
 function priced(tile: Tile, problem: TileProblem, split: boolean): TilePlan {
   const { part, batch, groups, inChannels, outChannels } = problem;
   const [z, y, x] = part.axes;
-  const { pixels, weights } = loadsOf(tile, y, x);
   const sums = sumsOf(tile);
-  const masks = [z, y, x].every(isInside) ? 0 : cost.mask * pixels;
-  const straight =
-    cost.load * (pixels + weights) + cost.product * productsOf(tile) + cost.sum * sums + cost.turn + masks;
-  const turn = straight * slowdown(codeOf(tile, y, x));
+  const turn = turnOf(tile, problem);
   // Tails of the loop are loops of their own, and cost compilation: a little more than their part.
   const along = (extent: number, by: number): number => extent / by + (extent % by === 0 ? 0 : 0.25);
   const turns =

@@ -3,6 +3,7 @@
  *
  *     software, and few channels    tiles of registers (conv-tile.ts)
  *     hardware                      a matrix product through workgroup memory (conv-gemm.ts)
+ *     inputs dilated very far       term by term (conv-sparse.ts)
  *
  * Forward and both gradients are one anchor: an input gradient has a dilated input, which is taken apart (conv-geometry.ts); a kernel
  * gradient has few results and long sums, which are made in parts.
@@ -10,14 +11,16 @@
 import type { ConvAnchor } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
 import { gemmStage } from './conv-gemm.ts';
-import { planGemm } from './conv-gemm-plan.ts';
+import { type GemmShape, planGemm } from './conv-gemm-plan.ts';
 import { type Part, partsOf, product, tapsOf } from './conv-geometry.ts';
 import { type Memory, memoryOf, sinkOf, widenStages } from './conv-operands.ts';
+import { sparseStage } from './conv-sparse.ts';
 import { tileStage } from './conv-tile.ts';
 import { planTile } from './conv-tile-plan.ts';
 import { assemble, finishStages, zeroProgram } from './finish.ts';
 
-export type ConvMethod = 'tile' | 'gemm';
+/** Tiles of registers, a matrix product (in blocks of some shape), or term by term. */
+export type ConvMethod = 'tile' | 'gemm' | GemmShape | 'sparse';
 
 /** @param method In place of the choice that is made here. */
 export function convRoutine(
@@ -27,14 +30,17 @@ export function convRoutine(
 ): WgslProgram | undefined {
   const dtypes = [anchor.lhs.dtype, anchor.rhs.dtype];
   if (anchor.type !== 'f32' || !dtypes.every((dtype) => floats.has(dtype))) return undefined;
-  const parts = partsOf(anchor);
-  if (!parts) return undefined;
   const elements = anchor.batch * anchor.groups * anchor.outChannels * product(anchor.outSize);
   const terms = anchor.inChannels * product(anchor.kernelSize) * product(anchor.inSize);
   if (elements === 0 || terms === 0) return zeroProgram(anchor, features);
-  const planned =
-    (method ?? methodOf(anchor, parts, features)) === 'gemm' && planGemms(anchor, parts, features);
-  return assembled(anchor, parts, planned || planTiles(anchor, parts, features), features);
+  const parts = partsOf(anchor);
+  if (!parts || method === 'sparse') return assembled(anchor, [], planSparse(anchor, features), features);
+  const chosen = method ?? methodOf(anchor, parts, features);
+  const gemm =
+    chosen === 'tile'
+      ? undefined
+      : planGemms(anchor, parts, features, chosen === 'gemm' ? undefined : chosen);
+  return assembled(anchor, parts, gemm ?? planTiles(anchor, parts, features), features);
 }
 
 const floats = new Set(['float32', 'float16', 'bfloat16']);
@@ -44,11 +50,11 @@ const mostSums = { software: 112, hardware: 16 };
 const leastChannels = 8;
 const leastTerms = 8;
 
-function methodOf(
+export function methodOf(
   { outChannels, inChannels }: ConvAnchor,
   parts: readonly Part[],
   { software }: ShaderFeatures,
-): ConvMethod {
+): 'tile' | 'gemm' {
   const terms = inChannels * Math.max(...parts.map(tapsOf));
   return software || outChannels < leastChannels || terms < leastTerms ? 'tile' : 'gemm';
 }
@@ -57,8 +63,14 @@ function methodOf(
 interface Planned {
   readonly variant: string;
   readonly splits: number;
-  readonly stage: (part: number, memory: Memory) => WgslStage;
+  readonly stages: (memory: Memory) => readonly WgslStage[];
 }
+
+const planSparse = (anchor: ConvAnchor, features: ShaderFeatures): Planned => ({
+  variant: 'term by term',
+  splits: 1,
+  stages: (memory) => [sparseStage(anchor, memory, features)],
+});
 
 function planTiles(anchor: ConvAnchor, parts: readonly Part[], features: ShaderFeatures): Planned {
   const sums = mostSums[features.software ? 'software' : 'hardware'];
@@ -66,7 +78,7 @@ function planTiles(anchor: ConvAnchor, parts: readonly Part[], features: ShaderF
   return {
     variant: `tiles ${plans.map(({ tile }) => Object.values(tile).join('x')).join(', ')}`,
     splits: plans[0]!.splits,
-    stage: (part, memory) => tileStage(anchor, parts[part]!, plans[part]!, memory, features),
+    stages: (memory) => parts.map((part, i) => tileStage(anchor, part, plans[i]!, memory, features)),
   };
 }
 
@@ -75,21 +87,24 @@ function planGemms(
   anchor: ConvAnchor,
   parts: readonly Part[],
   features: ShaderFeatures,
+  shape?: GemmShape,
 ): Planned | undefined {
   const plans = parts.map((part) =>
-    tapsOf(part) > 0 ? planGemm(anchor, part, parts.length === 1, features) : 'empty',
+    tapsOf(part) > 0 ? planGemm(anchor, part, parts.length === 1, features, shape) : 'empty',
   );
   if (plans.includes(undefined)) return undefined;
   const tiles = planTiles(anchor, parts, features);
-  const named = plans.map((plan) => (typeof plan === 'object' ? Object.values(plan.tile).join('x') : plan));
+  const named = plans.map((plan) => (typeof plan === 'object' ? plan.shape : plan));
   const [first] = plans;
   return {
     variant: `blocks ${named.join(', ')}`,
     splits: typeof first === 'object' ? first.splits : 1,
-    stage: (part, memory) => {
-      const plan = plans[part];
-      if (typeof plan !== 'object') return tiles.stage(part, memory);
-      return gemmStage(anchor, parts[part]!, plan, memory, features);
+    stages: (memory) => {
+      const empty = tiles.stages(memory);
+      return parts.map((part, i) => {
+        const plan = plans[i];
+        return typeof plan === 'object' ? gemmStage(anchor, part, plan, memory, features) : empty[i]!;
+      });
     },
   };
 }
@@ -97,7 +112,7 @@ function planGemms(
 function assembled(
   anchor: ConvAnchor,
   parts: readonly Part[],
-  { variant, splits, stage }: Planned,
+  { variant, splits, stages: main }: Planned,
   features: ShaderFeatures,
 ): WgslProgram | undefined {
   const sink = sinkOf(anchor, parts, splits);
@@ -105,7 +120,7 @@ function assembled(
   if (!memory) return undefined;
   const stages = [
     ...widenStages(anchor, memory, features),
-    ...parts.map((_, i) => stage(i, memory)),
+    ...main(memory),
     ...(sink === 'workspace' ? finishStages(anchor, features, splits) : []),
   ];
   const suffix = splits > 1 ? `, sums in ${splits} parts` : '';

@@ -64,7 +64,7 @@ const shapes = {
 export type SharedShape = keyof typeof shapes;
 
 /** Workgroups of large tiles that keep a large GPU busy; and of small ones, below which k is cut. */
-const manyLarge = 512;
+const manyLarge = 256;
 const manySmall = 256;
 
 /** The tiles that should suit a product. */

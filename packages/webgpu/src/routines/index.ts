@@ -3,6 +3,7 @@ import type { Anchor } from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from '../program.ts';
 import { attentionRoutine } from './attention.ts';
 import { convRoutine } from './conv.ts';
+import { convCandidates } from './conv-candidates.ts';
 import { dotRoutine } from './dot.ts';
 import { dotCandidates } from './tune.ts';
 
@@ -20,5 +21,12 @@ export function routine(anchor: Anchor, features: ShaderFeatures): WgslProgram |
 
 /** The programs for an anchor among which it is worth to choose by time; undefined where it is not. */
 export function candidates(anchor: Anchor, features: ShaderFeatures): Candidates | undefined {
-  return anchor.kind === 'dot' ? dotCandidates(anchor, features) : undefined;
+  switch (anchor.kind) {
+    case 'dot':
+      return dotCandidates(anchor, features);
+    case 'conv':
+      return convCandidates(anchor, features);
+    default:
+      return undefined;
+  }
 }

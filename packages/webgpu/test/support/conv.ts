@@ -19,6 +19,13 @@ import type { WebgpuBackend } from '../../src/backend.ts';
 import type { ShaderFeatures, WgslProgram } from '../../src/program.ts';
 import { runProgram } from './kernels.ts';
 
+/**
+ * - `bias`: max(0, sum + bias of the channel) + an element's own number
+ * - `scale`: times a scalar
+ * - `mask`: where an element's own bool holds, else its own float16
+ */
+type EpilogueKind = 'bias' | 'scale' | 'mask';
+
 export interface ConvOptions {
   readonly batch?: number;
   readonly groups?: number;
@@ -40,8 +47,7 @@ export interface ConvOptions {
   /** Elements of x are two apart along the last axis. */
   readonly spread?: boolean;
   readonly dtypes?: readonly [lhs: DType, rhs: DType, out: DType];
-  /** `bias`: max(0, sum + bias of the channel) + something of the element's own; `scale`: times a scalar. */
-  readonly epilogue?: 'bias' | 'scale';
+  readonly epilogue?: EpilogueKind;
 }
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
@@ -86,6 +92,10 @@ export function convAnchor(options: ConvOptions): ConvAnchor {
     buffers.push({ dtype: 'float32', length: out, access: 'read' });
     buffers.push({ dtype: 'float32', length: elements, access: 'read' });
   }
+  if (options.epilogue === 'mask') {
+    buffers.push({ dtype: 'bool', length: elements, access: 'read' });
+    buffers.push({ dtype: 'float16', length: elements, access: 'read' });
+  }
   return {
     kind: 'conv',
     name: 'conv',
@@ -123,27 +133,44 @@ export function convAnchor(options: ConvOptions): ConvAnchor {
   };
 }
 
-const epilogueOf = (
-  kind: 'bias' | 'scale',
-  sizes: readonly [number, number, number],
-): NonNullable<ConvAnchor['epilogue']> => {
+/** What an epilogue makes of a sum. `first` is the number of its first buffer. */
+function finished(
+  b: ExpressionBuilder,
+  kind: EpilogueKind | undefined,
+  sum: Expression,
+  first: number,
+  element: Expression,
+  channel: Expression,
+): Expression {
+  switch (kind) {
+    case 'bias': {
+      const biased = b.alu('add', 'f32', sum, b.load('f32', first, channel));
+      const rectified = b.alu('max', 'f32', biased, b.const('f32', 0));
+      return b.alu('add', 'f32', rectified, b.load('f32', first + 1, element));
+    }
+    case 'mask':
+      return b.alu('where', 'f32', b.load('bool', first, element), sum, b.load('f32', first + 1, element));
+    case 'scale':
+      return b.alu('mul', 'f32', sum, b.scalar('f32', 0));
+    default:
+      return sum;
+  }
+}
+
+function epilogueOf(kind: EpilogueKind, sizes: readonly number[]): NonNullable<ConvAnchor['epilogue']> {
   const b = new ExpressionBuilder();
-  const [n, o, p] = ['n', 'o', 'p'].map((name, i) => ({ name, extent: sizes[i]! })) as [
-    { name: string; extent: number },
-    { name: string; extent: number },
-    { name: string; extent: number },
+  const all = ['n', 'o', 'p'].map((name, i) => ({ name, extent: sizes[i]! }));
+  const space = all.filter(({ extent }) => extent > 1);
+  const [n, o, p] = all.map((variable) => (variable.extent > 1 ? b.index(variable) : b.int(0))) as [
+    Expression,
+    Expression,
+    Expression,
   ];
-  const space = [n, o, p].filter(({ extent }) => extent > 1);
-  const index = (variable: (typeof space)[number]) => (variable.extent > 1 ? b.index(variable) : b.int(0));
-  const sum = b.accumulator('f32', 0);
-  if (kind === 'scale') return { space, value: b.alu('mul', 'f32', sum, b.scalar('f32', 0)) };
-  const biased = b.alu('add', 'f32', sum, b.load('f32', 3, index(o)));
-  const mul = (x: Expression, y: number) => b.alu('mul', 'i32', x, b.int(y));
-  const image = b.alu('add', 'i32', mul(index(n), sizes[1]), index(o));
-  const own = b.load('f32', 4, b.alu('add', 'i32', mul(image, sizes[2]), index(p)));
-  const rectified = b.alu('max', 'f32', biased, b.const('f32', 0));
-  return { space, value: b.alu('add', 'f32', rectified, own) };
-};
+  const mul = (x: Expression, y: number): Expression => b.alu('mul', 'i32', x, b.int(y));
+  const image = b.alu('add', 'i32', mul(n, sizes[1]!), o);
+  const element = b.alu('add', 'i32', mul(image, sizes[2]!), p);
+  return { space, value: finished(b, kind, b.accumulator('f32', 0), 3, element, o) };
+}
 
 /** All (output element, x element, w element) of a convolution, by the contract's formula. */
 function forEachTerm(anchor: ConvAnchor, visit: (out: number, x: number, w: number) => void): void {
@@ -189,14 +216,14 @@ export interface Case {
   readonly slack: Float64Array;
 }
 
-/** @param poison Elements of the operands that are not finite: one in so many. */
+/** @param poison About so many elements of the kernel are not finite, and one of the input. */
 export function convCase(options: ConvOptions, seed: number, poison = 0): Case {
   const anchor = convAnchor(options);
   const next = generator(seed);
   const buffers = anchor.buffers.map(({ dtype, length }, slot) => {
     const contents = bufferContents(dtype, length);
     for (let i = 0; i < length; i++) {
-      const special = slot < 2 && poison > 0 && next() * poison < 1;
+      const special = poison > 0 && slot < 2 && next() * length < (slot === 0 ? 1 : poison);
       const value = special ? [Infinity, -Infinity, NaN][Math.floor(next() * 3)]! : next() * 2 - 1;
       writeElement(dtype, contents, i, value);
     }
@@ -239,17 +266,7 @@ function finish(
     b.int(anchor.groups * anchor.outChannels),
   );
   const sum = b.load('f32', 1, b.index(flat));
-  const value =
-    options.epilogue === 'bias'
-      ? b.alu(
-          'add',
-          'f32',
-          b.alu('max', 'f32', b.alu('add', 'f32', sum, b.load('f32', 2, channel)), b.const('f32', 0)),
-          b.load('f32', 3, b.index(flat)),
-        )
-      : options.epilogue === 'scale'
-        ? b.alu('mul', 'f32', sum, b.scalar('f32', 0))
-        : sum;
+  const value = finished(b, options.epilogue, sum, 2, b.index(flat), channel);
   interpretKernel(
     {
       kind: 'kernel',
