@@ -29,14 +29,13 @@ import { Queue } from './runtime/queue.ts';
 import { Scratch } from './runtime/scratch.ts';
 
 /**
- * Submissions whose estimated time on one thread is below this many nanoseconds run on the calling thread. Measured on
- * two cores: handing over to resting workers and hearing back costs 15 to 30 µs, and halves the rest.
+ * Submissions whose estimated time on one thread is below this many nanoseconds run on the calling thread: waking a resting
+ * worker takes longer than it saves.
  */
 const inlineBelow = 60_000;
 /**
- * Up to this many nanoseconds for each thread, the calling thread works too. Measured on two cores: hand-over and answer
- * cost 100 µs of a kernel that takes 500, and 20 where the caller takes part. It holds the caller for about as long as one
- * frame's layout does.
+ * Up to this many nanoseconds for each thread, the calling thread works too: one worker less has to be woken, and the end needs no
+ * turn of the event loop. More would hold up a page.
  */
 const sharedBelow = 1_000_000;
 
