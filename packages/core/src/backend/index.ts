@@ -7,4 +7,5 @@ export * from './expressions.ts';
 export * from './halves.ts';
 export * from './kernel.ts';
 export * from './print.ts';
+export * from './render/index.ts';
 export * from './routine.ts';

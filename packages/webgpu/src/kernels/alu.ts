@@ -1,6 +1,11 @@
 /** Operations as WGSL, from the text of their operands. */
-import { type AluExpression, type Expression, InternalError, type ScalarType } from '@tutti/core/backend';
-import type { IndexAnalysis } from './analysis.ts';
+import {
+  type AluExpression,
+  type Expression,
+  type IndexAnalysis,
+  InternalError,
+  type ScalarType,
+} from '@tutti/core/backend';
 import { floatLiteral } from './functions/index.ts';
 
 /** A constant. Infinities and NaN are not legal constants in WGSL, and compilers may take one zero for the other. */

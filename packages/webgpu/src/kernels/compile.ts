@@ -1,7 +1,6 @@
 /** A kernel as a WGSL program: a stage for each of its segments. */
-import type { Kernel } from '@tutti/core/backend';
+import { IndexAnalysis, type Kernel } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
-import { IndexAnalysis } from './analysis.ts';
 import { flatGroup, flatStage } from './flat.ts';
 import { groupOfPoints } from './forms.ts';
 import { rowStage } from './rows.ts';

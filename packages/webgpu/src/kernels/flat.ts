@@ -5,19 +5,24 @@
  *     stores to narrow buffers   a group of consecutive points along the innermost dimension, which make up words: copies of the
  *                                body that share what does not depend on that dimension, and load whole words
  */
-import type { Expression, IndexVariable, MapPhase } from '@tutti/core/backend';
+import {
+  type Expression,
+  type IndexAnalysis,
+  type IndexVariable,
+  type MapPhase,
+  type PhaseScopes,
+  Schedule,
+  usedVariables,
+} from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
-import type { IndexAnalysis } from './analysis.ts';
 import { Code } from './code.ts';
 import { decodePoint } from './decode.ts';
 import { formsOf, groupAlong } from './forms.ts';
 import { type Grid, gridOf } from './grid.ts';
 import { type FlatPlan, planFlat } from './plan.ts';
-import { type PhaseScopes, Schedule } from './schedule.ts';
 import { rootsOf, type Segment, sizeOf } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { type StoreForms, Stores, type Tail } from './stores.ts';
-import { usedVariables } from './used.ts';
 import { Scope, Values } from './values.ts';
 
 /** Consecutive points that an invocation has. */

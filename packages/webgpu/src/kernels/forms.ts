@@ -1,6 +1,5 @@
 /** Which form the stores of a stage to narrow buffers take, and by how many elements the bodies go that make words. */
-import type { IndexVariable, Phase, Store } from '@tutti/core/backend';
-import type { IndexAnalysis } from './analysis.ts';
+import type { IndexAnalysis, IndexVariable, Phase, Store } from '@tutti/core/backend';
 import { lanesOf } from './memory.ts';
 import type { ShaderParameters } from './shader.ts';
 import { fillsWords, type StoreForm, type StoreForms } from './stores.ts';

@@ -2,10 +2,9 @@
  * The loops of a phase. One invocation runs them all; or the invocations that share a point share its innermost loops, each taking
  * every so many-th iteration.
  */
-import type { IndexVariable } from '@tutti/core/backend';
+import type { IndexVariable, Schedule } from '@tutti/core/backend';
 import type { Code } from './code.ts';
 import { division } from './decode.ts';
-import type { Schedule } from './schedule.ts';
 import { Scope, type Values } from './values.ts';
 
 /** How a phase's loops are run. */

@@ -6,16 +6,24 @@
  *                       memory, in two steps where they are many: some join a few parts each, then all join those, so that all have
  *                       the result. The order of additions depends on the shape alone.
  */
-import type { Expression, IndexVariable, MapPhase, Phase, ReducePhase, Store } from '@tutti/core/backend';
+import {
+  type Expression,
+  type IndexVariable,
+  loadedBuffers,
+  type MapPhase,
+  type Phase,
+  type PhaseScopes,
+  type ReducePhase,
+  Schedule,
+  type Store,
+} from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import { Accumulation } from './accumulate.ts';
 import { tailOf } from './flat.ts';
 import { type LoopPlan, Loops, type Sharing } from './loops.ts';
 import { copiesOf, innerLoops } from './plan.ts';
-import { type PhaseScopes, Schedule } from './schedule.ts';
 import { rootsOf } from './segments.ts';
 import { type StoreForms, Stores } from './stores.ts';
-import { loadedBuffers } from './used.ts';
 import type { Scope, Values } from './values.ts';
 
 export interface RowPhases {

@@ -10,12 +10,12 @@
 import {
   dependence,
   type Expression,
+  type IndexAnalysis,
   type IndexVariable,
   type Phase,
   visitExpressions,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import type { IndexAnalysis } from './analysis.ts';
 import { rootsOf, type Segment, sizeOf } from './segments.ts';
 
 /** A stage of points with loops. */

@@ -4,9 +4,8 @@
  * Where a point's own result goes to a narrow buffer, one invocation has as many consecutive points as make a word, one after the
  * other, and stores words at the end.
  */
-import type { Phase, Store } from '@tutti/core/backend';
+import { type IndexAnalysis, type Phase, type Store, usedVariables } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
-import type { IndexAnalysis } from './analysis.ts';
 import { Code } from './code.ts';
 import { decodePoint } from './decode.ts';
 import { type Forms, formsOf, groupAlong, groupOfPoints } from './forms.ts';
@@ -17,7 +16,6 @@ import { planRows, type RowPlan } from './plan.ts';
 import { rootsOf, type Segment, sizeOf } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { storeWords } from './stores.ts';
-import { usedVariables } from './used.ts';
 import { Scope, Values } from './values.ts';
 
 export function rowStage(

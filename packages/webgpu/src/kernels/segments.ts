@@ -6,13 +6,13 @@
  */
 import {
   type Expression,
+  IndexAnalysis,
   type IndexVariable,
   type Kernel,
   type MapPhase,
   type Phase,
   visitExpressions,
 } from '@tutti/core/backend';
-import { IndexAnalysis } from './analysis.ts';
 import { storeRoots } from './stores.ts';
 
 export interface Segment {

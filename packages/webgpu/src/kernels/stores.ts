@@ -1,6 +1,5 @@
 /** The stores of a map phase: which form each takes, and its code. */
-import type { Expression, IndexVariable, MapPhase, Store } from '@tutti/core/backend';
-import type { IndexAnalysis } from './analysis.ts';
+import type { Expression, IndexAnalysis, IndexVariable, MapPhase, Store } from '@tutti/core/backend';
 import { lanesOf, maskOf, pack, packWord } from './memory.ts';
 import type { ShaderParameters } from './shader.ts';
 import type { Values } from './values.ts';

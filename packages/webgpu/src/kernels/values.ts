@@ -7,17 +7,17 @@
 import {
   type AluExpression,
   type Expression,
+  type IndexAnalysis,
   type IndexVariable,
   InternalError,
   type LoadExpression,
+  loadIndices,
+  type Schedule,
 } from '@tutti/core/backend';
 import { aluText, literal } from './alu.ts';
-import type { IndexAnalysis } from './analysis.ts';
 import type { Code } from './code.ts';
 import { lanesOf, unpackLane } from './memory.ts';
-import type { Schedule } from './schedule.ts';
 import type { Shader } from './shader.ts';
-import { loadIndices } from './used.ts';
 
 /** Copies that are consecutive values of `variable`, of which the first is a multiple of their number. */
 export interface Group {

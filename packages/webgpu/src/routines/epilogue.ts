@@ -11,15 +11,21 @@
  * What depends on the column alone (a bias) is evaluated once for all rows of a run, what depends on the row alone once for its
  * columns.
  */
-import { type Anchor, type Expression, type IndexVariable, visitExpressions } from '@tutti/core/backend';
-import { IndexAnalysis } from '../kernels/analysis.ts';
+import {
+  type Anchor,
+  type Expression,
+  IndexAnalysis,
+  type IndexVariable,
+  loadIndices,
+  Schedule,
+  usedVariables,
+  visitExpressions,
+} from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { decodePoint } from '../kernels/decode.ts';
 import { lanesOf, pack, packWord, wordShift, wordType } from '../kernels/memory.ts';
-import { Schedule } from '../kernels/schedule.ts';
 import { sizeOf } from '../kernels/segments.ts';
 import type { Shader, ShaderMemory } from '../kernels/shader.ts';
-import { loadIndices, usedVariables } from '../kernels/used.ts';
 import { type Group, Scope, Values } from '../kernels/values.ts';
 
 /** How a routine sees the result. */

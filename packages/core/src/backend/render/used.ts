@@ -1,5 +1,6 @@
 /** What expressions refer to. */
-import { type Expression, type IndexVariable, operands, visitExpressions } from '@tutti/core/backend';
+import { operands, visitExpressions } from '../expressions.ts';
+import type { Expression, IndexVariable } from '../kernel.ts';
 
 /** The variables that expressions name, but for those inside expressions that are known as a whole. */
 export function usedVariables(

@@ -1,5 +1,6 @@
 /** What can be known about integer expressions before they run: bounds, steps and alignment. */
-import { type AluExpression, type Expression, type IndexVariable, operands } from '@tutti/core/backend';
+import { operands } from '../expressions.ts';
+import type { AluExpression, Expression, IndexVariable } from '../kernel.ts';
 
 interface Bounds {
   readonly low: number;

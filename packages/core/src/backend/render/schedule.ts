@@ -5,7 +5,9 @@
  * at the depth of the deepest variable under it, and is named when something deeper uses it (that is what hoists it out of a
  * loop), when it has two users, or when it is a load (which then happens before any store of the same iteration).
  */
-import { type Expression, type IndexVariable, InternalError, operands } from '@tutti/core/backend';
+import { InternalError } from '../errors.ts';
+import { operands } from '../expressions.ts';
+import type { Expression, IndexVariable } from '../kernel.ts';
 
 /** Depths of the variables that a phase can name. */
 export interface PhaseScopes {

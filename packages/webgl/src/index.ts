@@ -1,0 +1,1 @@
+export type { GlslProgram, GlslStage, ShaderFeatures, StageBuffer } from './program.ts';
