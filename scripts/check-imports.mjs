@@ -40,6 +40,9 @@ const TESTS_MAY_ALSO_IMPORT = {
   ...Object.fromEntries(['@tutti/nn', '@tutti/optim', '@tutti/data'].map((name) => [name, ['@tutti/cpu']])),
 };
 
+/** Development dependencies that a package's build puts into what it publishes. */
+const INLINED = { '@tutti/webgl': ['gpu.js'] };
+
 const backendWord = new RegExp(`\\b(${BACKENDS.join('|')})\\b`, 'i');
 
 /** Returns the offences of a workspace: `{ file, line, rule, detail }`, files relative to its root. */
@@ -121,7 +124,8 @@ function checkDirection(specifier, name, file, pkg, offend) {
 /** Development dependencies serve tests, types that are erased, and private packages. */
 function isDeclared(name, pkg, isTest, typeOnly) {
   if (pkg.dependencies.has(name)) return true;
-  if (!isTest && !typeOnly && !pkg.private) return false;
+  const inlined = INLINED[pkg.name]?.includes(name);
+  if (!isTest && !typeOnly && !pkg.private && !inlined) return false;
   return (
     pkg.devDependencies.has(name) || pkg.devDependencies.has(`@types/${name.replace(/^@(.+)\//, '$1__')}`)
   );

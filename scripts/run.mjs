@@ -11,6 +11,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { addCounts, one, vitestCounts } from './counts.mjs';
+import { flagsTakenByNpm } from './npm-flags.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'win32' ? `${name}.cmd` : name);
@@ -222,12 +223,6 @@ async function runSteps(command) {
   return total;
 }
 
-/** npm keeps flags for itself that do not stand behind `--`, and tells what it got in the environment. */
-function flagsTakenByNpm() {
-  const names = ['device', 'epochs', 'batch', 'train', 'test', 'seed', 'lr', 'load', 'register'];
-  return names.filter((name) => process.env[`npm_config_${name}`] !== undefined);
-}
-
 /** Who asks for WebGPU gets it on a machine that has no GPU driver too: in software, which the program says. */
 function driverFor(flags) {
   const wanted = [process.env.TUTTI_DEVICE ?? '', ...flags].some((text) => text.includes('webgpu'));
@@ -235,7 +230,7 @@ function driverFor(flags) {
 }
 
 async function start(flags) {
-  const taken = flagsTakenByNpm();
+  const taken = flagsTakenByNpm(process.env);
   if (taken.length > 0) {
     console.error(
       `npm has taken --${taken.join(' and --')} for itself\n  fix: put -- before the flags: npm start -- --${taken[0]} ...`,

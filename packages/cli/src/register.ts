@@ -1,9 +1,6 @@
 /** Backends of other people: `--register <module>`. */
 import { pathToFileURL } from 'node:url';
-import { ArgumentError, type BackendFactory, type KnownBackend, registerBackend } from 'tutti';
-
-/** Those registered by flags, as the others are known. */
-export const registeredBackends: KnownBackend[] = [];
+import { ArgumentError, type BackendFactory, registerBackend } from 'tutti';
 
 /**
  * Imports a module, and registers every backend that it exports. A path is seen from the working directory; anything else
@@ -20,18 +17,7 @@ export async function registerFrom(module: string): Promise<void> {
       fix: 'export a BackendFactory: { name, priority, probe, open }',
     });
   }
-  for (const factory of factories) {
-    registerBackend(factory);
-    const { name } = factory;
-    registeredBackends.push({
-      name,
-      package: module,
-      runs: `where ${module} says`,
-      included: false,
-      planned: false,
-      factory,
-    });
-  }
+  for (const factory of factories) registerBackend(factory);
 }
 
 async function load(module: string): Promise<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 import { defaultCapabilities } from '@tutti/core/backend';
 import { driverEnvironment } from '@tutti/testbed';
-import type { KnownBackend } from 'tutti';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type KnownBackend, registerBackend, registeredBackends, unregisterBackend } from 'tutti';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type BackendReport, examine, describe as text } from '../src/commands/doctor.ts';
 import { tutti } from './support.ts';
 
@@ -49,10 +49,16 @@ const brass: KnownBackend = {
   },
 };
 
+/** Only these two are registered, so that the machine takes no part. */
+beforeEach(async () => {
+  for (const { name } of registeredBackends()) await unregisterBackend(name);
+  for (const { factory } of [strings, brass]) registerBackend(factory);
+});
+
 afterEach(() => vi.unstubAllEnvs());
 
 describe('examine', () => {
-  it('reports every known backend, available or not', async () => {
+  it('reports every registered backend, available or not, best first', async () => {
     const { backends } = await examine([brass, strings]);
     expect(backends).toMatchObject([
       { name: 'brass', available: false, reason: 'no valves were found', fix: 'oil them' },
@@ -60,12 +66,26 @@ describe('examine', () => {
     ]);
   });
 
+  it('knows nothing but the name of a backend that is not one of those known, or that replaced one', async () => {
+    registerBackend({ ...brass.factory });
+    const { backends } = await examine([brass]);
+    for (const backend of backends) expect(backend).toMatchObject({ package: null, runs: null });
+  });
+
+  it('reports a backend whose probe fails', async () => {
+    registerBackend({ ...brass.factory, probe: never });
+    const [report] = (await examine([])).backends;
+    expect(report).toMatchObject({ available: false, reason: 'probing it failed: nothing is opened' });
+  });
+
   it('names the automatic choice: the best available, or TUTTI_DEVICE', async () => {
     vi.stubEnv('TUTTI_DEVICE', '');
-    expect((await examine([brass, strings])).automatic).toBe('strings');
-    expect((await examine([brass])).automatic).toBe(null);
+    expect((await examine([])).automatic).toBe('strings');
     vi.stubEnv('TUTTI_DEVICE', 'brass');
-    expect((await examine([brass, strings])).automatic).toBe('brass');
+    expect((await examine([])).automatic).toBe('brass');
+    vi.stubEnv('TUTTI_DEVICE', 'auto');
+    await unregisterBackend('strings');
+    expect((await examine([])).automatic).toBe(null);
   });
 });
 
@@ -87,6 +107,7 @@ describe('the text', () => {
       '             limits: 8 buffers in a kernel, 1.5 GiB in a buffer',
       '             can: row programs, several outputs of a kernel, scatter',
     ]);
+    expect(text(await examine([]))).not.toContain('for:');
   });
 
   it('has the version of Node, the threads, and what WebAssembly can do', async () => {
@@ -137,7 +158,7 @@ describe('tutti doctor', () => {
     const env = { ...(await driverEnvironment()), VK_ICD_FILENAMES: '/nowhere.json' };
     const { code, stdout } = await tutti(['doctor'], { env });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^webgpu +not available: no GPU driver that WebGPU can use was found$/m);
+    expect(stdout).toMatch(/^webgpu +not available: no GPU driver that WebGPU can use was found/m);
     expect(stdout).toMatch(/^ +fix: install a Vulkan driver .*mesa-vulkan-drivers.* and libvulkan1/m);
   });
 });

@@ -22,7 +22,7 @@ describe('--register', () => {
     const file = moduleOf(brass);
     const doctor = await tutti(['--register', file, 'doctor', '--json']);
     const { backends } = JSON.parse(doctor.stdout);
-    expect(backends.at(-1)).toMatchObject({ name: 'brass', package: file, reason: 'the mutes are in' });
+    expect(backends.at(-1)).toMatchObject({ name: 'brass', package: null, reason: 'the mutes are in' });
     const train = await tutti(['train', 'mnist', '--device', 'brass', '--register', file]);
     expect(train).toMatchObject({
       code: 1,

@@ -3,5 +3,6 @@
  * and optimisers. Users of tensors need nothing from here.
  */
 export * from './ops/extents.ts';
+export { convOutSize } from './ops/infer.ts';
 export * from './ops/primitives.ts';
 export * from './tensor/index.ts';

@@ -7,7 +7,8 @@
  */
 export { type DeviceBufferOptions, deviceBufferOf, fromDeviceBuffer } from './runtime/device-memory.ts';
 export { defaultDevice } from './tensor/context.ts';
+export { describe, isPromise } from './tensor/describe.ts';
 export { Device } from './tensor/device.ts';
 export { checkOptions, type OptionNames, requireOptions } from './tensor/options.ts';
-export { formatShape, type Shape, sizeOf } from './tensor/shape.ts';
-export { Tensor } from './tensor/tensor.ts';
+export { checkShape, formatShape, type Shape, sizeOf } from './tensor/shape.ts';
+export { requireTensor, Tensor } from './tensor/tensor.ts';

@@ -55,6 +55,12 @@ const cases: readonly Case[] = [
     /softmax: .* await it first/s,
     () => t.softmax(promised()),
   ],
+  [
+    'bytes for a tensor',
+    t.ArgumentError,
+    /add: .* received a Uint8Array\n/,
+    () => t.add(new Uint8Array(1) as never, 1),
+  ],
   ['the promise of data', t.ArgumentError, /tensor: a promise .* await it first/s, () => tensor(promised())],
   ['the promise of a value', t.ArgumentError, /variable: .* await it first/s, () => t.variable(promised())],
   ['the promise of options', t.ArgumentError, /zeros: .* await it first/s, () => zeros([1], promised())],

@@ -1,5 +1,6 @@
 /** Steps of random graphs: each takes tensors from the pool and adds one. */
-import { convOutSize, type PrimitiveAttributes } from '../src/ops/primitives.ts';
+import { convOutSize } from '../src/ops/infer.ts';
+import type { PrimitiveAttributes } from '../src/ops/primitives.ts';
 import { apply, constant, type Tensor } from '../src/tensor/index.ts';
 import { concat, movement } from './random-moves.ts';
 import { exactBound, mostElements, numericTypes, type Pool } from './random-pool.ts';

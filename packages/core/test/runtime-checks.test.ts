@@ -1,7 +1,7 @@
 /** Indices that turn out to be wrong when a result is read. */
 import { describe, expect, it } from 'vitest';
 import * as t from './all.ts';
-import { expectNoLeak, list, live, onDevice, useFreshDevice, vector } from './runtime-support.ts';
+import { expectNoLeak, list, live, onDevice, recording, useFreshDevice, vector } from './runtime-support.ts';
 
 useFreshDevice();
 
@@ -251,6 +251,22 @@ describe('the gradient of a result with a bad index', () => {
       await expect(result.data()).rejects.toMatchObject(bad);
     await expect(w.data()).rejects.toMatchObject(bad);
     expect(await list(other)).toEqual([3]);
+  });
+
+  it('shares the check of the result, in a jitted step too', async () => {
+    const w = logits();
+    const step = t.jit((labels: t.Tensor) => {
+      const loss = t.crossEntropy(w, labels);
+      loss.backward();
+      w.assign(w.sub(w.grad!));
+      return loss;
+    });
+    const labels = await indices(0, 2);
+    await step(labels);
+    recording.commands.length = 0;
+    await step(labels);
+    // The step, the mean of its losses, the flag.
+    expect(recording.commands.map(({ kind }) => kind)).toEqual(['dispatch', 'dispatch', 'dispatch']);
   });
 
   it('is an error behind a gather, a checkpoint and a second derivative', async () => {

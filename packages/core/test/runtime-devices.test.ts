@@ -1,4 +1,5 @@
 /** Devices: which is taken, by whom, and what is said when it is not there. */
+import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BackendFactory } from '../src/backend/index.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
@@ -81,6 +82,27 @@ describe('the automatic device', () => {
     ]);
     expect(t.openDevices().map((device) => device.id)).toEqual(['fast']);
     expect(Object.keys(t.memory())).toEqual(['fast']);
+  });
+
+  it('can be asked for without opening anything', async () => {
+    const open = (): Promise<never> => Promise.reject(new RangeError('nothing is opened'));
+    register('slow', 1, { open });
+    register('fast', 5, { open });
+    register('broken', 9, missing('broken'));
+    expect(t.registeredBackends().map(({ name }) => name)).toEqual(['broken', 'fast', 'slow']);
+    expect(await t.automaticChoice()).toMatchObject({
+      taken: 'fast',
+      because: 'priority',
+      passedOver: [{ backend: 'broken' }],
+    });
+    environment['TUTTI_DEVICE'] = 'slow:3';
+    expect(await t.automaticChoice()).toMatchObject({ taken: 'slow:3', because: 'TUTTI_DEVICE' });
+    environment['TUTTI_DEVICE'] = 'auto';
+    for (const name of ['slow', 'fast']) await t.unregisterBackend(name);
+    expect(await t.automaticChoice()).toMatchObject({
+      taken: undefined,
+      passedOver: [{ backend: 'broken' }],
+    });
   });
 
   it('is what TUTTI_DEVICE says', async () => {
@@ -226,6 +248,19 @@ describe('two devices', () => {
     await t.realize(x.mul(2), y.mul(2), moved);
     expect(Object.keys(t.memory())).toEqual(['left', 'right']);
     expect(t.memory()['left']!.buffers).toBeGreaterThan(0);
+  });
+
+  it('of one name are two where the first has ended', async () => {
+    register('again', 1);
+    const first = await t.device('again');
+    const old = t.tensor([1], { device: first });
+    await t.unregisterBackend('again');
+    register('again', 1);
+    const next = t.tensor([1], { device: await t.device('again') });
+    const message = /operands on two devices called again, .*\n.*make the tensors of the old one anew/;
+    expect(() => next.add(old)).toThrow(message);
+    expect(() => t.concat([next, old])).toThrow(message);
+    expect(inspect(first)).toBe('Device(again)');
   });
 
   it('are one where two handles mean the same backend', async () => {

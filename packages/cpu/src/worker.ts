@@ -2,20 +2,26 @@
  * A worker thread. Everything after its start goes through shared memory; messages bring only new modules. While it
  * works or sleeps it does not see its event loop, so it returns to it when `messages` says that one is waiting.
  */
-import { controlWords, type StageFunction, type WorkerMessage, word } from './runtime/control.ts';
+import {
+  controlWords,
+  type StageFunction,
+  type WorkerMessage,
+  type WorkerReport,
+  word,
+} from './runtime/control.ts';
 import { Executor, load } from './runtime/execute.ts';
 import { isNode, nodeModule } from './runtime/host.ts';
 
 type Receive = (message: WorkerMessage) => void;
 
 const scope = globalThis as unknown as {
-  postMessage(message: unknown): void;
+  postMessage(message: WorkerReport): void;
   onmessage: (event: { data: WorkerMessage }) => void;
 };
 const port = isNode
   ? nodeModule<typeof import('node:worker_threads')>('node:worker_threads')?.parentPort
   : undefined;
-const post = (message: unknown): void => (port ? port.postMessage(message) : scope.postMessage(message));
+const post = (message: WorkerReport): void => (port ? port.postMessage(message) : scope.postMessage(message));
 
 const functions: StageFunction[] = [];
 let executor: Executor | undefined;

@@ -1,11 +1,25 @@
 import { Command } from 'commander';
-import { type DeviceInfo, type KnownBackend, knownBackends } from 'tutti';
+import {
+  automaticChoice,
+  type DeviceEntry,
+  type DeviceInfo,
+  devices,
+  type KnownBackend,
+  knownBackends,
+  registeredBackends,
+} from 'tutti';
 import { type Machine, machine } from '../machine.ts';
-import { registeredBackends } from '../register.ts';
 import { version } from '../version.ts';
 
-/** One known backend: its devices, or why it has none and what to do. */
-export type BackendReport = { readonly name: string; readonly package: string; readonly runs: string } & (
+/**
+ * One backend: its devices, or why it has none and what to do. Of one that was registered by a flag, package and place are
+ * not known: null.
+ */
+export type BackendReport = {
+  readonly name: string;
+  readonly package: string | null;
+  readonly runs: string | null;
+} & (
   | { readonly available: true; readonly devices: readonly (DeviceInfo & { readonly id: string })[] }
   | { readonly available: false; readonly reason: string; readonly fix: string }
 );
@@ -15,6 +29,7 @@ export interface DoctorReport {
   readonly machine: Machine;
   /** Values of the variables that choose a device and its threads; null where one is not set. */
   readonly environment: Readonly<Record<'TUTTI_DEVICE' | 'TUTTI_THREADS', string | null>>;
+  /** Best first. */
   readonly backends: readonly BackendReport[];
   /** The device that a program without a choice of its own gets; null where there is none. */
   readonly automatic: string | null;
@@ -26,48 +41,48 @@ export function doctorCommand(): Command {
     .description('list the backends: their devices, or why they are not available and what to do')
     .option('--json', 'print the report as JSON')
     .action(async ({ json }: { readonly json?: boolean }) => {
-      const report = await examine([
-        ...knownBackends.filter(({ name }) => !isRegistered(name)),
-        ...registeredBackends,
-      ]);
+      const report = await examine(knownBackends);
       console.log(json ? JSON.stringify(report, null, 2) : describe(report));
       if (!report.backends.some((backend) => backend.available)) process.exitCode = 1;
     });
 }
 
-const isRegistered = (name: string): boolean => registeredBackends.some((each) => each.name === name);
-
-/** Asks every backend for its devices. */
+/** Asks every registered backend for its devices. `known` says more of some of them. */
 export async function examine(known: readonly KnownBackend[]): Promise<DoctorReport> {
-  const backends = await Promise.all(known.map(examineBackend));
-  const byPriority = [...known].sort((a, b) => b.factory.priority - a.factory.priority);
-  const has = (name: string, kind: (device: DeviceInfo) => boolean): boolean =>
-    backends.some((each) => each.available && each.name === name && each.devices.some(kind));
-  // What software stands in for is taken only where there is nothing else.
-  const best =
-    byPriority.find(({ name }) => has(name, (device) => !device.emulated)) ??
-    byPriority.find(({ name }) => has(name, () => true));
-  const wish = process.env['TUTTI_DEVICE'] || null;
+  const entries = await devices();
+  const { taken } = await automaticChoice();
   return {
     tutti: version,
     machine: machine(), // after the backends, which may switch features of the engine on
-    environment: { TUTTI_DEVICE: wish, TUTTI_THREADS: process.env['TUTTI_THREADS'] || null },
-    backends,
-    automatic: wish === null || wish === 'auto' ? (best?.name ?? null) : wish,
+    environment: {
+      TUTTI_DEVICE: process.env['TUTTI_DEVICE'] || null,
+      TUTTI_THREADS: process.env['TUTTI_THREADS'] || null,
+    },
+    backends: registeredBackends().map((registered) =>
+      reportOf(
+        registered.name,
+        known.find(({ factory }) => factory === registered),
+        entries.filter(({ backend }) => backend === registered.name),
+      ),
+    ),
+    automatic: taken ?? null,
   };
 }
 
-async function examineBackend({
-  name,
-  package: packageName,
-  runs,
-  factory,
-}: KnownBackend): Promise<BackendReport> {
-  const result = await factory.probe();
-  const common = { name, package: packageName, runs };
-  if (!result.available) return { ...common, ...result };
-  const devices = result.devices.map((info, i) => ({ id: i === 0 ? name : `${name}:${i}`, ...info }));
-  return { ...common, available: true, devices };
+function reportOf(
+  name: string,
+  known: KnownBackend | undefined,
+  entries: readonly DeviceEntry[],
+): BackendReport {
+  const common = { name, package: known?.package ?? null, runs: known?.runs ?? null };
+  const [first] = entries;
+  if (first?.available === false)
+    return { ...common, available: false, reason: first.reason, fix: first.fix };
+  return {
+    ...common,
+    available: true,
+    devices: entries.flatMap((entry) => (entry.available ? [{ id: entry.id, ...entry.info }] : [])),
+  };
 }
 
 /** The report for a person. */
@@ -96,7 +111,7 @@ function describeBackend(backend: BackendReport): string[] {
   if (!backend.available) {
     return [
       row(backend.name, `not available: ${backend.reason}`),
-      row('', `for: ${backend.runs}`),
+      ...(backend.runs ? [row('', `for: ${backend.runs}`)] : []),
       row('', `fix: ${backend.fix}`),
     ];
   }

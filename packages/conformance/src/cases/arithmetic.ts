@@ -1,11 +1,9 @@
 /** Arithmetic of two operands. Integer references go through BigInt: no double can hide a lost carry. */
 import { add, div, floorDivide, maximum, minimum, mul, pow, remainder, sub } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import { binaryCase, broadcastMap, floatResult, type Scalar2, sample, viewSamples } from './build.ts';
 import type { OpCase, Sample } from './case.ts';
 import { distinct, everything, numbers, offZero, positive, randomInput } from './inputs.ts';
-
-const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
 /** An exact integer as the dtype holds it. */
 export function narrow(value: bigint, dtype: DType): number {

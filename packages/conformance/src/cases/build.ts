@@ -23,17 +23,7 @@ export const floatResult: DTypeRule = (dtype) => (dtypeInfo[dtype].kind === 'flo
 export const boolResult: DTypeRule = () => 'bool';
 
 /** Scalar, size 1, odd sizes around and beyond a vector, several axes, no elements. */
-export const plainShapes: readonly Shape[] = [
-  [],
-  [1],
-  [5],
-  [2, 3],
-  [3, 1, 4],
-  [0],
-  [2, 0, 3],
-  [7, 33],
-  [1037],
-];
+const plainShapes: readonly Shape[] = [[], [1], [5], [2, 3], [3, 1, 4], [0], [2, 0, 3], [7, 33], [1037]];
 
 type Reference = NonNullable<Sample['reference']>;
 

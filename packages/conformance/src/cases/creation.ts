@@ -19,15 +19,13 @@ import {
   zeros,
   zerosLike,
 } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import { count } from '../oracle/indices.ts';
 import { threefry2x32 } from '../oracle/threefry.ts';
 import { narrow } from './arithmetic.ts';
 import { floatResult, mapValues, sample } from './build.ts';
 import type { NdArray, OpCase, Sample } from './case.ts';
 import { everything, floats, integers, numbers, randomInput, specialValues } from './inputs.ts';
-
-const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
 const creation = (op: string, dtypes: readonly DType[], samples: (dtype: DType) => Sample[]): OpCase => ({
   name: op,

@@ -30,7 +30,7 @@ import {
   tanh,
   trunc,
 } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import { convert } from '../oracle/elementwise.ts';
 import { erf as exactErf, roundEven } from '../oracle/numbers.ts';
 import { narrow } from './arithmetic.ts';
@@ -47,8 +47,6 @@ import {
   specialInput,
   standard,
 } from './inputs.ts';
-
-const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
 /** Between whole numbers and half way marks, so that a step never hides in a difference quotient. */
 const offSteps: Domain = {

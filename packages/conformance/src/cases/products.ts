@@ -2,14 +2,12 @@
 
 import type { Shape } from '@tutti/core';
 import { linear, matmul, outer } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import { count, forEachIndex } from '../oracle/indices.ts';
 import { narrow } from './arithmetic.ts';
 import { broadcastMap, broadcastShape, readBroadcast, sample, shapeLabel, viewSamples } from './build.ts';
 import type { Input, NdArray, OpCase, Sample } from './case.ts';
 import { constantInput, everything, floats, input, numbers, randomInput } from './inputs.ts';
-
-const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
 /** uint8 and bool are multiplied as int32. */
 const productDType = (dtype: DType): DType => (dtype === 'uint8' || dtype === 'bool' ? 'int32' : dtype);
@@ -151,7 +149,7 @@ function outerSamples(dtype: DType): Sample[] {
 }
 
 /** x W^T + b, with the bias optional. */
-export function linearNd(x: NdArray, weight: NdArray, bias?: NdArray): NdArray {
+function linearNd(x: NdArray, weight: NdArray, bias?: NdArray): NdArray {
   const [rows, depth] = weight.shape as [number, number];
   const turned = new Float64Array(rows * depth);
   for (let i = 0; i < rows; i++)

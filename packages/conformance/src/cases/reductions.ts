@@ -16,7 +16,7 @@ import {
   sum,
   variance,
 } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import { count, forEachIndex, position } from '../oracle/indices.ts';
 import { narrow } from './arithmetic.ts';
 import {
@@ -43,8 +43,6 @@ import {
   specialValues,
   standard,
 } from './inputs.ts';
-
-const isFloat = (dtype: DType): boolean => dtype.includes('float');
 
 export type Axes = number | readonly number[] | undefined;
 

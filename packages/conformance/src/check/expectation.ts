@@ -1,6 +1,6 @@
 /** What a sample must give: the oracle's value of its graph with bounds, checked against the formula of the case. */
 import { type Tensor, vjp } from '@tutti/core';
-import type { DType } from '@tutti/core/backend';
+import { type DType, isFloat } from '@tutti/core/backend';
 import type { Input, NdArray, Sample } from '../cases/case.ts';
 import { asElement, materialise, randomSource } from '../cases/inputs.ts';
 import { evaluateAll } from '../oracle/evaluate.ts';
@@ -102,8 +102,6 @@ export function checkJudged(sample: Sample, values: readonly OracleValue[]): str
   }
   return undefined;
 }
-
-const isFloat = (dtype: DType): boolean => dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16';
 
 /** Deterministic weights of a shape's elements, of either sign and never small. */
 export function weights(length: number, seed: number): Float32Array {

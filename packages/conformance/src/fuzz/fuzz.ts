@@ -52,7 +52,7 @@ const leaf = (dtypes: readonly DType[]): fc.Arbitrary<RandomProgram['leaves'][nu
   });
 
 /** Programs whose leaves have these dtypes, for a device that stores those of `storage`. */
-export const randomPrograms = (
+const randomPrograms = (
   dtypes: readonly DType[],
   storage: readonly DType[],
   longest: number,

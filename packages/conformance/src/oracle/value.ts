@@ -26,8 +26,3 @@ export function operand(operands: readonly OracleValue[], position: number): Ora
   if (found) return found;
   throw new ArgumentError(`oracle: operand ${position} is missing`, { received: operands.length });
 }
-
-/** A node's values as plain numbers: what a test writes down and what the oracle computes on. */
-export function oracleValue(shape: Shape, dtype: DType, values: ArrayLike<number>): OracleValue {
-  return { shape, dtype, values: Float64Array.from(values) };
-}

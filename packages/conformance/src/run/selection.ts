@@ -13,7 +13,7 @@ export const allModes: readonly Mode[] = [
 ];
 
 /** Random graphs of each kind, where nothing else is asked for. */
-export const usualRandomGraphs = 60;
+const usualRandomGraphs = 60;
 
 export interface SelectionOptions {
   /** Default: all. */

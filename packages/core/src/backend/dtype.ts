@@ -12,7 +12,7 @@ export type DType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint32' | 'u
 /** The type of a value inside a kernel. A load widens to it, a store narrows from it. */
 export type ScalarType = 'f32' | 'i32' | 'u32' | 'bool';
 
-/** What is known about one dtype. `rank` orders the kinds for promotion: bool < integer < float. */
+/** What is known about one dtype. The kinds are ordered for promotion: bool < integer < float. */
 export interface DTypeInfo {
   readonly bytes: number;
   readonly scalar: ScalarType;
@@ -34,44 +34,22 @@ export const dtypes: readonly DType[] = Object.keys(dtypeInfo) as DType[];
 export const isFloat = (dtype: DType): boolean => dtypeInfo[dtype].kind === 'float';
 export const isInteger = (dtype: DType): boolean => dtypeInfo[dtype].kind === 'integer';
 
-/** What dtypes are called elsewhere, and the dtype that is meant or comes next to it. */
-const otherNames: Readonly<Record<string, DType>> = {
-  ...{
-    float: 'float32',
-    double: 'float32',
-    number: 'float32',
-    f32: 'float32',
-    f64: 'float32',
-    fp32: 'float32',
-  },
-  ...{
-    float64: 'float32',
-    fp64: 'float32',
-    half: 'float16',
-    f16: 'float16',
-    fp16: 'float16',
-    bf16: 'bfloat16',
-  },
-  ...{
-    int: 'int32',
-    integer: 'int32',
-    long: 'int32',
-    short: 'int32',
-    i64: 'int32',
-    i32: 'int32',
-    i16: 'int32',
-  },
-  ...{ int64: 'int32', int16: 'int32', int8: 'int32', i8: 'int32', bigint: 'int32' },
-  ...{ uint: 'uint32', u32: 'uint32', uint64: 'uint32', u64: 'uint32', uint16: 'uint32', u16: 'uint32' },
-  ...{ byte: 'uint8', u8: 'uint8', boolean: 'bool' },
+/** What dtypes are called elsewhere, by the one that is meant or comes next to it. */
+const otherNames: Readonly<Record<DType, readonly string[]>> = {
+  float32: ['float', 'double', 'number', 'f32', 'f64', 'fp32', 'fp64', 'float64'],
+  float16: ['half', 'f16', 'fp16'],
+  bfloat16: ['bf16'],
+  int32: ['int', 'integer', 'long', 'short', 'bigint', 'i8', 'i16', 'i32', 'i64', 'int8', 'int16', 'int64'],
+  uint32: ['uint', 'u16', 'u32', 'u64', 'uint16', 'uint64'],
+  uint8: ['byte', 'u8'],
+  bool: ['boolean'],
 };
 
 function dtypeMeant(value: unknown): DType | undefined {
   if (typeof value !== 'string') return undefined;
   const name = value.toLowerCase().replace(/^.*\./, ''); // also torch.float32
-  return Object.hasOwn(otherNames, name)
-    ? otherNames[name]
-    : (closestName(name, dtypes) as DType | undefined);
+  const meant = dtypes.find((dtype) => otherNames[dtype].includes(name)) ?? closestName(name, dtypes);
+  return meant as DType | undefined;
 }
 
 /** Throws {@link DTypeError} when `value` is not one of the dtypes above; returns it otherwise. */

@@ -13,9 +13,10 @@ export interface CapturedGraph {
   readonly scalars: readonly number[];
   readonly scalarOf: ReadonlyMap<GraphNode, number>;
   readonly outputs: readonly GraphNode[];
+  /** Data checks on the way, each once: their flags are the last outputs. */
   readonly checks: readonly DataCheck[];
-  /** The nodes that the checks belong to, in their order. */
-  readonly checked: readonly GraphNode[];
+  /** The nodes that have a check, and its position. A loss and its gradient share theirs. */
+  readonly checked: ReadonlyMap<GraphNode, number>;
   /** Whether intermediate values that a later gradient may need are outputs too, where they are stored anyway. */
   readonly keep: boolean;
   /** Equal for graphs of equal structure. */
@@ -39,7 +40,7 @@ export function captureGraph(targets: readonly GraphNode[], options: CaptureOpti
   const nodes: GraphNode[] = [];
   const seen = new Set<GraphNode>();
   const checks: DataCheck[] = [];
-  const checked: GraphNode[] = [];
+  const checked = new Map<GraphNode, number>();
   const roots = [...targets];
   const stack: { node: GraphNode; next: number }[] = [];
   const push = (node: GraphNode): void => {
@@ -57,11 +58,13 @@ export function captureGraph(targets: readonly GraphNode[], options: CaptureOpti
       }
       stack.pop();
       nodes.push(top.node);
-      if (top.node.check && !options.isLeaf(top.node)) {
-        checks.push(top.node.check);
-        checked.push(top.node);
-        roots.push(top.node.check.flag);
+      const { check } = top.node;
+      if (!check || options.isLeaf(top.node)) continue;
+      if (!checks.includes(check)) {
+        checks.push(check);
+        roots.push(check.flag);
       }
+      checked.set(top.node, checks.indexOf(check));
     }
   }
   return { nodes, outputs: roots, checks, checked, keep: options.keep, ...describe(nodes, roots, options) };

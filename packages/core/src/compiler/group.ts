@@ -2,7 +2,7 @@ import { sameShape } from '../tensor/shape.ts';
 import { kindOf, type Op } from './op.ts';
 
 /** Extents other than 1: two tensors with equal ones are stepped through alike. */
-export const longExtents = (shape: readonly number[]): number[] => shape.filter((extent) => extent !== 1);
+const longExtents = (shape: readonly number[]): number[] => shape.filter((extent) => extent !== 1);
 
 export type GroupKind = 'loop' | 'anchor' | 'scatter';
 

@@ -33,7 +33,7 @@ const reduceOps: Readonly<Record<string, ReduceOp>> = {
 };
 
 /** Index variables for every dimension of a group's domain, and the indices of ops in it. */
-export class DomainIndices {
+class DomainIndices {
   readonly space: IndexVariable[] = [];
   readonly loops: IndexVariable[] = [];
   readonly #full: Expression[] = [];

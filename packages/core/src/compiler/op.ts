@@ -1,5 +1,10 @@
 import { type DType, dtypeInfo, type ScalarType } from '../backend/index.ts';
-import { type Primitive, type PrimitiveAttributes, primitives } from '../ops/primitives.ts';
+import {
+  type Primitive,
+  type PrimitiveAttributes,
+  type PrimitiveKind,
+  primitives,
+} from '../ops/primitives.ts';
 import { type Shape, sizeOf } from '../tensor/shape.ts';
 
 /** What the compiler adds to the primitives: a scalar parameter of the plan, whose value comes with each run. */
@@ -30,9 +35,7 @@ export const scalarTypeOf = (dtype: DType): ScalarType => dtypeInfo[dtype].scala
 
 export const isOp = <P extends OpName>(op: Op, name: P): op is Op<P> => op.op === name;
 
-export const kindOf = (
-  op: Op,
-): 'leaf' | 'elementwise' | 'movement' | 'reduce' | 'indexing' | 'anchor' | 'identity' =>
+export const kindOf = (op: Op): PrimitiveKind =>
   op.op === 'input' || op.op === 'scalar' ? 'leaf' : primitives[op.op].kind;
 
 export const elementsOf = (op: Op): number => sizeOf(op.shape);

@@ -12,7 +12,7 @@ import {
 import { apply, fromHost } from '../tensor/apply.ts';
 import { describe, isPromise } from '../tensor/describe.ts';
 import type { Device } from '../tensor/device.ts';
-import type { HostArray } from '../tensor/node.ts';
+import { type HostArray, hostArrays } from '../tensor/node.ts';
 import { checkOptions, type OptionNames } from '../tensor/options.ts';
 import { checkShape, formatShape, type Shape, sizeOf } from '../tensor/shape.ts';
 import { requireTensor, type Tensor, Variable } from '../tensor/tensor.ts';
@@ -50,18 +50,8 @@ export interface TensorOptions extends CreateOptions {
 export const createOptions: OptionNames<CreateOptions> = { dtype: true, device: true };
 const tensorOptions: OptionNames<TensorOptions> = { ...createOptions, shape: true, requiresGrad: true };
 
-const hostArrays: Readonly<Record<DType, new (length: number) => HostArray>> = {
-  float32: Float32Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-};
-
 /** Puts a copy of the values in a host array of the dtype's element type, checking that each fits. */
-export function toHostArray(op: string, values: ArrayLike<number | boolean>, dtype: DType): HostArray {
+function toHostArray(op: string, values: ArrayLike<number | boolean>, dtype: DType): HostArray {
   const host = new hostArrays[dtype](values.length);
   const sameType = values instanceof hostArrays[dtype] && dtype !== 'bool' && computeDType(dtype) === dtype;
   if (dtype === 'float32' || sameType) host.set(values as ArrayLike<number>);

@@ -1,6 +1,6 @@
 /** Joining tensors, taking them apart, and repeating them. */
-import { ArgumentError, DeviceError, type DType, ShapeError } from '../backend/index.ts';
-import { apply } from '../tensor/apply.ts';
+import { ArgumentError, type DType, ShapeError } from '../backend/index.ts';
+import { apply, differentDevices } from '../tensor/apply.ts';
 import { describe } from '../tensor/describe.ts';
 import { formatShape, normalizeAxis, type Shape, sameShape } from '../tensor/shape.ts';
 import { requireTensor, type Tensor } from '../tensor/tensor.ts';
@@ -85,11 +85,7 @@ function requireOneDevice(op: string, xs: readonly Tensor[]): void {
   const { device } = xs[0]!;
   for (const x of xs) {
     if (x.device.same(device)) continue;
-    throw new DeviceError(`${op}: operands on different devices, ${device} and ${x.device}`, {
-      op,
-      received: xs.map((each) => each.device.id),
-      fix: `move one of them first: x.to('${device}')`,
-    });
+    throw differentDevices(op, device, x.device);
   }
 }
 

@@ -317,7 +317,7 @@ export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
 }
 
 /** The slice primitive, or nothing where all is taken. */
-export function sliced(
+function sliced(
   x: Tensor,
   start: readonly number[],
   size: readonly number[],

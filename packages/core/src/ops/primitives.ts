@@ -6,9 +6,26 @@
  * Operands are already of one dtype and one shape where that is needed: promotion and broadcasting are spelled out in the
  * graph with `cast` and `expand`.
  */
-import { type DType, DTypeError, dtypeInfo, InternalError, ShapeError } from '../backend/index.ts';
-import { formatShape, type Shape, sameShape } from '../tensor/shape.ts';
-import { paddedExtent, windowCount } from './extents.ts';
+import type { DType } from '../backend/index.ts';
+import type { Shape } from '../tensor/shape.ts';
+import {
+  inferArgReduce,
+  inferAttention,
+  inferBinary,
+  inferBitcast,
+  inferConv,
+  inferDot,
+  inferExpand,
+  inferGather,
+  inferPad,
+  inferPermute,
+  inferReduce,
+  inferReshape,
+  inferScatter,
+  inferUnary,
+  inferUnfold,
+  inferWhere,
+} from './infer.ts';
 
 /** What a rule of a primitive sees of an operand. */
 export interface TensorType {
@@ -173,103 +190,38 @@ export interface PrimitiveDefinition<P extends Primitive> {
   readonly infer: (operands: readonly TensorType[], attributes: PrimitiveAttributes[P]) => TensorType;
 }
 
-function requireDType(op: string, operand: TensorType, allowed: readonly DType[]): void {
-  if (allowed.includes(operand.dtype)) return;
-  throw new DTypeError(`${op}: dtype ${operand.dtype} is not supported`, {
-    op,
-    received: operand.dtype,
-    fix: `this operation takes ${allowed.join(', ')}; cast first, for example x.cast('${allowed[0]}')`,
-  });
-}
-
-function requireSame(op: string, operands: readonly TensorType[]): void {
-  const [first] = operands;
-  for (const operand of operands) {
-    if (!sameShape(operand.shape, first!.shape)) {
-      throw new ShapeError(
-        `${op}: shapes ${formatShape(first!.shape)} and ${formatShape(operand.shape)} differ`,
-        {
-          op,
-          received: operands.map((o) => o.shape),
-        },
-      );
-    }
-    if (operand.dtype !== first!.dtype) {
-      throw new DTypeError(`${op}: dtypes ${first!.dtype} and ${operand.dtype} differ`, {
-        op,
-        received: operands.map((o) => o.dtype),
-      });
-    }
-  }
-}
-
 const float: readonly DType[] = ['float32'];
 const numeric: readonly DType[] = ['float32', 'int32', 'uint32', 'uint8'];
 const integer: readonly DType[] = ['int32', 'uint32', 'uint8'];
 const bits: readonly DType[] = ['int32', 'uint32', 'uint8', 'bool'];
 const computed: readonly DType[] = ['float32', 'int32', 'uint32', 'uint8', 'bool'];
 
-const unary = (op: UnaryPrimitive, dtypes: readonly DType[]): PrimitiveDefinition<UnaryPrimitive> => ({
+const unary = (op: UnaryPrimitive, allowed: readonly DType[]): PrimitiveDefinition<UnaryPrimitive> => ({
   kind: 'elementwise',
   arity: 1,
-  infer: ([x]) => {
-    requireDType(op, x!, dtypes);
-    return x!;
-  },
+  infer: inferUnary(op, allowed),
 });
 
 const binary = (
   op: BinaryPrimitive,
-  dtypes: readonly DType[],
+  allowed: readonly DType[],
   result?: DType,
 ): PrimitiveDefinition<BinaryPrimitive> => ({
   kind: 'elementwise',
   arity: 2,
-  infer: (operands) => {
-    requireSame(op, operands);
-    requireDType(op, operands[0]!, dtypes);
-    return { shape: operands[0]!.shape, dtype: result ?? operands[0]!.dtype };
-  },
+  infer: inferBinary(op, allowed, result),
 });
 
-const keepAxes = (shape: Shape, axes: readonly number[]): number[] =>
-  shape.map((extent, axis) => (axes.includes(axis) ? 1 : extent));
-
-const reduce = (op: ReducePrimitive, dtypes: readonly DType[]): PrimitiveDefinition<ReducePrimitive> => ({
+const reduce = (op: ReducePrimitive, allowed: readonly DType[]): PrimitiveDefinition<ReducePrimitive> => ({
   kind: 'reduce',
   arity: 1,
-  infer: ([x], { axes }) => {
-    requireDType(op, x!, dtypes);
-    const empty = axes.some((axis) => x!.shape[axis] === 0);
-    if (empty && (op === 'reduceMax' || op === 'reduceMin')) {
-      const name = op === 'reduceMax' ? 'max' : 'min';
-      throw new ShapeError(
-        `${name}: shape ${formatShape(x!.shape)} has nothing to reduce over axes ${formatShape(axes)}`,
-        {
-          op: name,
-          received: x!.shape,
-          fix: `the ${name} of no elements does not exist; check for an empty tensor first`,
-        },
-      );
-    }
-    return { shape: keepAxes(x!.shape, axes), dtype: x!.dtype };
-  },
+  infer: inferReduce(op, allowed),
 });
 
 const argReduce = (op: 'argMax' | 'argMin'): PrimitiveDefinition<'argMax' | 'argMin'> => ({
   kind: 'reduce',
   arity: 1,
-  infer: ([x], { axis }) => {
-    requireDType(op, x!, computed);
-    if (x!.shape[axis] === 0) {
-      throw new ShapeError(`${op}: shape ${formatShape(x!.shape)} is empty along axis ${axis}`, {
-        op,
-        received: x!.shape,
-        fix: 'the position of an extreme of no elements does not exist; check for an empty tensor first',
-      });
-    }
-    return { shape: keepAxes(x!.shape, [axis]), dtype: 'int32' };
-  },
+  infer: inferArgReduce(op, computed),
 });
 
 const identity = (arity: 1 | 2 | 'variadic'): PrimitiveDefinition<Primitive> => ({
@@ -277,139 +229,6 @@ const identity = (arity: 1 | 2 | 'variadic'): PrimitiveDefinition<Primitive> => 
   arity,
   infer: ([x]) => x!,
 });
-
-function inferPermute([x]: readonly TensorType[], { axes }: PrimitiveAttributes['permute']): TensorType {
-  return { shape: axes.map((axis) => x!.shape[axis]!), dtype: x!.dtype };
-}
-
-function inferReshape([x]: readonly TensorType[], { shape }: PrimitiveAttributes['reshape']): TensorType {
-  const size = (s: Shape) => s.reduce((a, b) => a * b, 1);
-  if (size(shape) !== size(x!.shape)) {
-    throw new ShapeError(
-      `reshape: ${formatShape(x!.shape)} has ${size(x!.shape)} elements, ${formatShape(shape)} has ${size(shape)}`,
-      {
-        op: 'reshape',
-        received: shape,
-        fix: 'both shapes must have the same number of elements; one extent may be -1, to be worked out',
-      },
-    );
-  }
-  return { shape, dtype: x!.dtype };
-}
-
-function inferExpand([x]: readonly TensorType[], { shape }: PrimitiveAttributes['expand']): TensorType {
-  if (
-    shape.length !== x!.shape.length ||
-    x!.shape.some((extent, axis) => extent !== shape[axis] && extent !== 1)
-  ) {
-    throw new ShapeError(`expand: ${formatShape(x!.shape)} does not expand to ${formatShape(shape)}`, {
-      op: 'expand',
-      received: shape,
-      fix: 'only axes of extent 1 can grow',
-    });
-  }
-  return { shape, dtype: x!.dtype };
-}
-
-function inferPad(
-  [x]: readonly TensorType[],
-  { low, high, interior }: PrimitiveAttributes['pad'],
-): TensorType {
-  const shape = x!.shape.map((extent, axis) =>
-    paddedExtent(extent, low[axis]!, high[axis]!, interior[axis]!),
-  );
-  if (shape.some((extent) => extent < 0)) {
-    throw new ShapeError(
-      `pad: ${formatShape(x!.shape)} with low ${formatShape(low)} and high ${formatShape(high)} leaves a negative extent`,
-      {
-        op: 'pad',
-        received: { low, high },
-        fix: 'cut no more than there is',
-      },
-    );
-  }
-  return { shape, dtype: x!.dtype };
-}
-
-function inferUnfold(
-  [x]: readonly TensorType[],
-  { axis, size, step, dilation }: PrimitiveAttributes['unfold'],
-): TensorType {
-  const windows = windowCount(x!.shape[axis]!, size, step, dilation);
-  return { shape: [...x!.shape.map((extent, i) => (i === axis ? windows : extent)), size], dtype: x!.dtype };
-}
-
-function requireIndexable(op: string, x: TensorType, index: TensorType, axis: number): void {
-  requireDType(op, index, ['int32', 'uint32', 'uint8']);
-  if (
-    x.shape.length !== index.shape.length ||
-    x.shape.some((extent, i) => i !== axis && extent !== index.shape[i])
-  ) {
-    throw new ShapeError(
-      `${op}: shapes ${formatShape(x.shape)} and ${formatShape(index.shape)} must be equal but for axis ${axis}`,
-      {
-        op,
-        received: [x.shape, index.shape],
-      },
-    );
-  }
-}
-
-function inferDot([a, b]: readonly TensorType[]): TensorType {
-  requireDType('dot', a!, ['float32', 'int32', 'uint32']);
-  const rank = a!.shape.length;
-  const fits =
-    a!.dtype === b!.dtype &&
-    rank >= 2 &&
-    rank === b!.shape.length &&
-    sameShape(a!.shape.slice(0, -2), b!.shape.slice(0, -2)) &&
-    a!.shape[rank - 1] === b!.shape[rank - 2];
-  if (!fits)
-    throw new InternalError(
-      `dot: ${a!.dtype} ${formatShape(a!.shape)} with ${b!.dtype} ${formatShape(b!.shape)}`,
-    );
-  return { shape: [...a!.shape.slice(0, -1), b!.shape[rank - 1]!], dtype: a!.dtype };
-}
-
-/** Spatial extents of a convolution's result. */
-function inferAttention([q, k, v, mask]: readonly TensorType[]): TensorType {
-  for (const operand of [q, k, v]) requireDType('attention', operand!, ['float32']);
-  if (mask) requireDType('attention', mask, ['float32', 'bool']);
-  const [batch, keys] = [q!.shape.slice(0, -2), k!.shape.at(-2)!];
-  const [queries, width] = q!.shape.slice(-2) as [number, number];
-  const fits =
-    q!.shape.length >= 2 &&
-    sameShape(k!.shape, [...batch, keys, width]) &&
-    sameShape(v!.shape, [...batch, keys, v!.shape.at(-1)!]) &&
-    (!mask || sameShape(mask.shape, [...batch, queries, keys]));
-  if (!fits) {
-    const shapes = [q, k, v, ...(mask ? [mask] : [])].map((operand) => formatShape(operand!.shape));
-    throw new InternalError(`attention: shapes ${shapes.join(', ')}`);
-  }
-  return { shape: [...batch, queries, v!.shape.at(-1)!], dtype: 'float32' };
-}
-
-export function convOutSize(inSize: Shape, kernelSize: Shape, a: PrimitiveAttributes['conv']): number[] {
-  return inSize.map((extent, i) =>
-    windowCount(
-      paddedExtent(extent, a.padLow[i]!, a.padHigh[i]!, a.inputDilation[i]! - 1),
-      kernelSize[i]!,
-      a.stride[i]!,
-      a.kernelDilation[i]!,
-    ),
-  );
-}
-
-function inferConv([x, w]: readonly TensorType[], attributes: PrimitiveAttributes['conv']): TensorType {
-  requireDType('conv', x!, float);
-  const [batch, channels, ...inSize] = x!.shape as [number, number, ...number[]];
-  const [outChannels, inChannels, ...kernelSize] = w!.shape as [number, number, ...number[]];
-  const { groups } = attributes;
-  if (channels !== inChannels * groups || outChannels % groups !== 0 || inSize.length !== kernelSize.length) {
-    throw new InternalError(`conv: ${formatShape(x!.shape)} with ${formatShape(w!.shape)}, groups ${groups}`);
-  }
-  return { shape: [batch, outChannels, ...convOutSize(inSize, kernelSize, attributes)], dtype: x!.dtype };
-}
 
 /** The table. Its type demands a row for every primitive. */
 export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } = {
@@ -456,27 +275,9 @@ export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } =
   eq: binary('eq', computed, 'bool'),
   ne: binary('ne', computed, 'bool'),
 
-  where: {
-    kind: 'elementwise',
-    arity: 3,
-    infer: ([condition, a, b]) => {
-      requireDType('where', condition!, ['bool']);
-      requireSame('where', [a!, b!]);
-      requireSame('where', [{ shape: condition!.shape, dtype: a!.dtype }, a!]);
-      return a!;
-    },
-  },
+  where: { kind: 'elementwise', arity: 3, infer: inferWhere },
   cast: { kind: 'elementwise', arity: 1, infer: ([x], { dtype }) => ({ shape: x!.shape, dtype }) },
-  bitcast: {
-    kind: 'elementwise',
-    arity: 1,
-    infer: ([x], { dtype }) => {
-      requireDType('bitcast', x!, ['float32', 'int32', 'uint32']);
-      if (dtypeInfo[dtype].bytes !== 4)
-        requireDType('bitcast', { shape: [], dtype }, ['float32', 'int32', 'uint32']);
-      return { shape: x!.shape, dtype };
-    },
-  },
+  bitcast: { kind: 'elementwise', arity: 1, infer: inferBitcast },
 
   reshape: { kind: 'movement', arity: 1, infer: inferReshape },
   permute: { kind: 'movement', arity: 1, infer: inferPermute },
@@ -493,24 +294,8 @@ export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } =
   argMax: argReduce('argMax'),
   argMin: argReduce('argMin'),
 
-  gather: {
-    kind: 'indexing',
-    arity: 2,
-    infer: ([x, index], { axis }) => {
-      requireIndexable('gather', x!, index!, axis);
-      return { shape: index!.shape, dtype: x!.dtype };
-    },
-  },
-  scatter: {
-    kind: 'indexing',
-    arity: 3,
-    infer: ([base, index, updates], { axis, mode }) => {
-      if (mode !== 'set') requireDType('scatter', base!, ['float32', 'int32', 'uint32']);
-      requireIndexable('scatter', base!, index!, axis);
-      requireSame('scatter', [{ shape: index!.shape, dtype: base!.dtype }, updates!]);
-      return base!;
-    },
-  },
+  gather: { kind: 'indexing', arity: 2, infer: inferGather },
+  scatter: { kind: 'indexing', arity: 3, infer: inferScatter },
 
   dot: { kind: 'anchor', arity: 2, infer: inferDot },
   conv: { kind: 'anchor', arity: 2, infer: inferConv },

@@ -10,7 +10,7 @@ import { Tensor, type Variable } from '../tensor/tensor.ts';
 import { mapTree } from '../tensor/tree.ts';
 import { joinVerdicts } from '../tensor/verdict.ts';
 import { BoundPlan } from './bound-plan.ts';
-import { type Executor, executorOf, type OpenCheck, openChecks } from './executor.ts';
+import { type Executor, executorOf, type OpenChecks, openChecks } from './executor.ts';
 import { realizeNodes } from './realize.ts';
 import { settings } from './settings.ts';
 import { type Trace, traceFunction } from './trace.ts';
@@ -31,7 +31,7 @@ export class CompiledTrace {
   readonly #results: readonly TensorType[];
   readonly #tree: unknown;
   readonly #effects: readonly Variable[];
-  readonly #checks: readonly OpenCheck[];
+  readonly #checks: OpenChecks;
   /** For each result and effect, the inputs and then the checks that it depends on. */
   readonly #below: readonly (readonly number[])[];
 
@@ -74,8 +74,8 @@ export class CompiledTrace {
     this.#effects = [...trace.effects.keys()];
     this.#results = trace.outputs.map(({ shape, dtype }) => ({ shape, dtype }));
     this.#tree = trace.result;
-    this.#checks = openChecks(graph.checks);
-    this.#below = sourcesOf(graph, [...graph.leaves, ...graph.checked], targets);
+    this.#checks = openChecks(graph);
+    this.#below = sourcesOf(graph, [...graph.leaves, ...graph.checked.keys()], targets);
   }
 
   #constants(): GraphNode[] {

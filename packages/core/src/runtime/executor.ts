@@ -21,15 +21,17 @@ const mostText = 2 ** 25;
 
 const bytesOf = (node: GraphNode): number => sizeOf(node.shape) * dtypeInfo[node.dtype].bytes;
 
-/** What has to be known of a check when its flag has been written. */
-export interface OpenCheck {
-  readonly error: DataCheck['error'];
-  /** Position of the first check that is the same one: a loss and its gradient share theirs. */
-  readonly first: number;
+/** What has to be known of a graph's checks when their flags have been written, without the graph. */
+export interface OpenChecks {
+  readonly errors: readonly DataCheck['error'][];
+  /** For each checked node, the position of its check. */
+  readonly positions: readonly number[];
 }
 
-export const openChecks = (checks: readonly DataCheck[]): OpenCheck[] =>
-  checks.map((check) => ({ error: check.error, first: checks.indexOf(check) }));
+export const openChecks = ({ checks, checked }: CapturedGraph): OpenChecks => ({
+  errors: checks.map(({ error }) => error),
+  positions: [...checked.values()],
+});
 
 export class Executor {
   readonly backend: Backend;
@@ -139,15 +141,14 @@ export class Executor {
     return plan;
   }
 
-  /** Registers a run's checks. `flags` are buffers that it wrote; they are not the caller's from now on. */
-  open(checks: readonly OpenCheck[], flags: readonly DeviceBuffer[]): Verdict[] {
-    const verdicts: Verdict[] = [];
-    for (const [i, { error, first }] of checks.entries()) {
-      if (first < i) this.backend.free(flags[i]!);
-      verdicts.push(first < i ? verdicts[first]! : [this.checks.add(flags[i]!, error)]);
-    }
+  /**
+   * Registers a run's checks, and gives a verdict for each checked node. `flags` are buffers that the run wrote; they are not
+   * the caller's from now on.
+   */
+  open({ errors, positions }: OpenChecks, flags: readonly DeviceBuffer[]): Verdict[] {
+    const verdicts = flags.map((flag, i) => [this.checks.add(flag, errors[i]!)]);
     this.checks.limit();
-    return verdicts;
+    return positions.map((position) => verdicts[position]!);
   }
 }
 
@@ -240,10 +241,10 @@ export class PreparedRun {
 
   /** What each of `results` depends on: conditions of the leaves that it was computed from, and of this run's own checks. */
   #verdicts(flags: readonly DeviceBuffer[], results: readonly GraphNode[]): (Verdict | undefined)[] {
-    const { leaves, checks, checked } = this.#graph;
+    const { leaves, checked } = this.#graph;
     const doubtful = leaves.filter((leaf) => doubtsOf(leaf.verdict));
-    const own = this.#executor.open(openChecks(checks), flags);
-    const below = sourcesOf(this.#graph, [...doubtful, ...checked], results);
+    const own = this.#executor.open(openChecks(this.#graph), flags);
+    const below = sourcesOf(this.#graph, [...doubtful, ...checked.keys()], results);
     return joinVerdicts([...doubtful.map((leaf) => leaf.verdict), ...own], below);
   }
 }

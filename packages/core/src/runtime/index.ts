@@ -1,4 +1,5 @@
 export * from './jit.ts';
+export { lazyBackend } from './lazy-backend.ts';
 export { type DataArray, type NestedValues, realize, synchronize } from './realize.ts';
 export * from './registry.ts';
 export * from './scope.ts';

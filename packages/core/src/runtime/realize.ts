@@ -10,7 +10,7 @@ import {
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
-import type { GraphNode, HostArray } from '../tensor/node.ts';
+import { type GraphNode, type HostArray, hostArrays } from '../tensor/node.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { requireTensor, Tensor } from '../tensor/tensor.ts';
 import { isOpen, raise } from './checks.ts';
@@ -134,16 +134,6 @@ function readNodeSync(node: GraphNode): HostArray {
   raise(verdict);
   return fromBytes(backend.readSync(node.storage!, 0, bytesOf(node)), node.dtype);
 }
-
-const hostArrays: Readonly<Record<DType, new (buffer: ArrayBuffer) => HostArray>> = {
-  float32: Float32Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int32: Int32Array,
-  uint32: Uint32Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-};
 
 function fromBytes(bytes: Uint8Array, dtype: DType): HostArray {
   // Copied where the bytes are part of a larger or shared buffer, so that the array is the reader's own.

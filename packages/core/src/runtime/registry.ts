@@ -7,7 +7,7 @@ import {
   type ProbeResult,
 } from '../backend/index.ts';
 import { currentDevice, replaceDefaultDevice } from '../tensor/context.ts';
-import { Device, type OpenedDevice } from '../tensor/device.ts';
+import { Device } from '../tensor/device.ts';
 import { environmentVariable, settings } from './settings.ts';
 
 /** A device that is there, or a backend that is not, with the reason and the remedy. */
@@ -21,13 +21,18 @@ export type DeviceEntry =
       readonly fix: string;
     };
 
-/** What the automatic choice took, and why not the others that it would have preferred. */
-export interface DeviceSelection {
+/** What the automatic choice comes to, and why not to the others that it would have preferred. */
+export interface DeviceChoice {
+  /** The id of a device, which may not be there if `TUTTI_DEVICE` named it; undefined where no device is available. */
+  readonly taken: string | undefined;
+  readonly because: 'TUTTI_DEVICE' | 'priority';
+  readonly passedOver: readonly { readonly backend: string; readonly reason: string; readonly fix: string }[];
+}
+
+/** A choice whose device has been opened. */
+export interface DeviceSelection extends DeviceChoice {
   readonly taken: string;
   readonly description: string;
-  /** `TUTTI_DEVICE` or `priority`. */
-  readonly because: string;
-  readonly passedOver: readonly { readonly backend: string; readonly reason: string; readonly fix: string }[];
 }
 
 const factories = new Map<string, BackendFactory>();
@@ -85,44 +90,9 @@ export async function unregisterBackend(name: string): Promise<void> {
 const automaticDevice = (): Device | undefined =>
   factories.size > 0 ? new Device({ choose: chooseDevice }) : undefined;
 
-/** A factory for a package that may not be installed: it is loaded when it is first asked for. */
-export function lazyBackend(options: {
-  readonly name: string;
-  readonly priority: number;
-  readonly load: () => Promise<BackendFactory>;
-  /** Why loading fails, and what to do about it. */
-  readonly missing: { readonly reason: string; readonly fix: string };
-}): BackendFactory {
-  let loading: Promise<BackendFactory> | undefined;
-  const load = (): Promise<BackendFactory> => (loading ??= options.load());
-  return {
-    name: options.name,
-    priority: options.priority,
-    async probe() {
-      let factory: BackendFactory;
-      try {
-        factory = await load();
-      } catch {
-        loading = undefined;
-        return { available: false, ...options.missing };
-      }
-      return factory.probe();
-    },
-    async open(index) {
-      let factory: BackendFactory;
-      try {
-        factory = await load();
-      } catch (cause) {
-        loading = undefined;
-        const { reason, fix } = options.missing;
-        throw new BackendUnavailableError(`${options.name} is not available: ${reason}`, { fix, cause });
-      }
-      return factory.open(index);
-    },
-  };
-}
-
-const byPriority = (): BackendFactory[] => [...factories.values()].sort((a, b) => b.priority - a.priority);
+/** The backends that are registered, best first. */
+export const registeredBackends = (): BackendFactory[] =>
+  [...factories.values()].sort((a, b) => b.priority - a.priority);
 
 /** A probe that fails by throwing is an answer too: the backend is not available. */
 function probe(factory: BackendFactory): Promise<ProbeResult> {
@@ -152,7 +122,7 @@ const deviceId = (backend: string, index: number): string => (index === 0 ? back
 
 /** All devices of all known backends, best first, and for a backend without one the reason. */
 export async function devices(): Promise<DeviceEntry[]> {
-  const entries = byPriority().map(async (factory): Promise<DeviceEntry[]> => {
+  const entries = registeredBackends().map(async (factory): Promise<DeviceEntry[]> => {
     const backend = factory.name;
     const result = await probe(factory);
     if (!result.available) return [{ id: backend, backend, ...result }];
@@ -187,10 +157,7 @@ function parseId(id: string): { readonly factory: BackendFactory; readonly index
  * @throws BackendUnavailableError with the reason and the remedy when it is not there. There is no fallback.
  */
 export async function device(id: string): Promise<Device> {
-  if (id === 'auto') {
-    const chosen = await chooseDevice();
-    return device(chosen.id);
-  }
+  if (id === 'auto') return chooseDevice();
   const { factory, index } = parseId(id);
   const canonical = deviceId(factory.name, index);
   forgetFailed(canonical);
@@ -229,22 +196,22 @@ async function open(factory: BackendFactory, index: number, id: string): Promise
       },
     );
   }
-  const made = new Device({ id, backend: await factory.open(index), factory });
+  const made = new Device({ id, backend: await factory.open(index) });
   live.set(id, made);
   return made;
 }
 
 /**
- * The device that `TUTTI_DEVICE` names, or the available one of the highest priority. One that software stands in for is
- * slower than what it stands in for would be, and than backends made for the processor: it is taken only where nothing
- * else is there.
+ * What the automatic choice comes to now: the device that `TUTTI_DEVICE` names, or the available one of the highest
+ * priority. One that software stands in for is slower than what it stands in for would be, and than backends made for the
+ * processor: it is taken only where nothing else is there. Opens nothing.
  */
-async function chooseDevice(): Promise<OpenedDevice> {
+export async function automaticChoice(): Promise<DeviceChoice> {
   const asked = environmentVariable('TUTTI_DEVICE');
-  if (asked && asked !== 'auto') return select(asked, 'TUTTI_DEVICE', []);
-  const passedOver: DeviceSelection['passedOver'][number][] = [];
+  if (asked && asked !== 'auto') return { taken: asked, because: 'TUTTI_DEVICE', passedOver: [] };
+  const passedOver: DeviceChoice['passedOver'][number][] = [];
   let emulated: string | undefined;
-  for (const factory of byPriority()) {
+  for (const factory of registeredBackends()) {
     const { name } = factory;
     const result = await probe(factory);
     if (!result.available) {
@@ -252,7 +219,7 @@ async function chooseDevice(): Promise<OpenedDevice> {
       continue;
     }
     const real = result.devices.findIndex((info) => !info.emulated);
-    if (real >= 0) return select(deviceId(name, real), 'priority', passedOver);
+    if (real >= 0) return { taken: deviceId(name, real), because: 'priority', passedOver };
     if (result.devices.length > 0) emulated ??= name;
     passedOver.push({
       backend: name,
@@ -260,32 +227,30 @@ async function chooseDevice(): Promise<OpenedDevice> {
       fix: `to use it all the same, set TUTTI_DEVICE=${name} or call setDefaultDevice('${name}')`,
     });
   }
-  if (emulated)
-    return select(
-      emulated,
-      'priority',
-      passedOver.filter(({ backend }) => backend !== emulated),
-    );
-  const reasons = passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; ');
-  throw new BackendUnavailableError(`no device is available (${reasons || 'no backend is registered'})`, {
-    fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",
-  });
+  return {
+    taken: emulated,
+    because: 'priority',
+    passedOver: passedOver.filter(({ backend }) => backend !== emulated),
+  };
 }
 
-async function select(
-  id: string,
-  because: string,
-  passedOver: DeviceSelection['passedOver'],
-): Promise<OpenedDevice> {
-  const taken = await device(id);
-  const { factory } = parseId(id);
-  const { description } = taken.backend.info;
-  lastSelection = { taken: taken.id, description, because, passedOver };
+async function chooseDevice(): Promise<Device> {
+  const { taken, because, passedOver } = await automaticChoice();
+  if (taken === undefined) {
+    const reasons = passedOver.map(({ backend, reason }) => `${backend}: ${reason}`).join('; ');
+    throw new BackendUnavailableError(`no device is available (${reasons || 'no backend is registered'})`, {
+      fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",
+    });
+  }
+  const chosen = await device(taken);
+  const { id } = chosen;
+  const { description } = chosen.backend.info;
+  lastSelection = { taken: id, description, because, passedOver };
   if (settings().debug >= 1) {
     const others = passedOver.map((other) => `\n  not ${other.backend}: ${other.reason}`).join('');
-    settings().log(`device ${taken.id} (${description}), by ${because}${others}`);
+    settings().log(`device ${id} (${description}), by ${because}${others}`);
   }
-  return { id: taken.id, backend: taken.backend, factory };
+  return chosen;
 }
 
 /** Devices that have been opened. */

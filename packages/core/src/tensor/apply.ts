@@ -20,6 +20,27 @@ function checkDevice(op: string, device: unknown): void {
   });
 }
 
+/** A device that failed and was opened again has the name of the old one. */
+export function differentDevices(op: string, one: Device, other: Device): DeviceError {
+  const { id } = one;
+  const received = [id, other.id];
+  if (id !== other.id) {
+    return new DeviceError(`${op}: operands on different devices, ${id} and ${other.id}`, {
+      op,
+      received,
+      fix: `move one of them first: x.to('${id}')`,
+    });
+  }
+  return new DeviceError(
+    `${op}: operands on two devices called ${id}, of which one was opened after the other had ended`,
+    {
+      op,
+      received,
+      fix: 'make the tensors of the old one anew, also the parameters and the state of optimisers',
+    },
+  );
+}
+
 /** Adds a node to the graph. All operands must be on one device. @throws DeviceError */
 export function applyNode<P extends Primitive>(
   op: P,
@@ -30,11 +51,7 @@ export function applyNode<P extends Primitive>(
   checkDevice(op, device);
   for (const input of inputs) {
     if (input.device.same(device)) continue;
-    throw new DeviceError(`${op}: operands on different devices, ${device} and ${input.device}`, {
-      op,
-      received: inputs.map((i) => i.device.id),
-      fix: `move one of them first: x.to('${device}')`,
-    });
+    throw differentDevices(op, device, input.device);
   }
   return new GraphNode(op, inputs, attributes, device, flagsFor(op, inputs));
 }

@@ -20,5 +20,5 @@ export function describe(value: unknown): string {
   if (isPromise(value)) return 'a promise';
   const name = className(value);
   if (name === '') return 'an object';
-  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^([AEIO]|HTML)/.test(name) ? 'an' : 'a'} ${name}`;
 }

@@ -1,10 +1,4 @@
-import {
-  type Backend,
-  type BackendFactory,
-  type DeviceBuffer,
-  DeviceError,
-  type DeviceMemory,
-} from '../backend/index.ts';
+import { type Backend, type DeviceBuffer, DeviceError, type DeviceMemory } from '../backend/index.ts';
 
 let nextKey = 0;
 
@@ -93,8 +87,14 @@ export class Device {
   }
 }
 
+/** What `console.log` prints in Node. */
+Object.defineProperty(Device.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: Device): string {
+    return `Device(${this.id})`;
+  },
+});
+
 export interface OpenedDevice {
   readonly id: string;
   readonly backend: Backend;
-  readonly factory: BackendFactory;
 }

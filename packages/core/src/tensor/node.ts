@@ -9,6 +9,21 @@ import type { Verdict } from './verdict.ts';
 /** Typed arrays that hold the elements of a tensor on the host. 16-bit floats travel as their bits. */
 export type HostArray = Float32Array | Int32Array | Uint32Array | Uint8Array | Uint16Array;
 
+interface HostArrayConstructor {
+  new (length: number): HostArray;
+  new (buffer: ArrayBuffer): HostArray;
+}
+
+export const hostArrays: Readonly<Record<DType, HostArrayConstructor>> = {
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+};
+
 let nextId = 0;
 
 /** The id that the next node will have: what is made from now on is at least as new. */
@@ -117,14 +132,6 @@ export class GraphNode<P extends Primitive = Primitive> {
     this.host = undefined;
     if (this.#released) this.#freeStorage();
     else if (!this.tracked || this.op === 'detach') this.#dropInputs();
-  }
-
-  /** Gives the buffer to the caller, who owns it from now on. */
-  takeStorage(): DeviceBuffer {
-    const storage = this.storage;
-    if (!storage) throw new InternalError(`node ${this.id} (${this.op}) has no storage to give`);
-    this.storage = undefined;
-    return storage;
   }
 
   #freeStorage(): void {

@@ -52,11 +52,6 @@ export class GraphBuilder extends ExpressionBuilder {
     return this.scalar('i32', -1 - place);
   }
 
-  /** The place whose address this expression is, if it is one. */
-  static placeOf(expression: Expression): number | undefined {
-    return expression.op === 'scalar' && expression.param < 0 ? -1 - expression.param : undefined;
-  }
-
   override alu(...[alu, type, ...args]: Parameters<ExpressionBuilder['alu']>): Expression {
     const [a, b] = args as [Expression, Expression];
     if (type === 'i32' && b !== undefined && args.length === 2) {

@@ -5,13 +5,12 @@ import { sumsFitResult } from './finish.ts';
 import { type Geometry, geometryOf, layoutAxis, range } from './geometry.ts';
 import { planRelayout, type Relayout } from './relayout.ts';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';
+import { cyclesPerNanosecond, unitsFor } from './units.ts';
 
 /** Bytes of pixels under one panel, for all channels of a block, that leave the first-level cache room for weights. */
 const panelBytes = 28 * 1024;
 /** Bytes of weights, of sums and of pixels in a block, each: together they stay in the second-level cache. */
 const blockBytes = 320 * 1024;
-const unitTime = 20_000;
-export const cyclesPerNanosecond = 3.5;
 
 /** Where results lie, in elements: every output position, or a lattice of them that a larger convolution consists of. */
 export interface ResultView {
@@ -83,7 +82,7 @@ export function planForward(anchor: ConvAnchor, lattice?: ResultView): ForwardPl
   const images = batch * z.outSize * groups;
   let best: { rows: number; tile: Tile; cycles: number } | undefined;
   const totalTime = (images * k * outChannels * x.outSize * y.outSize) / 8 / cyclesPerNanosecond;
-  const wanted = Math.min(32, Math.ceil(totalTime / unitTime));
+  const wanted = unitsFor(totalTime);
   for (let blocks = 1; blocks <= y.outSize; blocks++) {
     const rows = ceilDiv(y.outSize, blocks);
     if (ceilDiv(y.outSize, rows) !== blocks) continue;

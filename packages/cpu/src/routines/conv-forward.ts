@@ -20,11 +20,12 @@
  */
 import type { ConvAnchor } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
-import { cyclesPerNanosecond, planForward, type ResultView, sumsRow } from './conv-forward-plan.ts';
+import { planForward, type ResultView, sumsRow } from './conv-forward-plan.ts';
 import { ForwardStage } from './conv-forward-stage.ts';
 import { ceilDiv, roundUp } from './emit.ts';
 import { assemble, finishCost } from './finish.ts';
 import { geometryOf } from './geometry.ts';
+import { cyclesPerNanosecond } from './units.ts';
 import { emitPackWeights } from './weights.ts';
 
 /** Most kernel positions whose offsets are written in line. */

@@ -4,14 +4,14 @@ import { ceilDiv, roundUp } from './emit.ts';
 import { type Axis, type Geometry, geometryOf, layoutAxis } from './geometry.ts';
 import { planRelayout, type Relayout } from './relayout.ts';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';
+import { cyclesPerNanosecond, unitsFor } from './units.ts';
 
 /** Length of k in a step that amortises loading and storing the sums. */
 const stepLength = 320;
 /** Bytes of pixels and of sums in a block, each. */
 const blockBytes = 256 * 1024;
 const workspaceLimit = 64 * 1024 * 1024;
-const unitTime = 20_000;
-export const cyclesPerNanosecond = 3.5;
+
 export interface ReducePlan {
   readonly geometry: Geometry;
   readonly tile: Tile;
@@ -63,7 +63,7 @@ export function planReduce(anchor: ConvAnchor): ReducePlan {
     (steps * (groups * kernelRows * x.kernelSize * sweeps + tiles * (12 + tile.rows * tile.vectors))) /
     cyclesPerNanosecond;
   const blocks = groups * ceilDiv(batch, bBlock) * ceilDiv(outChannels, oBlock);
-  const wanted = Math.min(32, ceilDiv(time, unitTime));
+  const wanted = unitsFor(time);
   const sumsBytes = groups * batch * points * roundUp(outChannels, 4) * 4;
   const affordable = Math.max(1, Math.floor(workspaceLimit / sumsBytes));
   const chunk = ceilDiv(steps, Math.max(1, Math.min(16, steps, affordable, ceilDiv(wanted, blocks))));

@@ -15,12 +15,13 @@
 import type { ConvAnchor } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { cyclesPerNanosecond, planReduce, type ReducePlan } from './conv-reduce-plan.ts';
+import { planReduce, type ReducePlan } from './conv-reduce-plan.ts';
 import { ReduceStage } from './conv-reduce-stage.ts';
 import { addScaled, ceilDiv, emitBlockSize, emitOffsets, roundUp } from './emit.ts';
 import { assemble, emitFinish, finishCost, sumsFitResult, workspaceSlot } from './finish.ts';
 import { range } from './geometry.ts';
 import { packSlack } from './pack.ts';
+import { cyclesPerNanosecond } from './units.ts';
 
 /** Output channels that one unit of the second stage finishes. */
 const finishChannels = 32;

@@ -11,7 +11,7 @@ import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import { ceilDiv } from './emit.ts';
 
 /** Bytes in one element of the result. */
-export const resultBytes = (anchor: ContractionAnchor): number => dtypeInfo[anchor.buffers[2]!.dtype].bytes;
+const resultBytes = (anchor: ContractionAnchor): number => dtypeInfo[anchor.buffers[2]!.dtype].bytes;
 
 /** True where the sums are not yet the result: there is an epilogue, or the result is not f32. */
 export const needsFinish = (anchor: ContractionAnchor): boolean =>

@@ -2,6 +2,7 @@
 import type { DotAnchor, DotOperand } from '@tutti/core/backend';
 import { ceilDiv, product, roundUp } from './emit.ts';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';
+import { cyclesPerNanosecond, unitsFor } from './units.ts';
 
 /** Longest block of k: a panel of 12 columns (18 KiB) and three rows stay in 48 KiB of first-level cache. */
 const longestK = 384;
@@ -13,9 +14,6 @@ const residentBytes = 24 * 1024;
 const streamedBytes = 512 * 1024;
 /** A larger operand comes from memory: 0.07 ns a byte on one thread, else 0.025 at most. */
 export const memoryBytes: number = 16 * 1024 * 1024;
-/** Nanoseconds that make a unit worth handing out. */
-const unitTime = 20_000;
-const cyclesPerNanosecond = 3.5;
 
 /** A matrix product whose operands may have changed places: `slot` is the buffer they are bound to. */
 export interface Product extends DotAnchor {
@@ -63,7 +61,7 @@ export function planGemm(anchor: Product): GemmPlan {
   let columns = evenBlock(n, streamed ? 4096 : 1536, width);
   let chunks = 1;
   const units = (): number => chunks * batch * ceilDiv(m, rows) * ceilDiv(n, columns);
-  const wanted = Math.min(32, Math.ceil(time / unitTime));
+  const wanted = unitsFor(time);
   // Halves blocks down to `least`. Narrower ones cost packing lhs again; shorter ones cost packing rhs again.
   const cut = (least: number): void => {
     while (units() < wanted) {

@@ -34,8 +34,8 @@ import { memoryBytes, type Product } from './gemm-plan.ts';
 import { range } from './geometry.ts';
 import { emitTranspose4 } from './pack.ts';
 import { emitMultiplyAdd } from './tile.ts';
+import { cyclesPerNanosecond, unitsFor } from './units.ts';
 
-const unitTime = 20_000;
 /** Shortest chunk of k. */
 const shortestChunk = 4096;
 
@@ -61,10 +61,11 @@ function planInner({ m, n, k, batch }: Product): Plan {
   // Cycles for each four k of a tile; streaming the larger operand from memory costs 0.07 ns a byte.
   const tiles = ceilDiv(m, tileRows) * ceilDiv(n, tileColumns);
   const multiply =
-    (batches * tiles * ((k / 4) * (Math.max(4, (tileRows + tileColumns) / 2) + 0.5) + 25)) / 3.5;
+    (batches * tiles * ((k / 4) * (Math.max(4, (tileRows + tileColumns) / 2) + 0.5) + 25)) /
+    cyclesPerNanosecond;
   const bytes = (m + n) * k * 4;
   const time = Math.max(multiply, batches * bytes * (bytes > memoryBytes ? 0.07 : 0.02));
-  const wanted = Math.min(32, Math.ceil(time / unitTime));
+  const wanted = unitsFor(time);
   let rows = m;
   let columns = n;
   const units = (): number => batches * ceilDiv(m, rows) * ceilDiv(n, columns);

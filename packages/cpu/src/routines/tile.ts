@@ -94,7 +94,7 @@ export interface SweepSpec {
  * address of the row table), `b`, `c`, `k` (at least 1), `rows`, `accumulate` (add to c, or overwrite it), `table` (the
  * offsets of k, where an operand is gathered).
  */
-export const sweepParameters = ['a', 'aTile', 'b', 'c', 'k', 'rows', 'accumulate', 'table'] as const;
+const sweepParameters = ['a', 'aTile', 'b', 'c', 'k', 'rows', 'accumulate', 'table'] as const;
 
 /** A function that multiplies all row tiles of a block by one panel of columns. Returns its index. */
 export function emitSweep(module: ModuleBuilder, spec: SweepSpec): number {
