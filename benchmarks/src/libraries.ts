@@ -11,6 +11,7 @@ const packages: Readonly<Record<string, string>> = {
   tutti: 'tutti',
   'tfjs-wasm': '@tensorflow/tfjs-backend-wasm',
   'tfjs-webgpu': '@tensorflow/tfjs-backend-webgpu',
+  'tfjs-webgl': '@tensorflow/tfjs-backend-webgl',
   'onnxruntime-web': 'onnxruntime-web',
   'jax-js': '@jax-js/jax',
 };

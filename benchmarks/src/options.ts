@@ -13,7 +13,7 @@ export interface BenchOptions {
 
 export const usage = `usage: pnpm bench [--suite name] [--peers] [--filter text] [--rounds n] [--json FILE] [--profile]
 
-  --suite name    micro (the default): on the CPU, in Node; webgpu: in Chromium, and what Node adds
+  --suite name    micro (the default): on the CPU, in Node; webgpu: in Chromium, and what Node adds; webgl: in Chromium
   --peers         measure the peers in the same run, and compare results
   --filter text   only cases whose name contains the text
   --rounds n      rounds of fresh processes or pages, the libraries in turn (default 3)

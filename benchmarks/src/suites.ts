@@ -2,8 +2,12 @@
 import type { Budget } from './measure.ts';
 import type { Work } from './work.ts';
 
-/** Where a measurement is made: a process of Node; one whose device is WebGPU through Dawn; a page of a browser. */
-export type Place = 'node' | 'dawn' | 'page';
+/**
+ * Where a measurement is made: a process of Node; one whose device is WebGPU through Dawn; a page of a browser, on WebGPU or on
+ * WebGL.
+ */
+export type Place = 'node' | 'dawn' | PagePlace;
+export type PagePlace = 'webgpuPage' | 'webglPage';
 
 export interface Case {
   readonly name: string;
@@ -20,7 +24,7 @@ export interface Suite {
   readonly timeout: number;
 }
 
-export const suiteNames = ['micro', 'webgpu'] as const;
+export const suiteNames = ['micro', 'webgpu', 'webgl'] as const;
 export type SuiteName = (typeof suiteNames)[number];
 
 const matmul = (n: number): { name: string; work: Work } => ({
@@ -63,6 +67,17 @@ const webgpu: readonly Omit<Case, 'place'>[] = [
   { name: 'import to first result', work: { kind: 'firstResult' } },
 ];
 
+/** What a fragment shader in software finishes in seconds. */
+const webgl: readonly Omit<Case, 'place'>[] = [
+  matmul(256),
+  { name: 'conv 3x3 8x16x28x28->32', work: { kind: 'conv', batch: 8, inputs: 16, outputs: 32, size: 28 } },
+  { name: 'chain of 10, 1M', work: { kind: 'chain', length: 1 << 20 } },
+  { name: 'sum 256K', work: { kind: 'sum', length: 1 << 18 } },
+  { name: 'softmax 512x512', work: { kind: 'softmax', rows: 512, columns: 512 } },
+  { name: 'train step, CNN, batch 8', work: { kind: 'trainStep', batch: 8 } },
+  { name: 'import to first result', work: { kind: 'firstResult' } },
+];
+
 export const suites: Readonly<Record<SuiteName, Suite>> = {
   micro: {
     cases: micro.map((each) => ({ ...each, place: 'node' })),
@@ -72,7 +87,7 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
   },
   webgpu: {
     cases: [
-      ...webgpu.map((each): Case => ({ ...each, place: 'page' })),
+      ...webgpu.map((each): Case => ({ ...each, place: 'webgpuPage' })),
       { name: 'replay of 500 tiny kernels, Node', work: { kind: 'replay', kernels: 500 }, place: 'dawn' },
       {
         name: 'queueing of 500 tiny kernels, Node',
@@ -81,6 +96,12 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
       },
     ],
     peers: ['tfjs-webgpu', 'onnxruntime-web', 'jax-js'],
+    budget: { warmUp: 400, sample: 50, samples: 5, slow: 4000 },
+    timeout: 300_000,
+  },
+  webgl: {
+    cases: webgl.map((each) => ({ ...each, place: 'webglPage' })),
+    peers: ['tfjs-webgl'],
     budget: { warmUp: 400, sample: 50, samples: 5, slow: 4000 },
     timeout: 300_000,
   },

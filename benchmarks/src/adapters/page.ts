@@ -1,9 +1,16 @@
-/** The libraries that a page can measure, all on WebGPU. */
+/** The libraries that a page can measure. */
 import type { Adapters } from '../carry-out.ts';
+import type { PagePlace } from '../suites.ts';
 
-export const pageAdapters: Adapters = {
-  tutti: async () => (await import('./tutti.ts')).tutti('webgpu'),
-  'tfjs-webgpu': async () => (await import('./tfjs-webgpu.ts')).adapter,
-  'onnxruntime-web': async () => (await import('./onnxruntime-web.ts')).adapter,
-  'jax-js': async () => (await import('./jax-js.ts')).jaxJs('webgpu'),
+export const pageAdapters: Readonly<Record<PagePlace, Adapters>> = {
+  webgpuPage: {
+    tutti: async () => (await import('./tutti.ts')).tutti('webgpu'),
+    'tfjs-webgpu': async () => (await import('./tfjs-webgpu.ts')).adapter,
+    'onnxruntime-web': async () => (await import('./onnxruntime-web.ts')).adapter,
+    'jax-js': async () => (await import('./jax-js.ts')).jaxJs('webgpu'),
+  },
+  webglPage: {
+    tutti: async () => (await import('./tutti.ts')).tutti('webgl'),
+    'tfjs-webgl': async () => (await import('./tfjs-webgl.ts')).adapter,
+  },
 };

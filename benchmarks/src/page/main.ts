@@ -2,6 +2,7 @@
 import { pageAdapters } from '../adapters/page.ts';
 import { type Answer, type Assignment, carryOut } from '../carry-out.ts';
 import { toText } from '../floats.ts';
+import type { PagePlace } from '../suites.ts';
 
 const refused: string[] = [];
 
@@ -18,8 +19,8 @@ function watchDevices(): void {
 }
 
 /** The answer as JSON can hold it. */
-async function measureHere(assignment: Assignment): Promise<object> {
-  const answer = await carryOut(assignment, pageAdapters);
+async function measureHere(place: PagePlace, assignment: Assignment): Promise<object> {
+  const answer = await carryOut(assignment, pageAdapters[place]);
   if (answer.status !== 'measured') return answer;
   if (refused.length > 0) return { status: 'failed', reason: `WebGPU: ${refused[0]}` } satisfies Answer;
   return answer.result ? { ...answer, result: toText(answer.result) } : answer;

@@ -1,7 +1,7 @@
 /** Who carries out an assignment, and where. */
 import { driverEnvironment } from '@tutti/testbed';
 import type { Answer, Assignment } from '../carry-out.ts';
-import type { Place } from '../suites.ts';
+import type { PagePlace, Place } from '../suites.ts';
 import { type Pages, servePages } from './page.ts';
 import { inFreshProcess } from './process.ts';
 
@@ -16,11 +16,14 @@ export class Places {
     node: (assignment, timeout) => inFreshProcess('node', assignment, timeout),
     dawn: async (assignment, timeout) =>
       inFreshProcess('dawn', assignment, timeout, await driverEnvironment()),
-    page: async (assignment, timeout) => {
-      this.#pages ??= servePages();
-      return (await this.#pages).measure(assignment, timeout);
-    },
+    webgpuPage: (assignment, timeout) => this.#inPage('webgpuPage', assignment, timeout),
+    webglPage: (assignment, timeout) => this.#inPage('webglPage', assignment, timeout),
   };
+
+  async #inPage(place: PagePlace, assignment: Assignment, timeout: number): Promise<Answer> {
+    this.#pages ??= servePages();
+    return (await this.#pages).measure(place, assignment, timeout);
+  }
 
   async close(): Promise<void> {
     await (await this.#pages)?.close();

@@ -5,10 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openPage } from '@tutti/testbed';
 import type { Answer, Assignment } from '../carry-out.ts';
 import { fromText } from '../floats.ts';
+import type { PagePlace } from '../suites.ts';
 
 export interface Pages {
   /** One browser with one page, which makes the measurement. */
-  measure(assignment: Assignment, timeout: number): Promise<Answer>;
+  measure(place: PagePlace, assignment: Assignment, timeout: number): Promise<Answer>;
   close(): Promise<void>;
 }
 
@@ -29,7 +30,7 @@ export async function servePages(): Promise<Pages> {
   });
   const [address] = server.resolvedUrls!.local;
   return {
-    measure: (assignment, timeout) => inFreshPage(address!, assignment, timeout),
+    measure: (place, assignment, timeout) => inFreshPage(address!, place, assignment, timeout),
     close: async () => {
       await server.close();
       rmSync(outDir, { recursive: true, force: true });
@@ -37,14 +38,21 @@ export async function servePages(): Promise<Pages> {
   };
 }
 
-async function inFreshPage(address: string, assignment: Assignment, timeout: number): Promise<Answer> {
+async function inFreshPage(
+  address: string,
+  place: PagePlace,
+  assignment: Assignment,
+  timeout: number,
+): Promise<Answer> {
   const page = await openPage(address);
   const over = new AbortController();
   const failed = (reason: string): Answer => ({ status: 'failed', reason });
   try {
     await page.until("typeof measureHere === 'function'");
     return await Promise.race([
-      page.evaluate<Answer | TextAnswer>(`measureHere(${JSON.stringify(assignment)})`).then(withNumbers),
+      page
+        .evaluate<Answer | TextAnswer>(`measureHere(${JSON.stringify(place)}, ${JSON.stringify(assignment)})`)
+        .then(withNumbers),
       page.ended.then(failed),
       sleep(timeout, undefined, { signal: over.signal }).then(
         (): Answer => ({ status: 'slow', reason: `not done after ${timeout / 1000} s` }),
