@@ -5,6 +5,29 @@
  * The contract of backends (`@tutti/core/backend`) knows buffers and no tensors, so this stands beside it. Users of tensors
  * need nothing from here: they call what such a package makes of it.
  */
+export {
+  type Channels,
+  checkImageOptions,
+  checkImageSize,
+  type ImageOptions,
+  type ImagePlan,
+  type PixelDType,
+  type PixelNormalization,
+  planImage,
+} from './images/options.ts';
+export {
+  checkPicture,
+  checkPictureSize,
+  contextOfCanvas,
+  type Picture,
+} from './images/picture.ts';
+export {
+  type BrowserImage,
+  type ImageSource,
+  keptPixels,
+  type PixelData,
+  type Pixels,
+} from './images/source.ts';
 export { type DeviceBufferOptions, deviceBufferOf, fromDeviceBuffer } from './runtime/device-memory.ts';
 export { defaultDevice } from './tensor/context.ts';
 export { describe, isPromise } from './tensor/describe.ts';

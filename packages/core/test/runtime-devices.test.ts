@@ -1,7 +1,7 @@
 /** Devices: which is taken, by whom, and what is said when it is not there. */
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BackendFactory } from '../src/backend/index.ts';
+import { announceBackend, type BackendFactory } from '../src/backend/index.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
 import * as t from './all.ts';
 import { list, vector } from './runtime-support.ts';
@@ -43,6 +43,21 @@ describe('what is registered', () => {
     ['no open', { ...good, open: undefined }, 'it has no method `open`'],
   ])('is a backend: not %s', (_, factory, message) => {
     expect(() => t.registerBackend(factory as BackendFactory)).toThrow(message);
+  });
+
+  it('does not change under a device that is open', async () => {
+    register('once', 1);
+    const first = await t.device('once');
+    expect(() => register('once', 1)).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_DEVICE',
+        message: expect.stringContaining('device once of another backend named once is open'),
+        fix: expect.stringContaining("await unregisterBackend('once')"),
+      }),
+    );
+    await t.unregisterBackend('once');
+    register('once', 1);
+    expect(await t.device('once')).not.toBe(first);
   });
 
   it.each([
@@ -213,6 +228,20 @@ describe('a device that is asked for', () => {
     });
     t.registerBackend(lazy(async () => interpreterBackend({ name: 'lazy' })));
     expect((await t.device('lazy')).id).toBe('lazy');
+  });
+
+  it('is not loaded a second time', async () => {
+    announceBackend(interpreterBackend({ name: 'present', priority: 0 }));
+    known.push('present');
+    t.registerBackend(
+      t.lazyBackend({
+        name: 'present',
+        priority: 3,
+        load: () => Promise.reject(new RangeError('this is loaded already')),
+        missing: { reason: 'the package present is not installed', fix: 'npm install present' },
+      }),
+    );
+    expect((await t.device('present')).id).toBe('present');
   });
 
   it('is listed, available or not', async () => {

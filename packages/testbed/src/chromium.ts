@@ -46,11 +46,16 @@ const flags: readonly string[] = [
   '--remote-debugging-pipe',
 ];
 
-/** Without these the browser looks for a GPU of the machine. */
+/**
+ * Without these the browser looks for a GPU of the machine. It composes the page with Vulkan as well: otherwise a WebGPU canvas
+ * in a document and a frame of a video each cost the page its device.
+ */
 const software: readonly string[] = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
 ];
 const hardware: readonly string[] = ['--enable-features=Vulkan', '--use-angle=vulkan'];
 

@@ -13,7 +13,7 @@ const manifests = ['/etc/vulkan/icd.d', '/usr/share/vulkan/icd.d', '/usr/local/s
 
 const namesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
-/** Mesa installs drivers for GPUs that are not there, and a software one that lacks what Dawn needs. */
+/** Mesa installs drivers for GPUs that are not there, and a software one that is older than Dawn wants, or slow to compile. */
 function hasGpu(): boolean {
   const drivers = manifests
     .flatMap(namesIn)

@@ -9,6 +9,7 @@ import {
   type DeviceInfo,
   type DeviceMemory,
   type DispatchCommand,
+  dtypeInfo,
   type Fence,
   type Kernel,
   OutOfMemoryError,
@@ -87,17 +88,21 @@ export class WebgpuBackend implements Backend {
 
   allocate(bytes: number): DeviceBuffer {
     this.#device.health.check();
-    const most = this.info.capabilities.bytesPerBuffer;
-    if (!(bytes >= 0 && bytes <= most && Number.isInteger(bytes))) {
-      throw new OutOfMemoryError(
-        `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
-        { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
-      );
-    }
+    this.#checkBytes(bytes);
     const block = this.#pool.take(bytes);
     this.#bytes += bytes;
     this.#buffers++;
     return new WebgpuBuffer(bytes, block, this);
+  }
+
+  /** @throws OutOfMemoryError */
+  #checkBytes(bytes: number): void {
+    const most = this.info.capabilities.bytesPerBuffer;
+    if (bytes >= 0 && bytes <= most && Number.isInteger(bytes)) return;
+    throw new OutOfMemoryError(
+      `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
+      { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
+    );
   }
 
   free(buffer: DeviceBuffer): void {
@@ -148,7 +153,11 @@ export class WebgpuBackend implements Backend {
   }
 
   compile(kernel: Kernel): Program {
-    const generate = (): WgslProgram => this.#generators.compileKernel(kernel, this.#device.shaderFeatures);
+    const generate = (): WgslProgram => {
+      // WGSL has no arrays of more than 4 GiB: that would be found before there is memory to allocate.
+      for (const { dtype, length } of kernel.buffers) this.#checkBytes(length * dtypeInfo[dtype].bytes);
+      return this.#generators.compileKernel(kernel, this.#device.shaderFeatures);
+    };
     return this.#cached(printKernel(kernel), generate)!;
   }
 

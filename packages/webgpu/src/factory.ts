@@ -6,6 +6,7 @@ import {
   type DeviceInfo,
   type ProbeResult,
 } from '@tutti/core/backend';
+import { checkOptions, describe as describeValue, isPromise, type OptionNames } from '@tutti/core/interop';
 import { WebgpuBackend } from './backend.ts';
 import { compileKernel } from './kernels/index.ts';
 import { candidates, routine } from './routines/index.ts';
@@ -39,8 +40,26 @@ export interface WebgpuOptions {
   readonly toggles?: readonly string[];
 }
 
-/** Makes a factory with settings of its own. */
+const op = 'createWebgpuBackend';
+const optionNames: OptionNames<WebgpuOptions> = {
+  gpu: true,
+  adapter: true,
+  device: true,
+  powerPreference: true,
+  limits: true,
+  tuning: true,
+  toggles: true,
+};
+
+/**
+ * Makes a factory with settings of its own. Register it before the device is opened for the first time: one that is open is
+ * given again as it is.
+ *
+ * @throws ArgumentError for options that do not exist or are not what they should be.
+ */
 export function createWebgpuBackend(options: WebgpuOptions = {}): BackendFactory {
+  checkOptions(op, options, optionNames);
+  checkValues(options);
   return {
     name: 'webgpu',
     priority: 30,
@@ -63,6 +82,32 @@ export function createWebgpuBackend(options: WebgpuOptions = {}): BackendFactory
 
 /** WebGPU as a backend, with the settings of the environment. */
 export const webgpu: BackendFactory = createWebgpuBackend();
+
+function checkValues({ adapter, device, powerPreference }: WebgpuOptions): void {
+  const isDevice = (value: unknown): boolean =>
+    typeof (value as GPUDevice | null)?.createBuffer === 'function';
+  if (device !== undefined && !isDevice(device)) {
+    throw refused('device', device, 'pass a GPUDevice, as await adapter.requestDevice() gives it');
+  }
+  const isAdapter = (value: Partial<GPUAdapter> | null): boolean => !!value?.limits && !isDevice(value);
+  if (adapter !== undefined && !isAdapter(adapter)) {
+    throw refused(
+      'adapter',
+      adapter,
+      'pass what await navigator.gpu.requestAdapter() gives, unless that is null: then this machine has none',
+    );
+  }
+  if (![undefined, 'high-performance', 'low-power'].includes(powerPreference)) {
+    throw refused('powerPreference', powerPreference, "pass 'high-performance' or 'low-power'");
+  }
+}
+
+const refused = (name: string, value: unknown, fix: string): ArgumentError =>
+  new ArgumentError(`${op}: ${name} is ${describeValue(value)}`, {
+    op,
+    received: value,
+    fix: isPromise(value) ? 'await it first' : fix,
+  });
 
 function pretendsDefaults(options: WebgpuOptions): boolean {
   const wish = options.limits ?? environment('TUTTI_WEBGPU_LIMITS') ?? 'adapter';

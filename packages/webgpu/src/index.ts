@@ -1,3 +1,4 @@
+export type { ImageSource, PixelData, PixelNormalization } from '@tutti/core/interop';
 export { createWebgpuBackend, type WebgpuOptions, webgpu } from './factory.ts';
 export {
   type FromGPUBufferOptions,
@@ -8,5 +9,4 @@ export {
 export { toCanvas } from './interop/canvas.ts';
 export { gpuDeviceOf } from './interop/device.ts';
 export { type FromImageOptions, fromImage } from './interop/image.ts';
-export type { ImageSource, PixelData } from './interop/source.ts';
 export { Tuning, type TuningChoice, tuning } from './tuning.ts';

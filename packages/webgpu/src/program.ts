@@ -34,8 +34,8 @@ export interface WgslProgram extends Program {
 
 /** What the adapter and device offer to generated code. */
 export interface ShaderFeatures {
-  /** `shader-f16` is enabled. */
-  readonly f16: boolean;
+  /** `unpack2x16float` gives the value of every half, where WGSL would let it give zero for denormals. */
+  readonly exactHalves: boolean;
   /** `subgroups` is enabled. */
   readonly subgroups: boolean;
   readonly subgroupMinSize: number;

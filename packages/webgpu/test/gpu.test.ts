@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createWebgpuBackend } from '../src/index.ts';
 import { defaultLimits, describeDevice, described, isSoftware } from '../src/runtime/description.ts';
 import { findAdapter } from '../src/runtime/gpu.ts';
-import { Health, reportedError } from '../src/runtime/health.ts';
+import { Health, lostError, reportedError } from '../src/runtime/health.ts';
 import { hasLibrary } from '../src/runtime/host.ts';
 
 const info = (fields: Partial<GPUAdapterInfo>): GPUAdapterInfo =>
@@ -34,7 +34,10 @@ const fakeGpu = (answers: readonly (GPUAdapter | null)[]): { gpu: GPU; asked: un
   return { gpu: { requestAdapter } as unknown as GPU, asked };
 };
 
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
+});
 
 describe('descriptions', () => {
   it('name the GPU and its extras', async () => {
@@ -45,14 +48,14 @@ describe('descriptions', () => {
         maxStorageBufferBindingSize: 2 ** 32 - 4,
         maxStorageBuffersPerShaderStage: 16,
       },
-      ['shader-f16', 'subgroups', 'depth-clip-control'],
+      ['timestamp-query', 'subgroups', 'depth-clip-control'],
     );
     const probed = await createWebgpuBackend({ adapter: h200 }).probe();
     expect(probed).toMatchObject({
       available: true,
       devices: [
         {
-          description: 'NVIDIA H200 (nvidia, hopper), shader-f16, subgroups',
+          description: 'NVIDIA H200 (nvidia, hopper), subgroups, timestamp-query',
           emulated: false,
           capabilities: { buffersPerKernel: 16, bytesPerBuffer: 2 ** 31 - 16 },
         },
@@ -113,6 +116,33 @@ describe('adapters', () => {
   });
 });
 
+describe('options', () => {
+  it.each([
+    [{ powerPrefernce: 'low-power' }, 'there is no option "powerPrefernce"', 'did you mean powerPreference?'],
+    [{ powerPreference: 'low' }, 'powerPreference is "low"', "'low-power'"],
+    [{ device: Promise.resolve() }, 'device is a promise', 'await it first'],
+    [{ device: fakeAdapter({}) }, 'device is an object', 'adapter.requestDevice()'],
+    [{ adapter: null }, 'adapter is null', 'this machine has none'],
+    [{ adapter: Promise.resolve() }, 'adapter is a promise', 'await it first'],
+  ])('that are wrong are refused at once: %j', (options, message, fix) => {
+    expect(() => createWebgpuBackend(options as object)).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_ARGUMENT',
+        message: expect.stringContaining(`createWebgpuBackend: ${message}`),
+        fix: expect.stringContaining(fix),
+      }),
+    );
+  });
+});
+
+it('a driver that was named and is not found is named again', async () => {
+  vi.stubEnv('VK_DRIVER_FILES', '');
+  vi.stubEnv('VK_ICD_FILENAMES', '/nowhere/icd.json');
+  const probed = await createWebgpuBackend({ gpu: fakeGpu([]).gpu }).probe();
+  const named = process.platform === 'linux' ? /; VK_ICD_FILENAMES is \/nowhere\/icd\.json$/ : /driver/;
+  expect(probed).toMatchObject({ available: false, reason: expect.stringMatching(named) });
+});
+
 it('a library is looked for without loading it for good', () => {
   expect(hasLibrary('libno-such-library.so.1')).toBe(false);
   expect(hasLibrary(process.execPath)).toBe(false);
@@ -139,14 +169,26 @@ describe('a browser', () => {
 });
 
 describe('failures', () => {
+  it('of a lost device say whose turn it is', () => {
+    const lost = lostError({ reason: 'unknown', message: 'a hang.' }, true);
+    expect(lost.message).toMatch(
+      /^the GPU device was lost: a hang; its tensors are gone\n.*open the device again/,
+    );
+    const destroyed = lostError({ reason: 'destroyed', message: '' }, false);
+    expect(destroyed.message).toMatch(
+      /was destroyed, by the program or by the browser; its tensors are gone/,
+    );
+    expect(destroyed.fix).toMatch(/createWebgpuBackend\(\{ device: another \}\)/);
+  });
+
   it('keep the first, and tell those who wait', async () => {
     const health = new Health();
     const waiting = health.guard(new Promise(() => {}));
     const memory = Object.assign(Object.create({ [Symbol.toStringTag]: 'GPUOutOfMemoryError' }), {
       message: 'full',
     });
-    health.fail(reportedError(memory as GPUError, 'while memory was allocated'));
-    health.fail(reportedError(memory as GPUError, 'later'));
+    health.fail(reportedError(memory as GPUError, 'while memory was allocated', true));
+    health.fail(reportedError(memory as GPUError, 'later', true));
     await expect(waiting).rejects.toMatchObject({
       code: 'TUTTI_OUT_OF_MEMORY',
       message: expect.stringMatching(/ran out of memory, while memory was allocated: full.*smaller batches/s),

@@ -5,9 +5,6 @@ import { createServer, type ViteDevServer } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Checks } from './browser/page.ts';
 
-/** Without Vulkan, this browser loses the device when a frame of a video is copied. */
-const videoFrames = ['--enable-features=Vulkan', '--use-vulkan=swiftshader'];
-
 let server: ViteDevServer;
 let origin: string;
 let page: OpenPage;
@@ -20,7 +17,7 @@ beforeAll(async () => {
   });
   await server.listen();
   origin = server.resolvedUrls!.local[0]!;
-  page = await openPage(`${origin}test/browser/index.html`, videoFrames);
+  page = await openPage(`${origin}test/browser/index.html`);
   await page.until("'checks' in globalThis");
 }, 120_000);
 afterAll(async () => {
@@ -117,6 +114,12 @@ describe('toCanvas', () => {
     expect(values).toEqual([0, 51, 255, 255].flatMap((grey) => [grey, grey, grey, 255]));
   });
 
+  it('draws on a canvas of the document, frame by frame', async () => {
+    const { values, failure } = await ask('presented');
+    expect(values).toEqual([0, 51, 255].map((grey) => [grey, grey, grey, 255]));
+    expect(failure).toBe('undefined');
+  });
+
   it('draws what is half transparent', async () => {
     const { values, pixels } = await ask('drawn', 'uint8', 4, 128);
     expectNear(values, pixels, 2); // the canvas keeps its colours multiplied
@@ -142,11 +145,22 @@ it('says what is wrong with an image or a canvas', async () => {
   });
   expect(found).toEqual({
     tainted: argument('the browser does not hand out the pixels of this HTMLImageElement', 'crossOrigin'),
-    notLoaded: argument('the image is 0 by 0 pixels', 'await image.decode()'),
+    notLoaded: argument('the image is 0 by 0 pixels', 'set image.src'),
+    loading: argument('the image is 0 by 0 pixels', 'wait until it has loaded: await image.decode()'),
+    broken: argument('the image is 0 by 0 pixels', 'it did not load: look at its address, data:image/png,no'),
     noFrame: argument('the image is 0 by 0 pixels', 'requestVideoFrameCallback'),
-    closed: argument('the image is 0 by 0 pixels', 'pass an image with pixels'),
-    noImage: argument('this is not an image', 'HTMLImageElement'),
+    closed: argument('the image is 0 by 0 pixels', 'it has been closed'),
+    sizeless: argument('the image is 0 by 150 pixels', 'a width and a height'),
+    noImage: argument('expected an image, received an HTMLParagraphElement', 'HTMLImageElement'),
+    brush: argument('received a CanvasRenderingContext2D', 'context.canvas'),
+    undrawn: argument(
+      'the browser does not hand out the pixels of this HTMLCanvasElement',
+      'canvas.getContext',
+    ),
+    stained: argument('the browser does not hand out the pixels of this HTMLCanvasElement', 'crossOrigin'),
     context: argument('a context of another kind', 'drawImage'),
+    given: argument('the canvas gives no context', 'transferControlToOffscreen'),
+    large: { ...argument('100000 by 1 pixels', 'x.slice'), code: 'TUTTI_SHAPE' },
   });
   expect(page.errors).toEqual([]);
 });

@@ -2,14 +2,17 @@
 import {
   type Device,
   memory,
+  device as openDevice,
   registerBackend,
   setDefaultDevice,
+  type Tensor,
   tensor,
   unregisterBackend,
+  zeros,
 } from '@tutti/core';
 import { interpreterBackend } from '@tutti/core/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWebgpuBackend, fromImage, type ImageSource, toCanvas } from '../src/index.ts';
+import { createWebgpuBackend, fromImage, gpuDeviceOf, type ImageSource, toCanvas } from '../src/index.ts';
 import './support/device.ts';
 
 let device: Device;
@@ -117,9 +120,23 @@ describe('pixels of bytes', () => {
 describe('what does not work', () => {
   it('is said of sources', () => {
     const wrong = (source: unknown) => () => fromImage(source as ImageSource);
-    for (const source of [undefined, null, 'cat.png', {}, new Uint8Array(16), [[1, 2]]]) {
-      expect(wrong(source)).toThrow(/this is not an image\n.*as in Node, decode the file/s);
+    for (const [source, received] of [
+      [undefined, 'undefined'],
+      [{}, 'an object'],
+      [new Uint8Array(16), 'a Uint8Array'],
+      [[[1, 2]], 'an array'],
+    ] as const) {
+      expect(wrong(source)).toThrow(`fromImage: expected an image, received ${received}\n`);
+      expect(wrong(source)).toThrow(/as in Node, decode the file/);
     }
+    expect(wrong(null)).toThrow(/received null\n.*no such element/s);
+    expect(wrong('cat.png')).toThrow(/received "cat\.png"\n.*load it/s);
+    expect(wrong(Promise.resolve())).toThrow(/received a promise\n.*await it first/s);
+    expect(wrong(new Blob([]))).toThrow(/received a Blob\n.*await createImageBitmap\(blob\)/s);
+    expect(wrong({ data: new Float32Array(4), width: 1, height: 1 })).toThrow(
+      /expected data of bytes, received a Float32Array\n.*tensor\(data\)/s,
+    );
+    expect(wrong({ data: new Uint8Array(4) })).toThrow(/a width of undefined and a height of undefined/);
     expect(wrong({ data: new Uint8Array(15), width: 2, height: 2 })).toThrow(/15 bytes for 2 by 2 pixels/);
     expect(wrong({ data: new Uint8Array(0), width: 0, height: 2 })).toThrow(/0 by 2 pixels/);
     const long = { data: new Uint8Array(4 * 10_000), width: 10_000, height: 1 };
@@ -136,6 +153,13 @@ describe('what does not work', () => {
     expect(wrong({ dtype: 'uint8', normalize: { mean: 0, std: 1 } })).toThrow(
       /normalised pixels are not uint8/,
     );
+    expect(wrong({ dtype: 'float16' })).toThrow(/x\.cast\('float16'\)/);
+    expect(wrong({ dtype: 'flaot32' })).toThrow(/take 'uint8' or 'float32'$/);
+    expect(wrong({ normalize: true })).toThrow(/fromImage normalize: expected an object.*received true/);
+    expect(wrong({ normalize: { mean: 0, sdt: 1 } })).toThrow(
+      /no option "sdt"\n.*takes the options mean, std/s,
+    );
+    expect(wrong({ normalize: { mean: 0 } })).toThrow(/normalize\.std is undefined/);
     expect(wrong({ normalize: { mean: [0, 0], std: 1 } })).toThrow(/normalize\.mean is \[0,0\]/);
     expect(wrong({ normalize: { mean: 0, std: [1, 0, 1] } })).toThrow(/normalize\.std/);
   });
@@ -144,6 +168,11 @@ describe('what does not work', () => {
     registerBackend(interpreterBackend());
     const elsewhere = await setDefaultDevice('interpreter');
     expect(() => fromImage(image(2, 2))).toThrow(/fromImage: device interpreter is not one of WebGPU/);
+    for (const none of [openDevice('webgpu'), 'webgpu', gpuDeviceOf(device)]) {
+      expect(() => fromImage(image(2, 2), { device: none as unknown as Device })).toThrow(
+        /fromImage: expected a device, received (a promise|"webgpu"|a GPUDevice|an object)\n/,
+      );
+    }
     expect((await fromImage(image(2, 2), { device }).data()).length).toBe(12);
     const canvas = { getContext: () => ({}) } as unknown as OffscreenCanvas;
     await expect(toCanvas(tensor([[1]], { device: elsewhere }), canvas)).rejects.toThrow(code('DEVICE'));
@@ -153,9 +182,25 @@ describe('what does not work', () => {
   it('is said of canvases', async () => {
     const canvas = { getContext: () => null } as unknown as OffscreenCanvas;
     await expect(toCanvas(tensor([[1]]), {} as OffscreenCanvas)).rejects.toThrow(
-      /this is not a canvas\n.*as in Node, read the pixels/s,
+      /expected a canvas, received an object\n.*as in Node, read the pixels/s,
     );
     await expect(toCanvas(tensor([[1]]), canvas)).rejects.toThrow(/a context of another kind/);
+    const given = {
+      getContext: () => {
+        throw new TypeError('it was given away');
+      },
+    } as unknown as OffscreenCanvas;
+    await expect(toCanvas(tensor([[1]]), given)).rejects.toThrow(
+      /the canvas gives no context: it was given away\n.*transferControlToOffscreen/s,
+    );
+    await expect(toCanvas([[1]] as unknown as Tensor, canvas)).rejects.toThrow(
+      /toCanvas: the operand must be a tensor, received an array/,
+    );
+    const drawing = { getContext: () => ({}) } as unknown as OffscreenCanvas;
+    await expect(toCanvas(zeros([2, 100_000], { dtype: 'uint8' }), drawing)).rejects.toThrow(
+      /toCanvas: 100000 by 2 pixels; this device draws up to \d+ by \d+\n.*x\.slice/s,
+    );
+    expect(await tensor([1]).add(1).item()).toBe(2);
     await expect(toCanvas(tensor([1]), canvas)).rejects.toThrow(code('SHAPE'));
     await expect(toCanvas(tensor([[[1, 2]]]), canvas)).rejects.toThrow(code('SHAPE'));
     await expect(toCanvas(tensor([[1]], { dtype: 'int32' }), canvas)).rejects.toThrow(code('DTYPE'));

@@ -1,6 +1,7 @@
 /** Buffers of the user as tensors, and tensors as buffers, on one device and in one process. */
 import {
   add,
+  concat,
   type Device,
   type DType,
   jit,
@@ -8,12 +9,14 @@ import {
   memory,
   mul,
   noGrad,
+  ones,
   device as openDevice,
   realize,
   registerBackend,
   setDefaultDevice,
   sub,
   sum,
+  type Tensor,
   take,
   tensor,
   unregisterBackend,
@@ -162,9 +165,11 @@ describe('fromGPUBuffer', () => {
     expect(() => take(buffer, [9])).toThrow(/has 32 bytes, and float32 \[9\] at offset 0 needs 48/);
     expect(() => take(buffer, [1], { offset: 4 })).toThrow(/offset 4 is not a multiple of 256/);
     expect(() => take(buffer, [1], { offset: -256 })).toThrow(code('ARGUMENT'));
-    expect(() => take(buffer, [2, -1])).toThrow(code('SHAPE'));
+    expect(() => take(buffer, [2, -1])).toThrow(/fromGPUBuffer: \[2,-1\] is not a shape/);
+    expect(() => take(buffer, 8 as never)).toThrow(/fromGPUBuffer: 8 is not a shape\n.*\[8\]/s);
+    expect(() => fromGPUBuffer(buffer, { dtype: 'float32' } as never)).toThrow(/undefined is not a shape/);
     expect(() => take(buffer, [2], { dtype: 'float64' })).toThrow(code('DTYPE'));
-    expect(() => take({} as GPUBuffer)).toThrow(/not a GPUBuffer/);
+    expect(() => take({} as GPUBuffer)).toThrow(/expected a GPUBuffer, received an object/);
     expect(() => take(buffer, [1], { byteOffset: 256 })).toThrow(code('ARGUMENT'));
     expect(() => fromGPUBuffer(buffer, undefined as never)).toThrow(code('ARGUMENT'));
     const uniform = gpu.createBuffer({ size: 32, usage: 0x40 | copyTarget });
@@ -184,16 +189,55 @@ describe('fromGPUBuffer', () => {
     );
     await expect(gpuBufferOf(tensor([1], { device: elsewhere }))).rejects.toThrow(code('DEVICE'));
     expect(() => gpuDeviceOf(elsewhere)).toThrow(code('DEVICE'));
+    const promised = openDevice('webgpu') as unknown as Device;
+    expect(() => gpuDeviceOf(promised)).toThrow(
+      /gpuDeviceOf: expected a device, received a promise\n.*await it first/s,
+    );
+    const mine = gpu as unknown as Device;
+    expect(() => gpuDeviceOf(mine)).toThrow(/createWebgpuBackend\(\{ device: yours \}\)/);
     await unregisterBackend('interpreter');
 
     const other = await (await adapter()).requestDevice();
     const foreign = fromGPUBuffer(filled(new Float32Array(4), 0, other), options);
     await expect(foreign.add(1).item()).rejects.toMatchObject({
       code: 'TUTTI_KERNEL',
-      fix: expect.stringMatching(/^a GPUBuffer of yours .* must be of the same device/),
+      fix: expect.stringMatching(
+        /^a GPUBuffer of yours .* of the same device, gpuDeviceOf\(\).*The device has ended/,
+      ),
     });
     other.destroy();
   });
+});
+
+it('a device that is not open says how to open it', async () => {
+  await unregisterBackend('webgpu');
+  registerBackend(createWebgpuBackend());
+  expect(() => gpuDeviceOf()).toThrow(/gpuDeviceOf: .*not been opened yet\n.*setDefaultDevice\('webgpu'\)/s);
+});
+
+it('a tensor beyond every limit is told as such, and the device goes on', async () => {
+  const huge = ones([40_000, 40_000]).mul(2);
+  await expect(realize(huge)).rejects.toThrow(/a buffer of 6400000000 bytes is not possible/);
+  expect(await tensor([1]).add(1).item()).toBe(2);
+});
+
+it('a tensor of a device that ended does not meet those of the next', async () => {
+  const old = tensor([1]);
+  await realize(old);
+  gpu.destroy();
+  await expect
+    .poll(() =>
+      old
+        .add(1)
+        .data()
+        .then(() => '', String),
+    )
+    .toMatch(/was destroyed, by the program/);
+  await setDefaultDevice('webgpu');
+  expect(() => old.add(tensor([1]))).toThrow(
+    /add: operands on two devices called webgpu.*\n.*make the tensors/,
+  );
+  expect(() => concat([old, tensor([1])])).toThrow(/concat: operands on two devices called webgpu/);
 });
 
 describe('gpuBufferOf', () => {
@@ -221,6 +265,12 @@ describe('gpuBufferOf', () => {
     noGrad(() => v.assign(add(v, 10)));
     const { buffer, offset, size } = await gpuBufferOf(v);
     expect([...new Float32Array(await contents(buffer, offset, size))]).toEqual([11, 12]);
+  });
+
+  it('refuses what is no tensor', async () => {
+    await expect(gpuBufferOf([1] as unknown as Tensor)).rejects.toThrow(
+      /must be a tensor, received an array/,
+    );
   });
 
   it('refuses what has been disposed of, and what came from a bad index', async () => {

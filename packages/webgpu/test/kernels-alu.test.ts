@@ -140,17 +140,22 @@ function filled(dtype: DType, elements: readonly number[]): BufferContents {
   return contents;
 }
 
-/** All pairs of values, the second operand from a buffer or as a constant. */
+/** All pairs of values, the second operand from a buffer, as a constant, or the first once more. */
 function kernelOf(
   { alu, from, to, operands }: Case,
-  constant?: number,
+  constant?: number | 'itself',
 ): { kernel: Kernel; buffers: BufferContents[] } {
   const b = new ExpressionBuilder();
   const lefts = values[from];
   const rights = operands === 1 || constant !== undefined ? [0] : values[from];
   const i = { name: 'i', extent: lefts.length * rights.length };
   const left = b.load(from, 0, b.index(i));
-  const right = constant === undefined ? b.load(from, 1, b.index(i)) : b.const(from, constant);
+  const right =
+    constant === 'itself'
+      ? left
+      : constant === undefined
+        ? b.load(from, 1, b.index(i))
+        : b.const(from, constant);
   const value: Expression = operands === 1 ? b.alu(alu, to, left) : b.alu(alu, to, left, right);
   const dtype = storage[to];
   return {
@@ -187,7 +192,7 @@ function kernelOf(
   };
 }
 
-async function check(each: Case, constant?: number): Promise<void> {
+async function check(each: Case, constant?: number | 'itself'): Promise<void> {
   const { kernel, buffers } = kernelOf(each, constant);
   const want = buffers.map((buffer) => buffer.slice());
   interpretKernel(kernel, want);
@@ -206,6 +211,8 @@ describe('operations on special values', () => {
   test.each(withConstants)('$alu of $from with a constant', async (each) => {
     for (const constant of constants[each.from]) await check(each, constant);
   });
+
+  test.each(withConstants)('$alu of $from with itself', (each) => check(each, 'itself'));
 });
 
 describe('narrow dtypes', () => {

@@ -111,7 +111,7 @@ describe('probing', () => {
 
     const least = JSON.parse(run(script, { ...driver, TUTTI_WEBGPU_LIMITS: 'default' }).output);
     expect(least.capabilities).toMatchObject({ buffersPerKernel: 8, bytesPerBuffer: 128 * 1024 * 1024 });
-    expect(least.description).not.toMatch(/subgroups|timestamp-query|shader-f16/);
+    expect(least.description).not.toMatch(/subgroups|timestamp-query/);
   });
 
   it('says what to install when the package webgpu is missing', () => {

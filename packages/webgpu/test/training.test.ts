@@ -148,7 +148,7 @@ it('after a lost device, training goes on from what was saved', async () => {
 
   lost!.destroy();
   await expect(train(first.step, 1)).rejects.toMatchObject({ code: 'TUTTI_DEVICE' });
-  await expect(first.parameters[0]!.data()).rejects.toThrow(/open the device again/);
+  await expect(first.parameters[0]!.data()).rejects.toThrow(/make another GPUDevice/);
 
   await setDefaultDevice('webgpu');
   expect((await device('webgpu')).backend.failure).toBeUndefined();

@@ -6,6 +6,7 @@ export * from './errors.ts';
 export * from './expressions.ts';
 export * from './halves.ts';
 export * from './kernel.ts';
+export { announceBackend } from './loaded.ts';
 export * from './print.ts';
 export * from './render/index.ts';
 export * from './routine.ts';

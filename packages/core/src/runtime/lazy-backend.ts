@@ -1,6 +1,10 @@
 import { type BackendFactory, BackendUnavailableError } from '../backend/index.ts';
+import { announcedBackend } from '../backend/loaded.ts';
 
-/** A factory for a package that may not be installed: it is loaded when it is first asked for, and again after it failed. */
+/**
+ * A factory for a package that may not be installed: it is loaded when it is first asked for, unless it is loaded already, and
+ * again after it failed.
+ */
 export function lazyBackend(options: {
   readonly name: string;
   readonly priority: number;
@@ -11,6 +15,8 @@ export function lazyBackend(options: {
   const { name, priority, missing } = options;
   let loading: Promise<BackendFactory> | undefined;
   const load = async (): Promise<BackendFactory> => {
+    const announced = announcedBackend(name);
+    if (announced) return announced;
     try {
       return await (loading ??= options.load());
     } catch (cause) {

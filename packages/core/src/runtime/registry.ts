@@ -42,12 +42,13 @@ const live = new Map<string, Device>();
 let lastSelection: DeviceSelection | undefined;
 
 /**
- * Makes a backend known. Registering the name again replaces it for devices opened later.
+ * Makes a backend known. Registering the name again replaces it, as long as no device of the other one is open.
  *
- * @throws DeviceError when it is not a `BackendFactory`.
+ * @throws DeviceError when it is not a `BackendFactory`, and when a device of another backend of this name is open.
  */
 export function registerBackend(factory: BackendFactory): void {
   checkFactory(factory);
+  checkReplacement(factory);
   factories.set(factory.name, factory);
   probes.delete(factory.name);
   if (!currentDevice()) replaceDefaultDevice(automaticDevice());
@@ -69,6 +70,17 @@ function checkFactory(factory: BackendFactory): void {
   throw new DeviceError(`registerBackend: this is not a backend: ${wrong}`, {
     received: factory,
     fix: 'pass a BackendFactory: { name, priority, probe, open }, as in docs/adding-a-backend.md',
+  });
+}
+
+/** Whoever has registered a backend expects its devices, and not the one that is open. */
+function checkReplacement(factory: BackendFactory): void {
+  const { name } = factory;
+  const open = [...opened.keys()].find((id) => id.split(':')[0] === name);
+  if (open === undefined || factories.get(name) === factory) return;
+  throw new DeviceError(`registerBackend: device ${open} of another backend named ${name} is open`, {
+    received: factory,
+    fix: `register it before the device is first used, or dispose that one first: await unregisterBackend('${name}')`,
   });
 }
 
@@ -246,11 +258,18 @@ async function chooseDevice(): Promise<Device> {
   const { id } = chosen;
   const { description } = chosen.backend.info;
   lastSelection = { taken: id, description, because, passedOver };
-  if (settings().debug >= 1) {
-    const others = passedOver.map((other) => `\n  not ${other.backend}: ${other.reason}`).join('');
-    settings().log(`device ${id} (${description}), by ${because}${others}`);
-  }
+  tellChoice(chosen, because, passedOver);
   return chosen;
+}
+
+function tellChoice(
+  { id, backend }: Device,
+  because: string,
+  passedOver: DeviceChoice['passedOver'] = [],
+): void {
+  if (settings().debug < 1) return;
+  const others = passedOver.map((other) => `\n  not ${other.backend}: ${other.reason}`).join('');
+  settings().log(`device ${id} (${backend.info.description}), by ${because}${others}`);
 }
 
 /** Devices that have been opened. */
@@ -273,6 +292,7 @@ export async function setDefaultDevice(target: string | Device): Promise<Device>
     });
   }
   await chosen.open();
+  if (target !== 'auto') tellChoice(chosen, 'setDefaultDevice');
   replaceDefaultDevice(chosen);
   return chosen;
 }

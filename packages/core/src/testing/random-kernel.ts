@@ -58,6 +58,8 @@ export interface SampleOptions {
   readonly mostBuffers?: number;
   /** Whether floats may be so small that they are denormal: a device may take those for zero. By default they may. */
   readonly denormals?: boolean;
+  /** One reduction at most, then a map without loops, with one store at the place of its point: what every device can do. */
+  readonly simple?: boolean;
 }
 
 export function randomKernel(seed: number, options: SampleOptions = {}): Sample {
@@ -68,14 +70,17 @@ class Generator {
   readonly #random: () => number;
   readonly #mostReads: number;
   readonly #extremes: readonly number[];
+  readonly #simple: boolean;
   readonly #b = new ExpressionBuilder();
   readonly #buffers: BufferParam[] = [];
   readonly #accumulators: { id: number; type: ScalarType }[] = [];
   readonly #scalars: { type: ScalarType; value: number }[] = [];
   #pool = new Map<ScalarType, Expression[]>();
 
-  constructor(seed: number, { mostBuffers = Number.POSITIVE_INFINITY, denormals = true }: SampleOptions) {
+  constructor(seed: number, options: SampleOptions) {
+    const { mostBuffers = Number.POSITIVE_INFINITY, denormals = true, simple = false } = options;
     this.#random = generator(seed);
+    this.#simple = simple;
     this.#mostReads = mostBuffers - mostStores;
     this.#extremes = denormals ? [1e-40, 3e38] : [1e-8, 3e10];
   }
@@ -96,7 +101,7 @@ class Generator {
     for (const type of ['f32', 'i32', 'u32', 'bool'] as const)
       this.#scalars.push({ type, value: this.#scalarValue(type) });
     const space = this.#variables(this.#int(4), 'i', 1500);
-    const phases = this.#phases(space);
+    const phases = this.#simple ? this.#simplePhases(space) : this.#phases(space);
     const kernel: Kernel = {
       kind: 'kernel',
       name: 'random',
@@ -134,6 +139,23 @@ class Generator {
     else phases.push(this.#map(space, shared && this.#chance(0.5) ? shared : this.#loops(0)));
     if (this.#chance(0.2)) phases.push(this.#map(space, this.#loops(0)));
     return phases;
+  }
+
+  #simplePhases(space: readonly IndexVariable[]): Phase[] {
+    const phases = this.#chance(0.5) ? [this.#reduce(space, this.#loops(1))] : [];
+    this.#pool = new Map();
+    const dtype = this.#pick(dtypes);
+    const type = dtypeInfo[dtype].scalar;
+    const index = this.#flat(space);
+    const length = space.reduce((size, { extent }) => size * extent, 1);
+    const inPlace = this.#chance(0.2);
+    this.#buffers.push({ dtype, length, access: inPlace ? 'readWrite' : 'write' });
+    const buffer = this.#buffers.length - 1;
+    if (inPlace) this.#pool.set(type, [this.#b.load(type, buffer, index)]);
+    const value = this.#value(type, space, 4);
+    const guard = this.#chance(0.3) ? { guard: this.#value('bool', space, 2) } : {};
+    const stores: Store[] = [{ buffer, index, value, mode: 'set', ...guard }];
+    return [...phases, { kind: 'map', loops: [], order: 'parallel', stores }];
   }
 
   #loops(least: number): readonly IndexVariable[] {

@@ -1,13 +1,16 @@
 /** Buffers of the user as tensors, and tensors as buffers. */
 import { ArgumentError, checkDType, type DeviceBuffer, type DType, dtypeInfo } from '@tutti/core/backend';
 import {
+  checkShape,
   type Device,
   defaultDevice,
+  describe,
   deviceBufferOf,
   formatShape,
   fromDeviceBuffer,
   type OptionNames,
   requireOptions,
+  requireTensor,
   type Shape,
   sizeOf,
   type Tensor,
@@ -51,6 +54,7 @@ const granularity = 16;
 export function fromGPUBuffer(buffer: GPUBuffer, options: FromGPUBufferOptions): Tensor {
   requireOptions(op, options, optionNames);
   const { shape, dtype, device = defaultDevice(), offset = 0 } = options;
+  checkShape(shape, op);
   checkDType(dtype, op);
   const backend = backendOf(device, op);
   checkBuffer(buffer);
@@ -69,10 +73,10 @@ const optionNames: OptionNames<FromGPUBufferOptions> = {
 
 function checkBuffer(buffer: GPUBuffer): void {
   if (Object.prototype.toString.call(buffer) !== '[object GPUBuffer]') {
-    throw new ArgumentError(`${op}: this is not a GPUBuffer`, {
+    throw new ArgumentError(`${op}: expected a GPUBuffer, received ${describe(buffer)}`, {
       op,
       received: buffer,
-      fix: 'pass what device.createBuffer(...) gave; host data becomes a tensor with tensor(data)',
+      fix: 'pass what gpuDeviceOf().createBuffer(...) gave; host data becomes a tensor with tensor(data)',
     });
   }
   const missing = [buffer.usage & storage ? '' : 'STORAGE', buffer.usage & copySource ? '' : 'COPY_SRC'];
@@ -129,7 +133,7 @@ export interface TensorMemory {
  * It is valid until the tensor is disposed of, which a `scope` or `using` declaration may do; that of a variable, until
  * something is assigned to it. Then the memory goes to another tensor, and the buffer may be destroyed.
  *
- * @throws DeviceError for a tensor on a device of another backend; IndexError when an index that the value was computed with
+ * @throws ArgumentError for what is no tensor; DeviceError for one on a device of another backend; IndexError when an index that the value was computed with
  * turned out to be out of range.
  *
  * @example
@@ -137,10 +141,13 @@ export interface TensorMemory {
  * encoder.copyBufferToBuffer(buffer, offset, vertices, 0, size);
  */
 export function gpuBufferOf(tensor: Tensor): Promise<TensorMemory> {
-  return memoryOf(tensor, deviceBufferOf(tensor));
+  const computed = deviceBufferOf(tensor);
+  computed.catch(() => {}); // told to the caller, unless there is something else to tell
+  return memoryOf(tensor, computed);
 }
 
 async function memoryOf(tensor: Tensor, computed: Promise<DeviceBuffer>): Promise<TensorMemory> {
+  requireTensor('gpuBufferOf', tensor);
   const own = await computed;
   const { gpu, offset } = backendOf(tensor.device, 'gpuBufferOf').memoryOf(own);
   return { buffer: gpu, offset, size: own.bytes };

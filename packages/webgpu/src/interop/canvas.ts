@@ -1,8 +1,14 @@
 /** Tensors on canvases. */
-import { ArgumentError, type DeviceBuffer, DTypeError, ShapeError } from '@tutti/core/backend';
-import { deviceBufferOf, formatShape, type Tensor } from '@tutti/core/interop';
+import type { DeviceBuffer } from '@tutti/core/backend';
+import {
+  checkPicture,
+  checkPictureSize,
+  contextOfCanvas,
+  deviceBufferOf,
+  type PixelDType,
+  type Tensor,
+} from '@tutti/core/interop';
 import { backendOf } from './device.ts';
-import type { PixelDType } from './image-shader.ts';
 
 const op = 'toCanvas';
 
@@ -16,8 +22,8 @@ const op = 'toCanvas';
  * can be copied (`drawImage`, `toBlob`) until the browser goes on to its next task: do it at once.
  *
  * @param canvas One that has no context yet, or one of WebGPU.
- * @throws ShapeError, DTypeError; ArgumentError for what is no canvas or has another context; DeviceError for a tensor that is
- * not on WebGPU.
+ * @throws ShapeError, also for more pixels in a row or a column than the device can draw; DTypeError; ArgumentError for what is
+ * no tensor, what is no canvas, and one that has another context; DeviceError for a tensor that is not on WebGPU.
  *
  * @example
  * await toCanvas(sub(1, fromImage(video, { dtype: 'float32' })), canvas); // the negative
@@ -33,14 +39,19 @@ async function show(
   computed: Promise<DeviceBuffer>,
   canvas: HTMLCanvasElement | OffscreenCanvas,
 ): Promise<void> {
-  const { shape, device: place } = tensor;
-  const dtype = checkTensor(tensor);
-  const context = contextOf(canvas);
+  const picture = checkPicture(tensor);
+  const context = contextOfCanvas(
+    canvas,
+    'webgpu',
+    'take a canvas of its own, and copy it: await toCanvas(x, other); context2d.drawImage(other, 0, 0)',
+  ) as GPUCanvasContext;
   const own = await computed;
-  const backend = backendOf(place, op);
+  const backend = backendOf(tensor.device, op);
   const { gpu, offset } = backend.memoryOf(own);
-  const [height = 1, width = 1, channels = 1] = shape;
+  const { height, width, channels, dtype } = picture;
   backend.perform('while a tensor was drawn', (device) => {
+    // What is too large for a texture would be an error of WebGPU, which ends the device.
+    checkPictureSize(picture, device.limits.maxTextureDimension2D);
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
     const format = navigator.gpu.getPreferredCanvasFormat();
@@ -48,42 +59,6 @@ async function show(
     const pipeline = canvasPipeline(device, dtype, channels, format);
     const binding = { buffer: gpu, offset, size: Math.ceil(own.bytes / 4) * 4 };
     draw(device, pipeline, context.getCurrentTexture(), [binding, sizeBuffer(device, width)]);
-  });
-}
-
-function checkTensor({ shape, dtype }: Tensor): PixelDType {
-  const [height = 0, width = 0, channels = 1] = shape;
-  const drawable = (shape.length === 2 || shape.length === 3) && height > 0 && width > 0;
-  if (!drawable || ![1, 3, 4].includes(channels)) {
-    throw new ShapeError(`${op}: shape ${formatShape(shape)} is not that of an image`, {
-      op,
-      received: shape,
-      fix: 'draw [height, width] or [height, width, channels] with 1, 3 or 4 channels; x.permute([1, 2, 0]) moves the channels to the end',
-    });
-  }
-  if (dtype === 'uint8' || dtype === 'float32') return dtype;
-  throw new DTypeError(`${op}: pixels of dtype ${dtype}`, {
-    op,
-    received: dtype,
-    fix: "cast them: x.cast('float32') for values from 0 to 1, x.cast('uint8') for 0 to 255",
-  });
-}
-
-function contextOf(canvas: HTMLCanvasElement | OffscreenCanvas): GPUCanvasContext {
-  const { getContext } = (canvas ?? {}) as Partial<OffscreenCanvas>;
-  if (typeof getContext !== 'function') {
-    throw new ArgumentError(`${op}: this is not a canvas`, {
-      op,
-      received: canvas,
-      fix: 'pass a canvas of the page or an OffscreenCanvas; where there are none, as in Node, read the pixels with await x.data()',
-    });
-  }
-  const context = canvas.getContext('webgpu') as GPUCanvasContext | null;
-  if (context) return context;
-  throw new ArgumentError(`${op}: the canvas has a context of another kind, and so none of WebGPU`, {
-    op,
-    received: canvas,
-    fix: 'take a canvas of its own, and copy it: await toCanvas(x, other); context2d.drawImage(other, 0, 0)',
   });
 }
 

@@ -2,8 +2,7 @@
  * Pixels to elements: `element[(y * width + x) * channels + c] = (colour of channel c at (x, y) - mean[c]) * scale[c]`. One
  * invocation makes one 32-bit word: a float32, or four uint8, which may be of two pixels.
  */
-export type Channels = 1 | 3 | 4;
-export type PixelDType = 'uint8' | 'float32';
+import type { Channels, PixelDType } from '@tutti/core/interop';
 
 const workgroup = 64;
 const mostWorkgroups = 65535;

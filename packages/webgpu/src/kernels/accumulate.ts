@@ -1,7 +1,6 @@
 /** Accumulators of a reduce phase: their variables, one iteration, and joining what the invocations of a point found. */
-import type { Accumulator, ReduceOp, ScalarType } from '@tutti/core/backend';
-import { literal, mayBeNaN } from './alu.ts';
-import { balanced } from './code.ts';
+import { type Accumulator, balanced, mayBeNaN, type ReduceOp, type ScalarType } from '@tutti/core/backend';
+import { literal } from './alu.ts';
 import type { Values } from './values.ts';
 
 /** An accumulator's variables in WGSL, each with its type, initial value and text that joins two values. */

@@ -4,6 +4,9 @@ import {
   type Expression,
   type IndexAnalysis,
   InternalError,
+  isRectifier,
+  isZero,
+  mayBeNaN,
   type ScalarType,
 } from '@tutti/core/backend';
 import { floatLiteral } from './functions/index.ts';
@@ -53,12 +56,6 @@ const floatFunctions: Readonly<Record<string, string>> = {
 
 const roundings = new Set(['floor', 'ceil', 'trunc', 'round']);
 
-/** False only where the value is certainly not NaN. */
-export function mayBeNaN(e: Expression): boolean {
-  if (e.op === 'const') return Number.isNaN(e.value);
-  return !(e.op === 'alu' && e.alu === 'cast');
-}
-
 export function aluText(e: AluExpression, args: readonly string[], analysis: IndexAnalysis): string {
   const from = e.args.at(-1)!.type;
   const [a, b, c] = args as [string, string, string];
@@ -74,15 +71,6 @@ export function aluText(e: AluExpression, args: readonly string[], analysis: Ind
     default:
       return integerText(e, a, b, from, analysis);
   }
-}
-
-const isZero = (e: Expression): boolean => e.op === 'const' && e.type === 'f32' && e.value === 0;
-
-/** `x <= 0 ? 0 : x`: where x is 0, either will do, and what is left to ask is one comparison of bits. */
-function isRectifier({ args }: AluExpression): boolean {
-  const [condition, zero, x] = args as [Expression, Expression, Expression];
-  if (condition.op !== 'alu' || condition.alu !== 'le' || condition.args[0] !== x) return false;
-  return isZero(condition.args[1]!) && isZero(zero) && !Object.is((zero as { value?: number }).value, -0);
 }
 
 function floatText(e: AluExpression, a: string, b: string): string {

@@ -36,10 +36,3 @@ export class Code {
     return this.#lines.join('\n');
   }
 }
-
-/** `a op b op c op d` as a balanced tree: shorter chains, and smaller rounding errors in sums. */
-export function balanced(terms: readonly string[], combine: (a: string, b: string) => string): string {
-  if (terms.length === 1) return terms[0]!;
-  const middle = terms.length >> 1;
-  return combine(balanced(terms.slice(0, middle), combine), balanced(terms.slice(middle), combine));
-}

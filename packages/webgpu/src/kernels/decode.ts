@@ -1,13 +1,9 @@
 /** From the number of a point to its index variables. */
-import type { IndexVariable } from '@tutti/core/backend';
+import { type IndexVariable, powerOfTwoShift } from '@tutti/core/backend';
 import type { Code } from './code.ts';
 import { floatLiteral } from './functions/index.ts';
 
-/** log2 of a power of two, otherwise undefined. */
-export function powerOfTwoShift(extent: number): number | undefined {
-  const shift = Math.log2(extent);
-  return Number.isInteger(shift) ? shift : undefined;
-}
+export { powerOfTwoShift };
 
 /**
  * Names the variables of `space` at the row-major position `point`, a u32. Only those that are `used`, and those that they are

@@ -11,7 +11,9 @@ import {
   type IndexVariable,
   type MapPhase,
   type PhaseScopes,
+  rootsOf,
   Schedule,
+  sizeOf,
   usedVariables,
 } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
@@ -20,7 +22,7 @@ import { decodePoint } from './decode.ts';
 import { formsOf, groupAlong } from './forms.ts';
 import { type Grid, gridOf } from './grid.ts';
 import { type FlatPlan, planFlat } from './plan.ts';
-import { rootsOf, type Segment, sizeOf } from './segments.ts';
+import type { Segment } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { type StoreForms, Stores, type Tail } from './stores.ts';
 import { Scope, Values } from './values.ts';
@@ -58,7 +60,7 @@ export function flatStage(
     parameters,
     analysis,
   );
-  const shader = new Shader(parameters, { stored, atomic });
+  const shader = new Shader(parameters, features, { stored, atomic });
   const values = new Values(shader, new Code(), analysis);
   const perRow = group ? Math.ceil(group.along.extent / group.size) : 1;
   const units = group ? (sizeOf(space) / group.along.extent) * perRow : sizeOf(space);

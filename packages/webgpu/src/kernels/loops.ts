@@ -2,7 +2,7 @@
  * The loops of a phase. One invocation runs them all; or the invocations that share a point share its innermost loops, each taking
  * every so many-th iteration.
  */
-import type { IndexVariable, Schedule } from '@tutti/core/backend';
+import { divisorNear, type IndexVariable, type Schedule } from '@tutti/core/backend';
 import type { Code } from './code.ts';
 import { division } from './decode.ts';
 import { Scope, type Values } from './values.ts';
@@ -217,13 +217,4 @@ export class Loops {
     this.#body();
     this.#values.close();
   }
-}
-
-/** A length of blocks near `length` that divides `trips`, or else `length` itself. */
-function divisorNear(trips: number, length: number): number {
-  for (let d = 0; d < length / 2; d++) {
-    if (trips % (length - d) === 0) return length - d;
-    if (trips % (length + d) === 0) return length + d;
-  }
-  return length;
 }

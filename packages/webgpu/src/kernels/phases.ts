@@ -14,6 +14,7 @@ import {
   type Phase,
   type PhaseScopes,
   type ReducePhase,
+  rootsOf,
   Schedule,
   type Store,
 } from '@tutti/core/backend';
@@ -22,7 +23,6 @@ import { Accumulation } from './accumulate.ts';
 import { tailOf } from './flat.ts';
 import { type LoopPlan, Loops, type Sharing } from './loops.ts';
 import { copiesOf, innerLoops } from './plan.ts';
-import { rootsOf } from './segments.ts';
 import { type StoreForms, Stores } from './stores.ts';
 import type { Scope, Values } from './values.ts';
 

@@ -13,10 +13,13 @@ import {
   type IndexAnalysis,
   type IndexVariable,
   type Phase,
+  rootsOf,
+  sizeOf,
   visitExpressions,
+  weightOf,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import { rootsOf, type Segment, sizeOf } from './segments.ts';
+import type { Segment } from './segments.ts';
 
 /** A stage of points with loops. */
 export interface RowPlan {
@@ -42,19 +45,6 @@ const vectorWidth = 4;
 
 const powerBelow = (x: number): number => 2 ** Math.max(0, Math.floor(Math.log2(x)));
 const clamp = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
-
-/** Work of evaluating expressions, in simple operations. */
-export function weightOf(roots: readonly Expression[], depends?: (e: Expression) => boolean): number {
-  let weight = 0;
-  visitExpressions(roots, (e) => {
-    if (depends && !depends(e)) return;
-    if (e.op === 'load') weight += 2;
-    if (e.op === 'alu') weight += heavy.has(e.alu) ? 20 : 1;
-  });
-  return weight;
-}
-
-const heavy = new Set(['exp', 'log', 'log1p', 'expm1', 'sin', 'cos', 'tanh', 'erf', 'pow', 'roundF16']);
 
 export function planFlat(units: number, phase: Phase, features: ShaderFeatures): FlatPlan {
   const most = Math.min(256, features.maxInvocations);

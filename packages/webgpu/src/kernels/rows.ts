@@ -4,7 +4,14 @@
  * Where a point's own result goes to a narrow buffer, one invocation has as many consecutive points as make a word, one after the
  * other, and stores words at the end.
  */
-import { type IndexAnalysis, type Phase, type Store, usedVariables } from '@tutti/core/backend';
+import {
+  type IndexAnalysis,
+  type Phase,
+  rootsOf,
+  type Store,
+  sizeOf,
+  usedVariables,
+} from '@tutti/core/backend';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import { Code } from './code.ts';
 import { decodePoint } from './decode.ts';
@@ -13,7 +20,7 @@ import { type Grid, gridOf } from './grid.ts';
 import { lanesOf, pack } from './memory.ts';
 import { PhaseEmitter } from './phases.ts';
 import { planRows, type RowPlan } from './plan.ts';
-import { rootsOf, type Segment, sizeOf } from './segments.ts';
+import type { Segment } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { storeWords } from './stores.ts';
 import { Scope, Values } from './values.ts';
@@ -38,7 +45,7 @@ export function rowStage(
     parameters,
     analysis,
   );
-  const shader = new Shader(parameters, forms);
+  const shader = new Shader(parameters, features, forms);
   const values = new Values(shader, new Code(), analysis);
   const grid = gridOf(Math.ceil(sizeOf(space) / (plan.points * together)), features);
   new RowEmitter(values, segment, forms, plan, grid, groups, features).emit(together);

@@ -5,15 +5,17 @@
  * on as many invocations as there are elements (the base of a scatter, ahead of its updates).
  */
 import {
-  type Expression,
   IndexAnalysis,
   type IndexVariable,
   type Kernel,
   type MapPhase,
   type Phase,
+  rootsOf,
+  sizeOf,
   visitExpressions,
 } from '@tutti/core/backend';
-import { storeRoots } from './stores.ts';
+
+export { sizeOf };
 
 export interface Segment {
   readonly space: readonly IndexVariable[];
@@ -22,15 +24,6 @@ export interface Segment {
 
 /** Iterations below which loops are not worth a dispatch. */
 const fewIterations = 16;
-
-export const sizeOf = (variables: readonly IndexVariable[]): number =>
-  variables.reduce((product, { extent }) => product * extent, 1);
-
-/** Everything that a phase's body reads. */
-export function rootsOf(phase: Phase): Expression[] {
-  if (phase.kind === 'map') return storeRoots(phase);
-  return phase.accumulators.flatMap((a) => (a.position ? [a.value, a.position] : [a.value]));
-}
 
 export function segmentsOf(kernel: Kernel): Segment[] {
   const segments: Segment[] = [];

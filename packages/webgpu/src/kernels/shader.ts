@@ -1,6 +1,6 @@
 /** One WGSL module: what its main function refers to is declared as it is referred to. */
 import { type BufferParam, dtypeInfo, type ScalarType } from '@tutti/core/backend';
-import type { StageBinding, WgslStage } from '../program.ts';
+import type { ShaderFeatures, StageBinding, WgslStage } from '../program.ts';
 import { calledFunctions } from './functions/index.ts';
 import { lanesOf, loadFunction, storeFunction, wordType } from './memory.ts';
 
@@ -37,14 +37,16 @@ const accessModes = { read: 'read', readWrite: 'read_write' } as const;
 
 export class Shader {
   readonly parameters: ShaderParameters;
+  readonly #features: ShaderFeatures;
   readonly #memory: ShaderMemory;
   readonly #used = new Set<number>();
   readonly #helpers = new Map<string, string>();
   readonly #shared: string[] = [];
   #usesScalars = false;
 
-  constructor(parameters: ShaderParameters, memory: ShaderMemory) {
+  constructor(parameters: ShaderParameters, features: ShaderFeatures, memory: ShaderMemory) {
     this.parameters = parameters;
+    this.#features = features;
     this.#memory = memory;
   }
 
@@ -113,7 +115,7 @@ export class Shader {
   /** The stage whose main function has this body. */
   stage(main: string, { size, workgroups }: StageShape): WgslStage {
     const helpers = [...this.#helpers.values()];
-    const functions = calledFunctions([...helpers, main].join('\n'));
+    const functions = calledFunctions([...helpers, main].join('\n'), this.#features);
     const body = [...functions, ...helpers].join('\n\n');
     const infinite = `${body}${main}`.includes('infinity_bits');
     const buffers = [...this.#used].sort((a, b) => a - b);

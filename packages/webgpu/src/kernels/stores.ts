@@ -1,5 +1,5 @@
 /** The stores of a map phase: which form each takes, and its code. */
-import type { Expression, IndexAnalysis, IndexVariable, MapPhase, Store } from '@tutti/core/backend';
+import type { IndexAnalysis, IndexVariable, MapPhase, Store } from '@tutti/core/backend';
 import { lanesOf, maskOf, pack, packWord } from './memory.ts';
 import type { ShaderParameters } from './shader.ts';
 import type { Values } from './values.ts';
@@ -12,11 +12,6 @@ import type { Values } from './values.ts';
 export type StoreForm = 'element' | 'word' | 'atomic';
 
 export type StoreForms = ReadonlyMap<Store, StoreForm>;
-
-/** All values that a phase's stores read. */
-export function storeRoots({ stores }: MapPhase): Expression[] {
-  return stores.flatMap((s) => (s.guard ? [s.index, s.value, s.guard] : [s.index, s.value]));
-}
 
 /** Whether stores of consecutive values of `variable`, in groups of `size`, can be whole words. */
 export function fillsWords(

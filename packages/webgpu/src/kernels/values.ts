@@ -10,6 +10,7 @@ import {
   type IndexAnalysis,
   type IndexVariable,
   InternalError,
+  isFolded,
   type LoadExpression,
   loadIndices,
   type Schedule,
@@ -162,25 +163,11 @@ export class Values {
   #alu(e: AluExpression, copy: number): string {
     const args = e.args.map((arg, i) => {
       const text = this.text(arg, copy);
-      return this.#isFolded(e, i) ? `opaque(${text})` : text;
+      return isFolded(e, i, this.analysis) ? `opaque(${text})` : text;
     });
     // What consists of constants alone is evaluated by the WGSL compiler, for which overflow is an error.
     if (e.args.every((arg) => arg.op === 'const')) args[0] = this.code.keep('c', args[0]!);
     return aluText(e, args, this.analysis);
-  }
-
-  /**
-   * Whether compilers may know operand number `i` and simplify for it: 0 * x to 0, whatever x; x / 49 to x * (1 / 49), which makes
-   * 49 / 49 less than 1; x + 0 to x, also where x is -0.
-   */
-  #isFolded({ alu, type, args }: AluExpression, i: number): boolean {
-    if (type !== 'f32') return false;
-    const arg = args[i]!;
-    const sum = alu === 'add' || alu === 'sub';
-    if (!sum && alu !== 'mul' && alu !== 'div') return false;
-    if (arg.op !== 'const') return !sum && !this.analysis.hasData(arg);
-    const isPower = Number.isInteger(Math.log2(Math.abs(arg.value)));
-    return alu === 'div' && i === 1 ? !isPower : arg.value === 0;
   }
 
   #load(e: LoadExpression, copy: number): string {

@@ -80,7 +80,11 @@ class AttentionWriter {
     this.#layout = { extent: anchor.valueWidth, width, ragged: width !== anchor.valueWidth };
     const operands = [anchor.query, anchor.key, anchor.value];
     const inVectors = operands.flatMap((operand, i) => (this.#isInVectors(operand, i) ? [i] : []));
-    this.#shader = new Shader(anchor, resultMemory(anchor, this.#layout, { vectors: new Set(inVectors) }));
+    this.#shader = new Shader(
+      anchor,
+      features,
+      resultMemory(anchor, this.#layout, { vectors: new Set(inVectors) }),
+    );
   }
 
   #isInVectors({ dtype, offset, batch, row, column }: DotOperand, position: number): boolean {

@@ -83,6 +83,7 @@ class GemmStage {
     const plain = { ...more, stored: new Set(memory.sink === 'plain' ? [2] : []), atomic: new Set<number>() };
     this.#shader = new Shader(
       anchor,
+      features,
       memory.sink === 'results' ? resultMemory(anchor, this.#layout, more) : plain,
     );
   }

@@ -23,7 +23,11 @@ export function sparseStage(anchor: ConvAnchor, memory: Memory, features: Shader
   const layout = { extent: points, width: 1, ragged: false };
   const more = workspaceOf(memory);
   const plain = { ...more, stored: new Set<number>(), atomic: new Set<number>() };
-  const shader = new Shader(anchor, memory.sink === 'results' ? resultMemory(anchor, layout, more) : plain);
+  const shader = new Shader(
+    anchor,
+    features,
+    memory.sink === 'results' ? resultMemory(anchor, layout, more) : plain,
+  );
   const code = new Code();
   const elements = resultElements(anchor);
   const grid = gridOf(ceilDiv(elements, size), features);

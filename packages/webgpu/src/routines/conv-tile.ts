@@ -55,7 +55,11 @@ class TileStage {
     const layout = layoutOf(anchor, part, plan.tile);
     const more = workspaceOf(memory);
     const plain = { ...more, stored: new Set(memory.sink === 'plain' ? [2] : []), atomic: new Set<number>() };
-    this.#shader = new Shader(anchor, memory.sink === 'results' ? resultMemory(anchor, layout, more) : plain);
+    this.#shader = new Shader(
+      anchor,
+      features,
+      memory.sink === 'results' ? resultMemory(anchor, layout, more) : plain,
+    );
     const output = { anchor, part, plan, memory, layout, software: features.software };
     this.#store = new TileStore(this.#shader, this.#code, output);
   }

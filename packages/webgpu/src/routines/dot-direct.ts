@@ -37,7 +37,7 @@ export function directProgram(product: Product, plan: DirectPlan, features: Shad
   const tiling: Tiling = { ...plan, columns: plan.columns * plan.size };
   const variant = `direct ${plan.rows}x${plan.columns}${plan.quads ? ' in quads' : ''} of ${plan.size}`;
   return tiledProgram(product, tiling, features, variant, (grid) =>
-    new DirectStage(product, plan, tiling, features.software).emit(grid),
+    new DirectStage(product, plan, tiling, features).emit(grid),
   );
 }
 
@@ -54,12 +54,12 @@ class DirectStage {
   readonly #type: string;
   #sumNames: readonly string[] = [];
 
-  constructor(product: Product, plan: DirectPlan, tiling: Tiling, software: boolean) {
+  constructor(product: Product, plan: DirectPlan, tiling: Tiling, features: ShaderFeatures) {
     this.#product = product;
     this.#plan = plan;
     this.#tiling = tiling;
-    this.#software = software;
-    this.#sums = sumsOf(product, tiling, plan.columns, new Set(), software);
+    this.#software = features.software;
+    this.#sums = sumsOf(product, tiling, plan.columns, new Set(), features);
     this.#type = plan.columns === 4 ? `vec4<${product.type}>` : product.type;
   }
 

@@ -38,7 +38,7 @@ export function sharedProgram(product: Product, plan: SharedPlan, features: Shad
   const tiling: Tiling = { ...plan, rows: rows * down, columns: columns * across };
   const variant = `tiles of ${tiling.rows}x${tiling.columns}x${depth} by ${rows}x${columns}`;
   return tiledProgram(product, tiling, features, variant, (grid) =>
-    new SharedStage(product, plan, tiling, features.software).emit(grid),
+    new SharedStage(product, plan, tiling, features).emit(grid),
   );
 }
 
@@ -50,14 +50,14 @@ class SharedStage {
   readonly #sums: Sums;
   readonly #code = new Code();
 
-  constructor(product: Product, plan: SharedPlan, tiling: Tiling, software: boolean) {
+  constructor(product: Product, plan: SharedPlan, tiling: Tiling, features: ShaderFeatures) {
     this.#product = product;
     this.#plan = plan;
     this.#tiling = tiling;
-    this.#software = software;
+    this.#software = features.software;
     const { lhs, rhs } = product;
     const vectors = new Set([lhs, rhs].filter(isVector).map(({ slot }) => slot));
-    this.#sums = sumsOf(product, tiling, 4, vectors, software);
+    this.#sums = sumsOf(product, tiling, 4, vectors, features);
   }
 
   emit(grid: Grid): WgslStage {

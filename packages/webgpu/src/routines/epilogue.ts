@@ -5,7 +5,7 @@
  * tiles: n, or the points of an image. An invocation hands over runs of `width` neighbouring columns, for as many rows as it has:
  *
  *     const layout = { extent: n, width: 4, ragged: n % 64 !== 0 };
- *     const shader = new Shader(anchor, resultMemory(anchor, layout));
+ *     const shader = new Shader(anchor, features, resultMemory(anchor, layout));
  *     new Results(shader, code, anchor, layout, software).write(column, [{ row, values: ['c0.x', 'c0.y', 'c0.z', 'c0.w'] }]);
  *
  * What depends on the column alone (a bias) is evaluated once for all rows of a run, what depends on the row alone once for its

@@ -69,20 +69,21 @@ export function sumsOf(
   { parts, columns }: Tiling,
   width: number,
   vectors: ReadonlySet<number>,
-  software: boolean,
+  features: ShaderFeatures,
 ): Sums {
   const { anchor, n, type } = product;
   const layout: ResultLayout = { extent: n, width, ragged: n % columns !== 0 };
   if (parts === 1) {
-    const shader = new Shader(anchor, resultMemory(anchor, layout, { vectors }));
+    const shader = new Shader(anchor, features, resultMemory(anchor, layout, { vectors }));
     return {
       shader,
-      write: (code, column, rows) => new Results(shader, code, anchor, layout, software).write(column, rows),
+      write: (code, column, rows) =>
+        new Results(shader, code, anchor, layout, features.software).write(column, rows),
     };
   }
   const elements = resultElements(anchor);
   const length = parts * elements;
-  const shader = new Shader(anchor, {
+  const shader = new Shader(anchor, features, {
     stored: new Set(),
     atomic: new Set(),
     vectors,

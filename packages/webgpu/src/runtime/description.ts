@@ -31,7 +31,7 @@ export const defaultLimits: Limits = {
 export const limitNames: readonly LimitName[] = Object.keys(defaultLimits) as LimitName[];
 
 /** Optional features that are used where they are. */
-export const usefulFeatures: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+export const usefulFeatures: readonly GPUFeatureName[] = ['subgroups', 'timestamp-query'];
 
 /** An adapter or a device, as far as it describes itself. */
 export interface Described {
@@ -98,10 +98,13 @@ function capabilitiesOf(limits: Limits): Capabilities {
   };
 }
 
-export function shaderFeaturesOf({ info, limits, features }: Described): ShaderFeatures {
+export function shaderFeaturesOf(
+  { info, limits, features }: Described,
+  exactHalves: boolean,
+): ShaderFeatures {
   const subgroups = features.has('subgroups');
   return {
-    f16: features.has('shader-f16'),
+    exactHalves,
     subgroups,
     subgroupMinSize: subgroups ? (info?.subgroupMinSize ?? 4) : 0,
     subgroupMaxSize: subgroups ? (info?.subgroupMaxSize ?? 128) : 0,

@@ -10,6 +10,7 @@ import {
   shaderFeaturesOf,
   usefulFeatures,
 } from './description.ts';
+import { convertsHalves } from './halves.ts';
 import { disposedError, Health, lostError, reportedError } from './health.ts';
 
 export class GpuDevice {
@@ -24,20 +25,20 @@ export class GpuDevice {
   readonly #owned: boolean;
   readonly #onError = (event: GPUUncapturedErrorEvent): void => {
     event.preventDefault();
-    const failure = reportedError(event.error, 'some time before this call');
+    const failure = reportedError(event.error, 'some time before this call', true);
     // Not at once: Dawn calls this while it holds the device's lock, and to let go of the device would wait for it.
     queueMicrotask(() => this.health.fail(failure));
   };
 
-  constructor(device: GPUDevice, description: Described, owned: boolean) {
+  constructor(device: GPUDevice, description: Described, exactHalves: boolean, owned: boolean) {
     this.device = device;
     this.queue = device.queue;
     this.limits = description.limits;
     this.features = description.features;
     this.info = describeDevice(description);
-    this.shaderFeatures = shaderFeaturesOf(description);
+    this.shaderFeatures = shaderFeaturesOf(description, exactHalves);
     this.#owned = owned;
-    void device.lost.then((info) => this.health.fail(lostError(info)));
+    void device.lost.then((info) => this.health.fail(lostError(info, owned)));
     if (!owned) return;
     device.addEventListener('uncapturederror', this.#onError);
     // Whatever went wrong, what the device holds is of no use any more.
@@ -61,7 +62,7 @@ export class GpuDevice {
     } finally {
       for (const _ of kinds) {
         device.popErrorScope().then(
-          (error) => error && this.health.fail(reportedError(error, doing)),
+          (error) => error && this.health.fail(reportedError(error, doing, false)),
           () => {}, // the device was lost, which is reported elsewhere
         );
       }
@@ -95,14 +96,15 @@ export async function openDevice(adapter: GPUAdapter, pretendDefaults: boolean):
       },
     );
   }
-  return new GpuDevice(device, wanted, true);
+  return new GpuDevice(device, wanted, !pretendDefaults && (await convertsHalves(device)), true);
 }
 
 /** A device that the user made and goes on owning. */
-export function borrowDevice(
+export async function borrowDevice(
   device: GPUDevice,
   info: GPUAdapterInfo | undefined,
   pretendDefaults: boolean,
-): GpuDevice {
-  return new GpuDevice(device, described(device, info, pretendDefaults), false);
+): Promise<GpuDevice> {
+  const exactHalves = !pretendDefaults && (await convertsHalves(device));
+  return new GpuDevice(device, described(device, info, pretendDefaults), exactHalves, false);
 }

@@ -1,5 +1,5 @@
 /** Where WebGPU comes from: the browser, or Dawn in Node. */
-import { hasLibrary, isNode, platform } from './host.ts';
+import { environment, hasLibrary, isNode, platform } from './host.ts';
 
 /** Why there is no GPU, and what a person can do about it. */
 export interface Absent {
@@ -12,14 +12,8 @@ interface DawnPackage {
   readonly create: (options: string[]) => GPU;
 }
 
-/**
- * Flags that Dawn is started with in Node. Float16 arithmetic is held back on NVIDIA's Vulkan driver and timestamps are
- * made coarse for the sake of web pages; neither is needed here.
- */
-const dawnFlags: readonly string[] = [
-  'enable-dawn-features=vulkan_enable_f16_on_nvidia',
-  'disable-dawn-features=timestamp_quantization',
-];
+/** Flags that Dawn is started with in Node. Timestamps are made coarse for the sake of web pages, which is not needed here. */
+const dawnFlags: readonly string[] = ['disable-dawn-features=timestamp_quantization'];
 
 /** One instance for each set of flags: Dawn's instance must outlive what was made from it. */
 const instances = new Map<string, GPU>();
@@ -122,7 +116,10 @@ function noAdapter(): Absent {
       fix: 'switch hardware acceleration on, update the GPU driver, and look at chrome://gpu (about:support in Firefox)',
     };
   }
-  const reason = 'no GPU driver that WebGPU can use was found';
+  // Where a file is named, no other driver is looked for.
+  const named = ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES'].find((name) => environment(name));
+  const only = platform === 'linux' && named ? `; ${named} is ${environment(named)}` : '';
+  const reason = `no GPU driver that WebGPU can use was found${only}`;
   return { reason, fix: platform === 'linux' ? vulkanFix : 'update the GPU driver' };
 }
 

@@ -1,5 +1,5 @@
 /** What the browser's test asks the page to do: each check gives what JSON can hold. */
-import { type Device, jit, registerBackend, setDefaultDevice, type Tensor, tensor } from '@tutti/core';
+import { type Device, jit, registerBackend, setDefaultDevice, type Tensor, tensor, zeros } from '@tutti/core';
 import {
   createWebgpuBackend,
   fromImage,
@@ -158,6 +158,21 @@ const checks = {
     return { size: [canvas.width, canvas.height], values: onCanvas(canvas), pixels: [...image.data] };
   },
 
+  /** As a page shows it: the canvas is in the document, and the browser takes frames of it. */
+  async presented() {
+    const device = await ready;
+    const canvas = document.body.appendChild(document.createElement('canvas'));
+    const values = [];
+    for (const grey of [0, 0.2, 1]) {
+      await toCanvas(tensor([[grey]]), canvas);
+      values.push(onCanvas(canvas));
+      await new Promise(requestAnimationFrame);
+      await new Promise(requestAnimationFrame);
+    }
+    canvas.remove();
+    return { values, failure: String(device.backend.failure) };
+  },
+
   async drawnAgain() {
     await ready;
     const canvas = new OffscreenCanvas(1, 1);
@@ -195,13 +210,34 @@ const checks = {
     closed.close();
     const flat = document.createElement('canvas');
     flat.getContext('2d');
+    const broken = new Image();
+    broken.src = 'data:image/png,no';
+    await broken.decode().catch(() => {});
+    const loading = new Image();
+    loading.src = `${foreign}?later`;
+    const early = await failure(() => fromImage(loading));
+    const sizeless = document.createElement('canvas');
+    sizeless.width = 0;
+    const stained = document.createElement('canvas');
+    stained.getContext('2d')!.drawImage(tainted, 0, 0);
+    const given = document.createElement('canvas');
+    given.transferControlToOffscreen();
+    const blank = document.createElement('canvas');
     return {
       tainted: await failure(() => fromImage(tainted)),
       notLoaded: await failure(() => fromImage(new Image())),
+      loading: early,
+      broken: await failure(() => fromImage(broken)),
       noFrame: await failure(() => fromImage(document.createElement('video'))),
       closed: await failure(() => fromImage(closed)),
+      sizeless: await failure(() => fromImage(sizeless)),
+      undrawn: await failure(() => fromImage(blank)),
+      stained: await failure(() => fromImage(stained)),
+      brush: await failure(() => fromImage(flat.getContext('2d') as unknown as ImageSource)),
       noImage: await failure(() => fromImage(document.createElement('p') as unknown as ImageSource)),
       context: await failure(() => toCanvas(tensor([[1]]), flat)),
+      given: await failure(() => toCanvas(tensor([[1]]), given)),
+      large: await failure(() => toCanvas(zeros([1, 100_000]), blank)),
     };
   },
 };

@@ -36,8 +36,8 @@ export async function make(limits: 'adapter' | 'default' = 'adapter'): Promise<W
 }
 
 /** A backend on a device that the caller made. */
-export function makeOn(device: GPUDevice): WebgpuBackend {
-  const backend = new WebgpuBackend(borrowDevice(device, device.adapterInfo, false), noGenerators);
+export async function makeOn(device: GPUDevice): Promise<WebgpuBackend> {
+  const backend = new WebgpuBackend(await borrowDevice(device, device.adapterInfo, false), noGenerators);
   open.push(backend);
   return backend;
 }

@@ -7,7 +7,7 @@ import type { ShaderFeatures, WgslProgram } from '../../src/program.ts';
 
 /** What a device without extras offers, as a software adapter and as hardware. */
 export const software: ShaderFeatures = {
-  f16: false,
+  exactHalves: false,
   subgroups: false,
   subgroupMinSize: 0,
   subgroupMaxSize: 0,

@@ -20,13 +20,14 @@ export function isRectifier({ args }: AluExpression): boolean {
 
 /**
  * Whether compilers may know operand number `i` and simplify for it: 0 * x to 0, whatever x; x / 49 to x * (1 / 49), which makes
- * 49 / 49 less than 1; x + 0 to x, also where x is -0.
+ * 49 / 49 less than 1; x + 0 to x, also where x is -0; x - x to 0, also where x is infinite.
  */
 export function isFolded({ alu, type, args }: AluExpression, i: number, analysis: IndexAnalysis): boolean {
   if (type !== 'f32') return false;
   const arg = args[i]!;
   const sum = alu === 'add' || alu === 'sub';
   if (!sum && alu !== 'mul' && alu !== 'div') return false;
+  if (i === 1 && arg === args[0] && (alu === 'sub' || alu === 'div')) return true;
   if (arg.op !== 'const') return !sum && !analysis.hasData(arg);
   const isPower = Number.isInteger(Math.log2(Math.abs(arg.value)));
   return alu === 'div' && i === 1 ? !isPower : arg.value === 0;

@@ -1,6 +1,19 @@
 /** What renderers of kernels to the text of a language have in common. */
 export * from './analysis.ts';
+export {
+  type ConvAxes,
+  type ConvAxis,
+  type ConvPart,
+  convParts,
+  isInside,
+  isPadded,
+  pointsOf,
+  reach,
+  tapsOf,
+} from './convolution.ts';
 export * from './facts.ts';
+export * from './finish.ts';
+export * from './product.ts';
 export * from './schedule.ts';
 export * from './text.ts';
 export * from './used.ts';

@@ -28,16 +28,17 @@ export const exponentialFunctions: Functions<ExponentialName> = {
   nearest_integer: `fn nearest_integer(a: f32, b: f32) -> i32 {
   return bitcast<i32>(fma(a, b, 12582912.0)) - 0x4b400000;
 }`,
-  // x - n ln 2, with ln 2 in two parts; n * the first is exact.
+  // x - n ln 2, with ln 2 in two parts; n * the first is exact. Mesa would add the parts first.
   exp_remainder: `fn exp_remainder(x: f32, n: f32) -> f32 {
-  return fma(n, 0.00021219444, fma(n, -0.693359375, x));
+  return fma(n, 0.00021219444, opaque(fma(n, -0.693359375, x)));
 }`,
   // e^r - 1
   exp_tail: `fn exp_tail(r: f32) -> f32 {
   return fma(${horner('r', expm1Series)}, r * r, r);
 }`,
+  // e^r. Mesa would add r and 1 first.
   exp_near_zero: `fn exp_near_zero(r: f32) -> f32 {
-  return fma(${horner('r', expSeries)}, r * r, r) + 1.0;
+  return opaque(fma(${horner('r', expSeries)}, r * r, r)) + 1.0;
 }`,
   // For results that are normal numbers. A product is a shift that software does not do lane by lane.
   times_power_of_two: `fn times_power_of_two(x: f32, n: i32) -> f32 {

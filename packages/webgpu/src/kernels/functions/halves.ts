@@ -1,8 +1,9 @@
 /**
  * float16 and bfloat16 from and to f32, with integer arithmetic: built-in conversions may flush denormals and round either way.
- * Round to nearest, ties to even; the same bits as the host's conversions.
+ * Round to nearest, ties to even; the same bits as the host's conversions. Values of halves are taken from the built-in where
+ * it has been seen to give all of them.
  *
- * `f16_bits` and `bf16_bits` put them into the high half of a word, `f16_to_f32` takes them from the low half: constant shifts to
+ * `f16_bits` and `bf16_bits` put them into the high half of a word, `f16_to_f32` takes them from the low half, whatever is in the high one: constant shifts to
  * the left are products, which software does faster.
  */
 import type { Functions } from './function.ts';
@@ -36,5 +37,12 @@ export const halvesFunctions: Functions<HalvesName> = {
 }`,
   round_bf16: `fn round_bf16(x: f32) -> f32 {
   return bitcast<f32>(bf16_bits(x));
+}`,
+};
+
+/** For devices with `exactHalves`. */
+export const builtInHalves: Functions<'f16_to_f32'> = {
+  f16_to_f32: `fn f16_to_f32(half: u32) -> f32 {
+  return unpack2x16float(half).x;
 }`,
 };

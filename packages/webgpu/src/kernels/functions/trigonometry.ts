@@ -71,11 +71,14 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   let r = f32(normalised) * (${floatLiteral(Math.PI / 2)} * bitcast<f32>((97u - zeros) << 23u));
   return vec2<u32>(bitcast<u32>(select(r, -r, negative)), n);
 }`,
+  // Mesa would add the parts of pi/2 first, were they not kept apart.
   reduce_angle: `fn reduce_angle(x: f32) -> vec2<u32> {
   let n = nearest_integer(x, ${floatLiteral(2 / Math.PI)});
   let k = f32(n);
-  let high = fma(k, ${floatLiteral(-halfPi[1]!)}, fma(k, ${floatLiteral(-halfPi[0]!)}, x));
-  let r = fma(k, ${floatLiteral(-halfPi[3]!)}, fma(k, ${floatLiteral(-halfPi[2]!)}, high));
+  let first = opaque(fma(k, ${floatLiteral(-halfPi[0]!)}, x));
+  let second = opaque(fma(k, ${floatLiteral(-halfPi[1]!)}, first));
+  let third = opaque(fma(k, ${floatLiteral(-halfPi[2]!)}, second));
+  let r = fma(k, ${floatLiteral(-halfPi[3]!)}, third);
   return vec2<u32>(bitcast<u32>(r), u32(n));
 }`,
   sine_polynomials: `fn sine_polynomials(r: f32, quadrant: u32) -> f32 {

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { mergeReports, takeOption } from '../conformance.mjs';
+
+describe('takeOption', () => {
+  it.each([
+    [['--backend', 'cpu,webgl', '--every', '3'], { value: 'cpu,webgl', rest: ['--every', '3'] }],
+    [['--every', '3', '--backend=webgl'], { value: 'webgl', rest: ['--every', '3'] }],
+    [['--every', '3'], { value: undefined, rest: ['--every', '3'] }],
+  ])('%j', (args, expected) => expect(takeOption(args, '--backend')).toEqual(expected));
+});
+
+describe('mergeReports', () => {
+  const counts = { pass: 1, fail: 0, unsupported: 0, notRun: 0 };
+  const report = (id, more = {}) => ({
+    devices: [{ id, available: true, description: id }],
+    results: [{ backend: id, status: 'pass' }],
+    summary: { [id]: counts },
+    ...more,
+  });
+
+  it('keeps what each report has, and says once what all left out', () => {
+    const merged = mergeReports([
+      report('cpu', { leftOut: ['modes: jit'] }),
+      report('webgl', { leftOut: ['modes: jit'] }),
+    ]);
+    expect(merged.devices.map(({ id }) => id)).toEqual(['cpu', 'webgl']);
+    expect(merged.results).toHaveLength(2);
+    expect(merged.summary).toEqual({ cpu: counts, webgl: counts });
+    expect(merged.leftOut).toEqual(['modes: jit']);
+  });
+
+  it('says nothing of what was left out where all ran', () => {
+    expect(mergeReports([report('cpu')])).not.toHaveProperty('leftOut');
+  });
+});
