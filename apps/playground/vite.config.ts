@@ -1,4 +1,5 @@
 import { defineConfig } from 'vite';
+import { mnist } from './scripts/mnist.ts';
 
 // Cross-origin isolation: without these two headers a page has no SharedArrayBuffer, and so no worker threads.
 const isolation = {
@@ -7,6 +8,8 @@ const isolation = {
 };
 
 export default defineConfig({
+  base: './', // what is built may lie in any folder of a server
+  plugins: [mnist()],
   build: { target: 'es2022' },
   worker: { format: 'es' },
   server: { headers: isolation },

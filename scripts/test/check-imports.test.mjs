@@ -122,6 +122,16 @@ test('no deep imports, by name or by path', () => {
   ]);
 });
 
+test('what a build puts into the package may be a development dependency', () => {
+  const devDependencies = { 'gpu.js': '*' };
+  const files = (name) => ({
+    [`packages/${name}/package.json`]: manifest(`@tutti/${name}`, [], { devDependencies }),
+    [`packages/${name}/src/index.ts`]: `import { x } from 'gpu.js/src/backend/kernel.js';\n`,
+  });
+  expect(offences(files('webgl'))).toEqual([]);
+  expect(offences(files('webgpu'))).toEqual(['packages/webgpu/src/index.ts:1 declared dependencies']);
+});
+
 test('cycles at run time are found; types make none', () => {
   const cycle = (statement) => ({
     'packages/core/src/a.ts': `import { b } from './b.ts';\nexport const a = b;\n`,

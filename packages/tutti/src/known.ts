@@ -59,8 +59,8 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/webgl',
     runs: 'GPUs, in browsers with WebGL 2',
     included: false,
-    planned: true,
-    factory: optionalBackend({ name: 'webgl', priority: 20, planned: true }, async () => {
+    planned: false,
+    factory: optionalBackend({ name: 'webgl', priority: 20, planned: false }, async () => {
       try {
         return (await import('@tutti/webgl')).webgl;
       } catch (cause) {

@@ -4,6 +4,3 @@
 declare module '@tutti/cuda' {
   export const cuda: import('@tutti/core/backend').BackendFactory;
 }
-declare module '@tutti/webgl' {
-  export const webgl: import('@tutti/core/backend').BackendFactory;
-}

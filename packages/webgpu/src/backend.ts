@@ -14,6 +14,7 @@ import {
   type Kernel,
   OutOfMemoryError,
   type Program,
+  Progress,
   printAnchor,
   printKernel,
   type TuttiError,
@@ -27,7 +28,6 @@ import { Executable } from './runtime/executable.ts';
 import { mergeWord, splitWords } from './runtime/patch.ts';
 import { Pipelines } from './runtime/pipelines.ts';
 import { Pool } from './runtime/pool.ts';
-import { Progress } from './runtime/progress.ts';
 import { Readback } from './runtime/readback.ts';
 import { type Encode, timeByFences, timeOnDevice } from './runtime/timing.ts';
 import { Tuner } from './runtime/tuner.ts';
@@ -77,7 +77,7 @@ export class WebgpuBackend implements Backend {
     this.#binder = new Binder(device, this.#workspace, this.#uniforms);
     this.#encoder = new Encoder(device, this.#uniforms);
     this.#readback = new Readback(device);
-    this.#progress = new Progress(device);
+    this.#progress = new Progress(() => device.queue.onSubmittedWorkDone().then(() => {}), device.health);
     if (tuning) this.#tuner = new Tuner(tuning, device.info.description, this);
     device.health.onFailure(() => this.#release());
   }

@@ -1,9 +1,11 @@
 /** What is said of adapters and browsers that are not here. */
+
+import { Health } from '@tutti/core/backend';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createWebgpuBackend } from '../src/index.ts';
 import { defaultLimits, describeDevice, described, isSoftware } from '../src/runtime/description.ts';
+import { lostError, reportedError } from '../src/runtime/failures.ts';
 import { findAdapter } from '../src/runtime/gpu.ts';
-import { Health, lostError, reportedError } from '../src/runtime/health.ts';
 import { hasLibrary } from '../src/runtime/host.ts';
 
 const info = (fields: Partial<GPUAdapterInfo>): GPUAdapterInfo =>

@@ -1,7 +1,8 @@
 /** The WGSL of convolutions: small enough to be read. */
+
+import { type ConvOptions, convAnchor } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
 import { type ConvMethod, convRoutine } from '../src/routines/conv.ts';
-import { type ConvOptions, convAnchor } from './support/conv.ts';
 import { hardware, software } from './support/kernels.ts';
 
 const source = (options: ConvOptions, method: ConvMethod): string =>

@@ -1,10 +1,10 @@
-import { generator } from '@tutti/core/testing';
+import { type ConvOptions, convAnchor, convCase, generator } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { type ConvMethod, convRoutine } from '../src/routines/conv.ts';
 import { type GemmShape, gemmShapes } from '../src/routines/conv-gemm-plan.ts';
 import { candidates } from '../src/routines/index.ts';
-import { type ConvOptions, checkConv, convAnchor, convCase } from './support/conv.ts';
+import { checkConv } from './support/conv.ts';
 import { make } from './support/device.ts';
 import { hardware, software } from './support/kernels.ts';
 

@@ -1,10 +1,10 @@
 /** Random products against sums in float64. */
-import { generator } from '@tutti/core/testing';
+import { type DotOptions, dotAnchor, dotLayouts, dotSums, generator } from '@tutti/core/testing';
 import { expect, it } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { dotRoutine } from '../src/routines/dot.ts';
 import { make } from './support/device.ts';
-import { checkDot, type DotOptions, dotAnchor, dotSums, layouts } from './support/dot.ts';
+import { checkDot } from './support/dot.ts';
 import { hardware, runProgram, software } from './support/kernels.ts';
 
 const quads: ShaderFeatures = { ...software, subgroups: true, subgroupMinSize: 4, subgroupMaxSize: 4 };
@@ -30,7 +30,7 @@ function randomProduct(random: () => number): RandomProduct {
   const options: DotOptions = {
     batch,
     type: wide ? 'f32' : 'i32',
-    layouts: [pick(layouts), pick(layouts)],
+    layouts: [pick(dotLayouts), pick(dotLayouts)],
     shared: [random() < 0.3, random() < 0.3],
     dtypes: wide ? [pick(floats), pick(floats), pick(results)] : ['int32', 'int32', 'int32'],
     ...(finished

@@ -1,8 +1,9 @@
 /** The WGSL of products, without a device. */
+
+import { type DotOptions, dotAnchor } from '@tutti/core/testing';
 import { expect, it } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { type DotVariant, dotRoutine } from '../src/routines/dot.ts';
-import { type DotOptions, dotAnchor } from './support/dot.ts';
 import { hardware, software } from './support/kernels.ts';
 
 const source = (

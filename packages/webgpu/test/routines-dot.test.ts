@@ -1,10 +1,10 @@
-import { generator } from '@tutti/core/testing';
+import { type DotOptions, dotAnchor, dotLayouts, generator } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { type DotVariant, dotRoutine } from '../src/routines/dot.ts';
 import { routine } from '../src/routines/index.ts';
 import { make } from './support/device.ts';
-import { checkDot, type DotOptions, dotAnchor, layouts } from './support/dot.ts';
+import { checkDot } from './support/dot.ts';
 import { hardware, runProgram, software } from './support/kernels.ts';
 
 const quads: ShaderFeatures = { ...software, subgroups: true, subgroupMinSize: 4, subgroupMaxSize: 4 };
@@ -123,8 +123,8 @@ describe.each(Object.entries({ software, quads }))('products on %s', (_, feature
   });
 
   it('take all layouts', async () => {
-    for (const lhs of layouts) {
-      const rhs = layouts[(layouts.indexOf(lhs) + 1) % layouts.length]!;
+    for (const lhs of dotLayouts) {
+      const rhs = dotLayouts[(dotLayouts.indexOf(lhs) + 1) % dotLayouts.length]!;
       await check(20, 24, 12, { layouts: [lhs, rhs] });
       await check(17, 21, 7, { layouts: [rhs, lhs] });
       await check(1, 21, 37, { layouts: [lhs, rhs] });

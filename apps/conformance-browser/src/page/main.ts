@@ -2,6 +2,7 @@
 import { formatReport, type Mode, runConformance } from '@tutti/conformance';
 import { registerBackend } from '@tutti/core';
 import { createCpuBackend } from '@tutti/cpu';
+import { webgl } from '@tutti/webgl';
 import { createWebgpuBackend, type WebgpuOptions } from '@tutti/webgpu';
 import type { PageMessage } from '../harness/message.ts';
 
@@ -23,12 +24,13 @@ async function run(): Promise<PageMessage> {
   const limits = wish('limits', (text) => text as NonNullable<WebgpuOptions['limits']>);
   registerBackend(createCpuBackend());
   registerBackend(createWebgpuBackend(limits ? { limits } : {}));
+  registerBackend(webgl);
   const filter = wish('filter', String);
   const modes = wish('modes', (text) => listOf(text) as Mode[]);
   const randomGraphs = wish('randomGraphs', Number);
   const every = wish('every', Number);
   const { report, exitCode } = await runConformance({
-    backends: wish('backends', listOf) ?? ['cpu', 'webgpu'],
+    backends: wish('backends', listOf) ?? ['cpu', 'webgpu', 'webgl'],
     ...(filter ? { filter } : {}),
     ...(modes ? { modes } : {}),
     ...(randomGraphs === undefined ? {} : { randomGraphs }),

@@ -4,6 +4,10 @@ import { cast, flatten, maxPool2d, nn, relu, type Tensor } from 'tutti';
 const mean = 0.1307;
 const deviation = 0.3081;
 
+/** Pixels with mean 0 and deviation 1: uint8 (..) -> float32 (..). */
+export const normalizePixels = (images: Tensor): Tensor =>
+  cast(images, 'float32').div(255).sub(mean).div(deviation);
+
 /**
  * A small convolutional network for MNIST: two convolutions with pooling, and two linear layers; 206,922 parameters.
  *
@@ -16,8 +20,7 @@ export class MnistModel extends nn.Module {
   readonly fc2: nn.Linear = new nn.Linear(128, 10);
 
   forward(images: Tensor): Tensor {
-    const pixels = cast(images, 'float32').div(255).sub(mean).div(deviation);
-    let x = maxPool2d(relu(this.conv1.call(pixels)), 2); // (N, 16, 14, 14)
+    let x = maxPool2d(relu(this.conv1.call(normalizePixels(images))), 2); // (N, 16, 14, 14)
     x = maxPool2d(relu(this.conv2.call(x)), 2); // (N, 32, 7, 7)
     x = relu(this.fc1.call(flatten(x, 1))); // (N, 128)
     return this.fc2.call(x);

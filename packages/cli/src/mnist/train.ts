@@ -29,7 +29,7 @@ export function stepsPerEpoch(images: number, batchSize: number): number {
 
 /**
  * Trains a model with Adam; the learning rate warms up for a tenth of the steps and falls to zero along a cosine. Gives
- * the loss of every step, a few steps after it was submitted.
+ * the loss of every step, a few steps after it was submitted; with the last of an epoch, no step of the next has run.
  */
 export async function* train(
   model: nn.Module,
@@ -61,8 +61,8 @@ export async function* train(
       pending.push(read(loss, { step: ++step, epoch }));
       if (pending.length > behind) yield await pending.shift()!;
     }
+    for (const each of pending.splice(0)) yield await each;
   }
-  for (const each of pending) yield await each;
   trainStep.dispose();
 }
 

@@ -8,5 +8,6 @@ export * from './halves.ts';
 export * from './kernel.ts';
 export { announceBackend } from './loaded.ts';
 export * from './print.ts';
+export * from './queue/index.ts';
 export * from './render/index.ts';
 export * from './routine.ts';

@@ -1,9 +1,16 @@
 /** Which programs for a convolution are worth timing, and for which convolutions the answer is the same. */
-import type { ConvAnchor, ConvOperand } from '@tutti/core/backend';
+import {
+  type ConvAnchor,
+  type ConvOperand,
+  type ConvPart,
+  convParts,
+  pointsOf,
+  tapsOf,
+} from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from '../program.ts';
 import { type ConvMethod, convRoutine, methodOf } from './conv.ts';
 import { type GemmShape, planGemm } from './conv-gemm-plan.ts';
-import { type Part, partsOf, pointsOf, product, tapsOf } from './conv-geometry.ts';
+import { product } from './numbers.ts';
 
 /** Convolutions of fewer products are over before a timer notices. */
 const fewProducts = 2 ** 27;
@@ -13,7 +20,7 @@ const shapes: readonly GemmShape[] = ['64x64', '128x64', '128x128', '32x128', '3
 /** Undefined for software, whose behaviour is known, and for what takes no time. */
 export function convCandidates(anchor: ConvAnchor, features: ShaderFeatures): Candidates | undefined {
   if (features.software) return undefined;
-  const parts = partsOf(anchor);
+  const parts = convParts(anchor);
   if (!parts || productsOf(anchor, parts) < fewProducts) return undefined;
   const usual = methodOf(anchor, parts, features);
   if (usual === 'tile') return undefined;
@@ -28,14 +35,14 @@ export function convCandidates(anchor: ConvAnchor, features: ShaderFeatures): Ca
   return { key: classOf(anchor, parts), buffers: anchor.buffers, variants };
 }
 
-function productsOf(anchor: ConvAnchor, parts: readonly Part[]): number {
+function productsOf(anchor: ConvAnchor, parts: readonly ConvPart[]): number {
   const { batch, groups, inChannels, outChannels } = anchor;
   const terms = parts.reduce((sum, part) => sum + pointsOf(part) * tapsOf(part), 0);
   return batch * groups * inChannels * outChannels * terms;
 }
 
 /** Sizes within a factor of two are of one class; strides and dtypes are as they are. */
-function classOf(anchor: ConvAnchor, parts: readonly Part[]): string {
+function classOf(anchor: ConvAnchor, parts: readonly ConvPart[]): string {
   const rough = (size: number): number => 2 ** Math.round(Math.log2(size));
   const { batch, groups, inChannels, outChannels, outSize } = anchor;
   const pixels = rough(batch * product(outSize));

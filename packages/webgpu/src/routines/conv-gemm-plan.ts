@@ -1,7 +1,7 @@
 /** The blocks of a convolution as a matrix product: their shape, and how many workgroups share one. */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, pointsOf, tapsOf } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import { ceilDiv, type Part, pointsOf, tapsOf } from './conv-geometry.ts';
+import { ceilDiv } from './numbers.ts';
 
 export interface GemmTile {
   /** Channels, pixels and terms of a workgroup's block. */
@@ -63,7 +63,7 @@ const sharedBytes = (tile: GemmTile): number => 4 * tile.depth * (pitchOf(tile) 
  */
 export function planGemm(
   anchor: ConvAnchor,
-  part: Part,
+  part: ConvPart,
   split: boolean,
   features: ShaderFeatures,
   only?: GemmShape,

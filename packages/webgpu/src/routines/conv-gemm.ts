@@ -7,32 +7,31 @@
  * weights and patches to workgroup memory, where each invocation takes its rows and columns from. Where blocks are few, several
  * workgroups share one: each takes a part of k, and a last stage adds the parts in order.
  */
-import type { ConvAnchor, IndexVariable } from '@tutti/core/backend';
+import {
+  type ConvAnchor,
+  type ConvAxis,
+  type ConvPart,
+  type IndexVariable,
+  isInside,
+  isPadded,
+  pointsOf,
+  resultElements,
+  tapsOf,
+} from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { gridOf } from '../kernels/grid.ts';
 import { sizeOf } from '../kernels/segments.ts';
 import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import { type GemmPlan, invocationsOf, pitchOf } from './conv-gemm-plan.ts';
-import {
-  type Axis,
-  ceilDiv,
-  isInside,
-  isPadded,
-  type Part,
-  pointsOf,
-  product,
-  range,
-  tapsOf,
-} from './conv-geometry.ts';
 import { loadOperand, type Memory, workspaceOf } from './conv-operands.ts';
 import { affine, decoded, times } from './conv-text.ts';
 import { type ResultLayout, Results, resultMemory } from './epilogue.ts';
-import { resultElements } from './finish.ts';
+import { ceilDiv, product, range } from './numbers.ts';
 
 export function gemmStage(
   anchor: ConvAnchor,
-  part: Part,
+  part: ConvPart,
   plan: GemmPlan,
   memory: Memory,
   features: ShaderFeatures,
@@ -49,7 +48,7 @@ interface Pixel {
 
 class GemmStage {
   readonly #anchor: ConvAnchor;
-  readonly #part: Part;
+  readonly #part: ConvPart;
   readonly #plan: GemmPlan;
   readonly #memory: Memory;
   readonly #features: ShaderFeatures;
@@ -61,7 +60,7 @@ class GemmStage {
   readonly #terms: readonly IndexVariable[];
   #place!: Record<'split' | 'group' | 'channel' | 'pixel', string>;
 
-  constructor(anchor: ConvAnchor, part: Part, plan: GemmPlan, memory: Memory, features: ShaderFeatures) {
+  constructor(anchor: ConvAnchor, part: ConvPart, plan: GemmPlan, memory: Memory, features: ShaderFeatures) {
     this.#anchor = anchor;
     this.#part = part;
     this.#plan = plan;
@@ -306,7 +305,7 @@ class GemmStage {
       [inner!, this.#anchor.lhs.inner],
       ...axes.map((axis, i) => [taps[i]!, axis.dilation * axis.lhs] as const),
     );
-    const check = (axis: Axis, i: number): string =>
+    const check = (axis: ConvAxis, i: number): string =>
       `(u32(${affine(0, [positions[i]!, 1], [taps[i]!, axis.dilation])}) < ${axis.inSize}u)`;
     return { index, checks: axes.flatMap((axis, i) => (isInside(axis) ? [] : [check(axis, i)])) };
   }

@@ -7,13 +7,18 @@
  *
  *     workspace    sums, `splits` times as long as the result | widened lhs | widened rhs
  */
-import type { ConvAnchor, Expression, IndexVariable, Kernel } from '@tutti/core/backend';
+import {
+  type ConvAnchor,
+  type ConvPart,
+  type Expression,
+  type IndexVariable,
+  type Kernel,
+  resultElements,
+} from '@tutti/core/backend';
 import { compileKernel } from '../kernels/index.ts';
 import { lanesOf } from '../kernels/memory.ts';
 import type { Shader, ShaderMemory } from '../kernels/shader.ts';
 import type { ShaderFeatures, StageBinding, WgslStage } from '../program.ts';
-import type { Part } from './conv-geometry.ts';
-import { resultElements } from './finish.ts';
 
 /** What every binding may have at least. */
 const mostWorkspaceBytes = 128 * 1024 * 1024;
@@ -37,7 +42,7 @@ export interface Memory {
 
 const isHalf = (anchor: ConvAnchor, buffer: number): boolean => lanesOf(anchor.buffers[buffer]!.dtype) > 1;
 
-export function sinkOf(anchor: ConvAnchor, parts: readonly Part[], splits: number): Sink {
+export function sinkOf(anchor: ConvAnchor, parts: readonly ConvPart[], splits: number): Sink {
   if (splits > 1 || isHalf(anchor, 2)) return 'workspace';
   if (parts.every(({ dense }) => dense)) return 'results';
   return anchor.epilogue ? 'workspace' : 'plain';

@@ -6,7 +6,8 @@
  * that outgrows the instruction cache takes twice the time. So a tile shares pixels among kernel positions and output channels, weights
  * among pixels, and goes through a row of the kernel in a turn, but not through more.
  */
-import { type Axes, type Axis, ceilDiv, isInside, type Part, pointsOf, product } from './conv-geometry.ts';
+import { type ConvAxes, type ConvAxis, type ConvPart, isInside, pointsOf } from '@tutti/core/backend';
+import { ceilDiv, product } from './numbers.ts';
 
 export interface Tile {
   /** Results: batch entries, output channels, rows and columns. */
@@ -30,7 +31,7 @@ export interface TilePlan {
 
 /** What a tile is a tile of. */
 export interface TileProblem {
-  readonly part: Part;
+  readonly part: ConvPart;
   readonly batch: number;
   readonly groups: number;
   readonly inChannels: number;
@@ -59,7 +60,7 @@ const mostSplits = 64;
 export const sumsOf = ({ batch, channels, rows, columns }: Tile): number => batch * channels * rows * columns;
 
 /** Input positions that `count` results and `taps` kernel positions meet: runs that overlap, or lie apart. */
-function inputsOf(count: number, taps: number, { stride, dilation }: Axis): number {
+function inputsOf(count: number, taps: number, { stride, dilation }: ConvAxis): number {
   if (stride % dilation === 0 && stride / dilation <= taps) return (count - 1) * (stride / dilation) + taps;
   if (dilation % stride === 0 && dilation / stride <= count) return (taps - 1) * (dilation / stride) + count;
   return count * taps;
@@ -114,7 +115,7 @@ function* tiles(
 type Terms = Pick<Tile, 'inner' | 'tapRows' | 'taps'>;
 
 /** Terms of a turn: part of a row of the kernel, a small kernel as a whole, or several input channels of a kernel of one. */
-function termsOf([, y, x]: Axes, inChannels: number): readonly Terms[] {
+function termsOf([, y, x]: ConvAxes, inChannels: number): readonly Terms[] {
   const columns = Math.max(1, x.kernelSize);
   const terms = pieces(columns, 8).map((taps): Terms => ({ inner: 1, tapRows: 1, taps }));
   if (y.kernelSize > 1 && y.kernelSize * columns <= 9)
@@ -125,14 +126,14 @@ function termsOf([, y, x]: Axes, inChannels: number): readonly Terms[] {
 
 const productsOf = (tile: Tile): number => sumsOf(tile) * tile.inner * tile.tapRows * tile.taps;
 
-function loadsOf({ batch, channels, rows, columns, inner, tapRows, taps }: Tile, y: Axis, x: Axis) {
+function loadsOf({ batch, channels, rows, columns, inner, tapRows, taps }: Tile, y: ConvAxis, x: ConvAxis) {
   return {
     pixels: batch * inner * inputsOf(rows, tapRows, y) * inputsOf(columns, taps, x),
     weights: channels * inner * tapRows * taps,
   };
 }
 
-function codeOf(tile: Tile, y: Axis, x: Axis): number {
+function codeOf(tile: Tile, y: ConvAxis, x: ConvAxis): number {
   const { pixels, weights } = loadsOf(tile, y, x);
   return code.load * (pixels + weights) + code.product * productsOf(tile) + code.sum * sumsOf(tile);
 }

@@ -1,16 +1,15 @@
 /**
  * The end of a tile: its sums go through the epilogue as runs of columns, or as they are to the workspace or the result.
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, pointsOf, resultElements } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { lanesOf } from '../kernels/memory.ts';
 import type { Shader } from '../kernels/shader.ts';
-import { type Part, pointsOf, product, range } from './conv-geometry.ts';
 import type { Memory } from './conv-operands.ts';
 import { affine, plus } from './conv-text.ts';
 import type { Tile, TilePlan } from './conv-tile-plan.ts';
 import { type ResultLayout, type ResultRow, Results } from './epilogue.ts';
-import { resultElements } from './finish.ts';
+import { product, range } from './numbers.ts';
 
 /** Names of the first of an invocation's results along each dimension, as i32, and of its part of the sums. */
 export interface Place {
@@ -31,7 +30,7 @@ export interface Block {
 }
 
 /** How the epilogue sees the result: whole images as rows where runs of columns fill the image's rows, else the image's rows. */
-export function layoutOf(anchor: ConvAnchor, part: Part, { columns }: Tile): ResultLayout {
+export function layoutOf(anchor: ConvAnchor, part: ConvPart, { columns }: Tile): ResultLayout {
   const row = part.axes[2].outSize;
   const ragged = row % columns !== 0;
   // Elements of narrow buffers come four to a word.
@@ -43,7 +42,7 @@ export function layoutOf(anchor: ConvAnchor, part: Part, { columns }: Tile): Res
 /** What a tile is part of. */
 export interface TileOutput {
   readonly anchor: ConvAnchor;
-  readonly part: Part;
+  readonly part: ConvPart;
   readonly plan: TilePlan;
   readonly memory: Memory;
   readonly layout: ResultLayout;

@@ -7,25 +7,32 @@
  * A turn of the loop takes the terms of some input channels, kernel rows and kernel columns; a pixel that several of these meet is
  * loaded once. Several invocations may share a tile's sums: each takes a part of the turns, and a last stage adds the parts in order.
  */
-import type { ConvAnchor, IndexVariable } from '@tutti/core/backend';
+import {
+  type ConvAnchor,
+  type ConvAxis,
+  type ConvPart,
+  type IndexVariable,
+  isInside,
+  isPadded,
+} from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { gridOf } from '../kernels/grid.ts';
 import { sizeOf } from '../kernels/segments.ts';
 import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
-import { type Axis, ceilDiv, isInside, isPadded, type Part, range } from './conv-geometry.ts';
 import { loadOperand, type Memory, workspaceOf } from './conv-operands.ts';
 import { affine, decoded, plus, quotientOf, times } from './conv-text.ts';
 import { type Sweep, sumsOf, sweepsOf, type TilePlan, type TileProblem } from './conv-tile-plan.ts';
 import { layoutOf, type Place, TileStore } from './conv-tile-store.ts';
 import { resultMemory } from './epilogue.ts';
+import { ceilDiv, range } from './numbers.ts';
 
 /** Invocations of a workgroup in software, where fewer cost nothing, and on hardware. */
 const sizes = { software: 16, hardware: 64 };
 
 export function tileStage(
   anchor: ConvAnchor,
-  part: Part,
+  part: ConvPart,
   plan: TilePlan,
   memory: Memory,
   features: ShaderFeatures,
@@ -35,7 +42,7 @@ export function tileStage(
 
 class TileStage {
   readonly #anchor: ConvAnchor;
-  readonly #part: Part;
+  readonly #part: ConvPart;
   readonly #plan: TilePlan;
   readonly #memory: Memory;
   readonly #features: ShaderFeatures;
@@ -45,7 +52,7 @@ class TileStage {
   readonly #store: TileStore;
   #place!: Place;
 
-  constructor(anchor: ConvAnchor, part: Part, plan: TilePlan, memory: Memory, features: ShaderFeatures) {
+  constructor(anchor: ConvAnchor, part: ConvPart, plan: TilePlan, memory: Memory, features: ShaderFeatures) {
     this.#anchor = anchor;
     this.#part = part;
     this.#plan = plan;
@@ -228,7 +235,7 @@ class TileStage {
   /** The input position, along each axis, that the first result and a kernel position meet. */
   #positions(at: Record<'z' | 'y' | 'x', string>): Record<'z' | 'y' | 'x', string> {
     const [z, y, x] = this.#part.axes;
-    const along = (axis: Axis, first: string, tap: string): string => {
+    const along = (axis: ConvAxis, first: string, tap: string): string => {
       const constant = /^\d+$/.test(tap) ? Number(tap) * axis.dilation : undefined;
       const text = affine(
         (constant ?? 0) - axis.padLow,
@@ -271,13 +278,13 @@ class TileStage {
 
   /** Names of conditions that a pixel at some distance from a position exists; undefined where all do. */
   #masks(
-    axis: Axis,
+    axis: ConvAxis,
     position: string,
-    outer?: Axis,
+    outer?: ConvAxis,
     outerPosition?: string,
   ): (distance: number) => string | undefined {
     const code = this.#code;
-    const inside = (of: Axis, text: string): string => `u32(${text}) < ${of.inSize}u`;
+    const inside = (of: ConvAxis, text: string): string => `u32(${text}) < ${of.inSize}u`;
     const around = outer && !isInside(outer) ? code.keep('m', inside(outer, outerPosition!)) : undefined;
     const known = new Map<number, string>();
     return (distance) => {
@@ -377,14 +384,14 @@ class TileStage {
 const sumName = (b: number, o: number, y: number, x: number): string => `s${b}_${o}_${y}_${x}`;
 
 /** Distances from the first input position that results and kernel positions meet, in order. */
-function distances({ stride, dilation }: Axis, count: number, taps: number): number[] {
+function distances({ stride, dilation }: ConvAxis, count: number, taps: number): number[] {
   const all = range(count).flatMap((i) => range(taps).map((t) => i * stride + t * dilation));
   return [...new Set(all)].sort((a, b) => a - b);
 }
 
 /** The results and kernel positions that meet at a distance. */
 function meetings(
-  { stride, dilation }: Axis,
+  { stride, dilation }: ConvAxis,
   count: number,
   taps: number,
   distance: number,

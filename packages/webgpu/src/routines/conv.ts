@@ -8,16 +8,16 @@
  * Forward and both gradients are one anchor: an input gradient has a dilated input, which is taken apart (conv-geometry.ts); a kernel
  * gradient has few results and long sums, which are made in parts.
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, convParts, tapsOf } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
 import { gemmStage } from './conv-gemm.ts';
 import { type GemmShape, planGemm } from './conv-gemm-plan.ts';
-import { type Part, partsOf, product, tapsOf } from './conv-geometry.ts';
 import { type Memory, memoryOf, sinkOf, widenStages } from './conv-operands.ts';
 import { sparseStage } from './conv-sparse.ts';
 import { tileStage } from './conv-tile.ts';
 import { planTile } from './conv-tile-plan.ts';
 import { assemble, finishStages, zeroProgram } from './finish.ts';
+import { product } from './numbers.ts';
 
 /** Tiles of registers, a matrix product (in blocks of some shape), or term by term. */
 export type ConvMethod = 'tile' | 'gemm' | GemmShape | 'sparse';
@@ -33,7 +33,7 @@ export function convRoutine(
   const elements = anchor.batch * anchor.groups * anchor.outChannels * product(anchor.outSize);
   const terms = anchor.inChannels * product(anchor.kernelSize) * product(anchor.inSize);
   if (elements === 0 || terms === 0) return zeroProgram(anchor, features);
-  const parts = partsOf(anchor);
+  const parts = convParts(anchor);
   if (!parts || method === 'sparse') return assembled(anchor, [], planSparse(anchor, features), features);
   const chosen = method ?? methodOf(anchor, parts, features);
   const gemm =
@@ -52,7 +52,7 @@ const leastTerms = 8;
 
 export function methodOf(
   { outChannels, inChannels }: ConvAnchor,
-  parts: readonly Part[],
+  parts: readonly ConvPart[],
   { software }: ShaderFeatures,
 ): 'tile' | 'gemm' {
   const terms = inChannels * Math.max(...parts.map(tapsOf));
@@ -72,7 +72,7 @@ const planSparse = (anchor: ConvAnchor, features: ShaderFeatures): Planned => ({
   stages: (memory) => [sparseStage(anchor, memory, features)],
 });
 
-function planTiles(anchor: ConvAnchor, parts: readonly Part[], features: ShaderFeatures): Planned {
+function planTiles(anchor: ConvAnchor, parts: readonly ConvPart[], features: ShaderFeatures): Planned {
   const sums = mostSums[features.software ? 'software' : 'hardware'];
   const plans = parts.map((part) => planTile({ ...anchor, part }, { sums, split: parts.length === 1 }));
   return {
@@ -85,7 +85,7 @@ function planTiles(anchor: ConvAnchor, parts: readonly Part[], features: ShaderF
 /** Parts that no kernel position meets are zero, which is no matrix product. */
 function planGemms(
   anchor: ConvAnchor,
-  parts: readonly Part[],
+  parts: readonly ConvPart[],
   features: ShaderFeatures,
   shape?: GemmShape,
 ): Planned | undefined {
@@ -111,7 +111,7 @@ function planGemms(
 
 function assembled(
   anchor: ConvAnchor,
-  parts: readonly Part[],
+  parts: readonly ConvPart[],
   { variant, splits, stages: main }: Planned,
   features: ShaderFeatures,
 ): WgslProgram | undefined {

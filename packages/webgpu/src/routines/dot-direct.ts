@@ -12,10 +12,12 @@
  * Measured on SwiftShader with 512 x 512 x 512, in milliseconds of processor time: without quads 4 x 4 178, 8 x 4 195, 16 x 4 270; with
  * quads 4 x 4 134, 8 x 4 105, 16 x 4 95, 32 x 4 100. A step of eight is slower everywhere.
  */
+import type { Product, ProductOperand } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { Grid } from '../kernels/grid.ts';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
-import { emitBases, loadElement, type Product, type ProductOperand, plus, range, times } from './product.ts';
+import { range } from './numbers.ts';
+import { emitBases, loadElement, plus, times } from './product.ts';
 import { emitPlace, type Place, type Sums, sumsOf, type Tiling, tiledProgram } from './tiles.ts';
 
 export interface DirectPlan {

@@ -2,13 +2,24 @@
  * A product with one row (a matrix and a vector) as a kernel like those of the compiler: every element of the weights is used once, so
  * there is nothing to tile, and the renderer shares k among invocations where there are few results.
  */
-import type { Epilogue, Expression, IndexVariable, Kernel } from '@tutti/core/backend';
+import {
+  type Epilogue,
+  type Expression,
+  type IndexVariable,
+  type Kernel,
+  matrices,
+  type Product,
+  type ProductOperand,
+  plainResult,
+  resultElements,
+  rowMajor,
+} from '@tutti/core/backend';
 import { compileKernel } from '../kernels/index.ts';
 import { sizeOf } from '../kernels/segments.ts';
 import type { ShaderFeatures, WgslProgram } from '../program.ts';
-import { assemble, flatten, int, plainResult, resultElements } from './finish.ts';
-import { matrices, type Product, type ProductOperand } from './product.ts';
+import { assemble } from './finish.ts';
 
+const int = (value: number): Expression => ({ op: 'const', type: 'i32', value });
 const alu = (op: 'add' | 'mul' | 'idiv' | 'rem', a: Expression, b: Expression): Expression => ({
   op: 'alu',
   alu: op,
@@ -51,7 +62,7 @@ export function rowProgram(product: Product, features: ShaderFeatures): WgslProg
         kind: 'map',
         loops: [],
         order: 'parallel',
-        stores: [{ buffer: 2, index: flatten(epilogue.space), value: epilogue.value, mode: 'set' }],
+        stores: [{ buffer: 2, index: rowMajor(epilogue.space), value: epilogue.value, mode: 'set' }],
       },
     ],
   };
@@ -61,12 +72,12 @@ export function rowProgram(product: Product, features: ShaderFeatures): WgslProg
 /** Which matrix and which of its columns a point of the epilogue's space is. */
 function placeIn({ space }: Epilogue, product: Product): { matrix: Expression; column: Expression } {
   const { n } = product;
-  if (matrices(product) === 1) return { matrix: int(0), column: flatten(space) };
+  if (matrices(product) === 1) return { matrix: int(0), column: rowMajor(space) };
   let at = space.length;
   while (at > 0 && sizeOf(space.slice(at)) < n) at--;
   if (sizeOf(space.slice(at)) === n)
-    return { matrix: flatten(space.slice(0, at)), column: flatten(space.slice(at)) };
-  const flat = flatten(space);
+    return { matrix: rowMajor(space.slice(0, at)), column: rowMajor(space.slice(at)) };
+  const flat = rowMajor(space);
   return { matrix: alu('idiv', flat, int(n)), column: alu('rem', flat, int(n)) };
 }
 

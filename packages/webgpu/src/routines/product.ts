@@ -1,61 +1,10 @@
-/** A matrix product in its simplest form, and where its operands lie. */
-import { type DotAnchor, type DotOperand, dtypeInfo, type ScalarType } from '@tutti/core/backend';
+/** Where the operands of a matrix product lie. */
+import { type DotAnchor, dtypeInfo, type Product, type ProductOperand } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { decodePoint } from '../kernels/decode.ts';
 import { lanesOf } from '../kernels/memory.ts';
 import { sizeOf } from '../kernels/segments.ts';
 import type { Shader } from '../kernels/shader.ts';
-
-/** An operand that may have changed places: `slot` is the buffer that it is bound to. */
-export interface ProductOperand extends DotOperand {
-  readonly slot: 0 | 1;
-}
-
-/** `out[b, m, n] = sum_k lhs[b, m, k] * rhs[b, k, n]`. */
-export interface Product {
-  readonly anchor: DotAnchor;
-  readonly type: ScalarType;
-  readonly batch: readonly number[];
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  readonly lhs: ProductOperand;
-  readonly rhs: ProductOperand;
-}
-
-export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
-export const roundUp = (a: number, step: number): number => Math.ceil(a / step) * step;
-export const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
-
-/** Number of matrices. */
-export const matrices = ({ batch }: Product): number => batch.reduce((a, b) => a * b, 1);
-
-/**
- * The same product with fewer dimensions: batch dimensions of one are dropped, those that only lengthen m (rhs the same for all, rows
- * of lhs evenly spaced) become rows, and a product with one column becomes one with one row.
- */
-export function simplify(anchor: DotAnchor): Product {
-  const keep = anchor.batch.map((extent) => extent !== 1);
-  const kept = <T>(values: readonly T[]): T[] => values.filter((_, i) => keep[i]);
-  let { m, n } = anchor;
-  const batch = kept(anchor.batch);
-  let lhs: ProductOperand = { ...anchor.lhs, batch: kept(anchor.lhs.batch), slot: 0 };
-  let rhs: ProductOperand = { ...anchor.rhs, batch: kept(anchor.rhs.batch), slot: 1 };
-  while (batch.length > 0 && rhs.batch.at(-1) === 0 && (m === 1 || lhs.batch.at(-1) === m * lhs.row)) {
-    if (m === 1) lhs = { ...lhs, row: lhs.batch.at(-1)! };
-    m *= batch.pop()!;
-    lhs = { ...lhs, batch: lhs.batch.slice(0, -1) };
-    rhs = { ...rhs, batch: rhs.batch.slice(0, -1) };
-  }
-  if (n === 1 && m > 1) {
-    [m, n] = [n, m];
-    [lhs, rhs] = [
-      { ...rhs, row: rhs.column, column: rhs.row },
-      { ...lhs, row: lhs.column, column: lhs.row },
-    ];
-  }
-  return { anchor, type: anchor.type, batch, m, n, k: anchor.k, lhs, rhs };
-}
 
 /** Whether the tiles can take it: operands hold the type of the sums, and strides are not negative. */
 export function isTaken({ type, lhs, rhs }: DotAnchor): boolean {

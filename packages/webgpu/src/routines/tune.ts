@@ -1,9 +1,15 @@
 /** Which programs for a product are worth timing, and for which products the answer is the same. */
-import type { DotAnchor } from '@tutti/core/backend';
+import {
+  type DotAnchor,
+  matrices,
+  type Product,
+  type ProductOperand,
+  simplifyDot,
+} from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from '../program.ts';
 import { type DotVariant, dotRoutine } from './dot.ts';
 import { shapeOf } from './dot-plan.ts';
-import { isTaken, matrices, type Product, type ProductOperand, simplify } from './product.ts';
+import { isTaken } from './product.ts';
 
 /** Products below this are over before a timer notices. */
 const fewProducts = 2 ** 27;
@@ -11,7 +17,7 @@ const fewProducts = 2 ** 27;
 /** Undefined for software, whose behaviour is known, and for what takes no time. */
 export function dotCandidates(anchor: DotAnchor, features: ShaderFeatures): Candidates | undefined {
   if (features.software || !isTaken(anchor)) return undefined;
-  const product = simplify(anchor);
+  const product = simplifyDot(anchor);
   const { m, n, k } = product;
   if (m === 1 || matrices(product) * m * n * k < fewProducts) return undefined;
   const usual = shapeOf(product);

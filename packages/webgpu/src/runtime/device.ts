@@ -1,5 +1,5 @@
 /** A WebGPU device as this backend holds it: its queue, what it can do, whether it works, whose it is. */
-import { BackendUnavailableError, type DeviceInfo } from '@tutti/core/backend';
+import { BackendUnavailableError, type DeviceInfo, Health } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import {
   type Described,
@@ -10,8 +10,8 @@ import {
   shaderFeaturesOf,
   usefulFeatures,
 } from './description.ts';
+import { disposedError, lostError, reportedError } from './failures.ts';
 import { convertsHalves } from './halves.ts';
-import { disposedError, Health, lostError, reportedError } from './health.ts';
 
 export class GpuDevice {
   readonly device: GPUDevice;

@@ -1,6 +1,6 @@
 /** How far the device has come, and how far ahead of it the program may run. */
-import type { Fence } from '@tutti/core/backend';
-import type { GpuDevice } from './device.ts';
+import type { Fence } from '../backend.ts';
+import type { Health } from './health.ts';
 
 /** A point in the queue whose passing the device reports. */
 interface Mark {
@@ -26,18 +26,19 @@ class QueueFence implements Fence {
     this.pace = pace;
   }
 
-  /** Asked of the device when somebody looks: it costs as much as two dispatches. */
+  /** Asked of the device when somebody looks: that costs as much as some dispatches. */
   get done(): Promise<void> {
     return this.#progress.reached(this.#serial);
   }
 }
 
 /**
- * A long queue slows the device down, and waiting for every submission leaves it idle. So marks are set in the queue at
- * distances that the device needs about 10 ms for, and a caller that is more than three of them ahead is told.
+ * A long queue slows a device down and keeps a page's own drawing waiting; waiting for every submission leaves the device idle. So marks
+ * are set in the queue at distances that the device needs about 10 ms for, and a caller that is more than three of them ahead is told.
  */
 export class Progress {
-  readonly #device: GpuDevice;
+  readonly #passing: () => Promise<void>;
+  readonly #health: Health;
   #serial = 0;
   #completed = 0;
   /** Not passed yet, oldest first. */
@@ -46,8 +47,10 @@ export class Progress {
   #distance = 1;
   #passedAt = 0;
 
-  constructor(device: GpuDevice) {
-    this.#device = device;
+  /** @param passing Settles when everything that has been submitted by now has run, or the device has failed. */
+  constructor(passing: () => Promise<void>, health: Health) {
+    this.#passing = passing;
+    this.#health = health;
   }
 
   /** Counts a submission and gives its fence. */
@@ -61,16 +64,15 @@ export class Progress {
 
   /** Resolves when a submission, and all before it, have run. */
   reached(serial: number): Promise<void> {
-    const { health } = this.#device;
-    if (serial <= this.#completed) return health.guard(Promise.resolve());
+    if (serial <= this.#completed) return this.#health.guard(Promise.resolve());
     const mark = this.#marks.find((each) => each.serial >= serial) ?? this.#mark();
-    return health.guard(mark.passed).then(() => health.check());
+    return this.#health.guard(mark.passed).then(() => this.#health.check());
   }
 
   #mark(): Mark {
     this.#dispatches = 0;
     const serial = this.#serial;
-    const passed = this.#device.queue.onSubmittedWorkDone().then(
+    const passed = this.#passing().then(
       () => this.#pass(mark),
       () => this.#pass(mark), // the device failed, and `health` says how
     );

@@ -1,0 +1,257 @@
+import {
+  type Anchor,
+  ArgumentError,
+  type Backend,
+  type Command,
+  type DeviceBuffer,
+  DeviceError,
+  type DeviceInfo,
+  type DeviceMemory,
+  DisposedError,
+  type Fence,
+  type Kernel,
+  OutOfMemoryError,
+  type Program,
+  Progress,
+  printAnchor,
+  printKernel,
+  type TuttiError,
+} from '@tutti/core/backend';
+import type { GlslProgram, ShaderFeatures } from './program.ts';
+import { WebglBuffer } from './runtime/buffer.ts';
+import type { GlContext } from './runtime/context.ts';
+import { Executable } from './runtime/executable.ts';
+import { Fences } from './runtime/fences.ts';
+import { type Block, Pool, texelsOf } from './runtime/pool.ts';
+import { mostPrograms, Programs } from './runtime/programs.ts';
+import { Readback } from './runtime/readback.ts';
+import { Runner } from './runtime/runner.ts';
+import { scalarBits } from './runtime/scalars.ts';
+import { Transfer } from './runtime/transfer.ts';
+
+/** What turns kernels and anchors into GLSL. */
+export interface Generators {
+  compileKernel(kernel: Kernel, features: ShaderFeatures): GlslProgram;
+  routine?(anchor: Anchor, features: ShaderFeatures): GlslProgram | undefined;
+}
+
+/** So many kernels and anchors are remembered with what was made of them. */
+const mostRemembered = 4096;
+
+/** GLSL programs on a WebGL 2 context. */
+export class WebglBackend implements Backend {
+  readonly info: DeviceInfo;
+  readonly #context: GlContext;
+  readonly #generators: Generators;
+  readonly #fences: Fences;
+  readonly #pool: Pool;
+  readonly #programs: Programs;
+  readonly #transfer: Transfer;
+  readonly #readback: Readback;
+  readonly #runner: Runner;
+  readonly #progress: Progress;
+  /** By what they were made of, the least recently asked for first. */
+  readonly #executables = new Map<string, Executable | undefined>();
+  #bytes = 0;
+  #buffers = 0;
+
+  /** @param programs Programs that the GPU holds at most. */
+  constructor(context: GlContext, generators: Generators, programs: number = mostPrograms) {
+    this.info = context.info;
+    this.#context = context;
+    this.#generators = generators;
+    this.#fences = new Fences(context);
+    this.#pool = new Pool(context.rowTexels, context);
+    const { gl, quad, features } = context;
+    const any = this.#pool.take(1);
+    const drawContext = { gl, quad, any, rowShift: features.rowShift };
+    this.#programs = new Programs(context, drawContext, programs);
+    this.#transfer = new Transfer(context, this.#pool, this.#programs);
+    this.#readback = new Readback(context, this.#fences);
+    this.#runner = new Runner(context, this.#pool, this.#programs, this.#transfer);
+    this.#progress = new Progress(() => this.#fences.insert(), context.health);
+    context.health.onFailure(() => this.#release());
+  }
+
+  get failure(): TuttiError | undefined {
+    return this.#context.health.failure;
+  }
+
+  allocate(bytes: number): DeviceBuffer {
+    this.#context.enter();
+    const most = this.info.capabilities.bytesPerBuffer;
+    if (!(bytes >= 0 && bytes <= most && Number.isInteger(bytes))) {
+      throw new OutOfMemoryError(
+        `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
+        { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
+      );
+    }
+    const block = this.#pool.take(texelsOf(bytes));
+    this.#bytes += bytes;
+    this.#buffers++;
+    return new WebglBuffer(bytes, block, this);
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.failure) return;
+    const own = this.#own(buffer);
+    own.freed = true;
+    this.#bytes -= own.bytes;
+    this.#buffers--;
+    this.#pool.release(own.block);
+  }
+
+  write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
+    this.#context.enter();
+    const own = this.#own(buffer);
+    checkRange(own, byteOffset, data.byteLength);
+    if (data.byteLength > 0) this.#transfer.write(own.block, own.bytes, data, byteOffset);
+  }
+
+  read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
+    try {
+      const block = this.#readable(buffer, byteOffset, bytes);
+      return bytes === 0 ? Promise.resolve(new Uint8Array(0)) : this.#readback.read(block, byteOffset, bytes);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  readSync(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array {
+    const block = this.#readable(buffer, byteOffset, bytes);
+    return bytes === 0 ? new Uint8Array(0) : this.#readback.readSync(block, byteOffset, bytes);
+  }
+
+  #readable(buffer: DeviceBuffer, byteOffset: number, bytes: number): Block {
+    this.#context.enter();
+    const own = this.#own(buffer);
+    checkRange(own, byteOffset, bytes);
+    return own.block;
+  }
+
+  compile(kernel: Kernel): Program {
+    const generate = (): GlslProgram => this.#generators.compileKernel(kernel, this.#context.features);
+    return this.#cached(printKernel(kernel), generate)!;
+  }
+
+  routine(anchor: Anchor): Program | undefined {
+    return this.#cached(printAnchor(anchor), () =>
+      this.#generators.routine?.(anchor, this.#context.features),
+    );
+  }
+
+  /** A program that was generated elsewhere. */
+  load(program: GlslProgram): Executable {
+    this.#context.enter();
+    return new Executable(program, this.#programs, this.#context.health, this);
+  }
+
+  /** The memory of a buffer of this device. @throws DeviceError, DisposedError */
+  memoryOf(buffer: DeviceBuffer): Block {
+    this.#context.enter();
+    return this.#own(buffer).block;
+  }
+
+  /** Work that was not made of commands, after all that was submitted before. */
+  perform<T>(action: (context: GlContext, programs: Programs) => T): T {
+    this.#context.enter();
+    return action(this.#context, this.#programs);
+  }
+
+  submit(commands: readonly Command[]): Fence {
+    this.#context.enter();
+    for (const command of commands) this.#run(command);
+    if (commands.length > 0) this.#context.gl.flush();
+    return this.#progress.submitted(commands.length);
+  }
+
+  /** By the host's clock, from the end of one command to the end of the next: fences are looked at about every millisecond. */
+  async time(commands: readonly Command[]): Promise<readonly number[]> {
+    this.#context.enter();
+    const ends: Promise<number>[] = [];
+    const note = (): void => {
+      ends.push(this.#fences.insert().then(() => performance.now()));
+    };
+    note();
+    for (const command of commands) {
+      this.#run(command);
+      note();
+    }
+    this.#progress.submitted(commands.length);
+    const times = await this.#context.health.guard(Promise.all(ends));
+    return commands.map((_, i) => times[i + 1]! - times[i]!);
+  }
+
+  memory(): DeviceMemory {
+    return {
+      bytes: this.#bytes,
+      buffers: this.#buffers,
+      reserved: this.#pool.reserved + this.#readback.reserved,
+      allocations: this.#pool.allocations,
+    };
+  }
+
+  /** Programs that the GPU holds. */
+  get programs(): number {
+    return this.#programs.count;
+  }
+
+  dispose(): void {
+    this.#context.dispose();
+  }
+
+  /** Lets everything go that the device held. */
+  #release(): void {
+    this.#bytes = 0;
+    this.#buffers = 0;
+    this.#executables.clear();
+    this.#pool.dispose();
+  }
+
+  #run(command: Command): void {
+    if (command.kind === 'copy') {
+      const [from, to] = [this.#own(command.source), this.#own(command.target)];
+      checkRange(from, 0, command.bytes);
+      checkRange(to, 0, command.bytes);
+      if (from !== to && command.bytes > 0) {
+        this.#transfer.copy(from.block, to.block, command.bytes, to.bytes);
+      }
+      return;
+    }
+    const { program, buffers, scalars } = command;
+    const own = buffers.map((buffer) => this.#own(buffer));
+    if (!(program instanceof Executable) || program.owner !== this) {
+      throw new DeviceError(`the program ${program.name} belongs to another device`);
+    }
+    this.#runner.run(program, own, scalarBits(program.glsl, scalars));
+  }
+
+  #cached(key: string, generate: () => GlslProgram | undefined): Program | undefined {
+    this.#context.enter();
+    const known = this.#executables.has(key);
+    const generated = known ? undefined : generate();
+    const executable = known ? this.#executables.get(key) : generated && this.load(generated);
+    this.#executables.delete(key);
+    this.#executables.set(key, executable);
+    if (this.#executables.size > mostRemembered) {
+      this.#executables.delete(this.#executables.keys().next().value!);
+    }
+    return executable;
+  }
+
+  #own(buffer: DeviceBuffer): WebglBuffer {
+    if (!(buffer instanceof WebglBuffer) || buffer.owner !== this) {
+      throw new DeviceError('the buffer belongs to another device');
+    }
+    if (buffer.freed) throw new DisposedError('the buffer has been freed');
+    return buffer;
+  }
+}
+
+function checkRange(buffer: WebglBuffer, byteOffset: number, bytes: number): void {
+  if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;
+  throw new ArgumentError(
+    `bytes ${byteOffset} to ${byteOffset + bytes} are outside a buffer of ${buffer.bytes}`,
+    { received: [byteOffset, bytes] },
+  );
+}

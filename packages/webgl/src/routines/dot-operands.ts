@@ -1,0 +1,179 @@
+/**
+ * Operands of a product as its core reads them: texels of four elements, in *lines* that run along k or across it.
+ *
+ *     lhs (m, k)    a line is a row (along k), or a column (across)
+ *     rhs (k, n)    a line is a column (along k), or a row (across)
+ *
+ * An operand whose lines do not start at whole texels, or that is not made of 32-bit words, is written anew into scratch memory.
+ */
+import {
+  type BufferParam,
+  type DotOperand,
+  dtypeInfo,
+  type Expression,
+  ExpressionBuilder,
+  type IndexVariable,
+  type Kernel,
+  type Product,
+  type ProductOperand,
+  type ScalarType,
+} from '@tutti/core/backend';
+import { compileKernel } from '../kernels/index.ts';
+import type { GlslStage, ShaderFeatures, StageBuffer } from '../program.ts';
+import { ceilDiv, product, roundUp } from './text.ts';
+
+/** Offsets and strides are in texels. */
+export interface Texels {
+  readonly source: StageBuffer;
+  /** Texels of its buffer. */
+  readonly total: number;
+  readonly along: 'k' | 'across';
+  readonly offset: number;
+  readonly batch: readonly number[];
+  /** From one line to the next. */
+  readonly line: number;
+  /** Texels of a line. */
+  readonly length: number;
+}
+
+export interface Relaid {
+  readonly texels: Texels;
+  /** Writes the operand anew; none where it can be read as it is. */
+  readonly stages: readonly GlslStage[];
+  /** Bytes of scratch memory. */
+  readonly bytes: number;
+}
+
+/** An operand with the names of its dimensions: k, and the other one. */
+interface Side extends Pick<DotOperand, 'dtype' | 'offset' | 'batch'> {
+  readonly slot: number;
+  readonly k: { readonly extent: number; readonly stride: number };
+  readonly other: { readonly extent: number; readonly stride: number };
+}
+
+const sideOf = (
+  operand: ProductOperand,
+  k: number,
+  kStride: number,
+  other: number,
+  stride: number,
+): Side => ({
+  ...operand,
+  k: { extent: k, stride: kStride },
+  other: { extent: other, stride },
+});
+
+export const lhsOf = ({ lhs, m, k }: Product): Side => sideOf(lhs, k, lhs.column, m, lhs.row);
+export const rhsOf = ({ rhs, n, k }: Product): Side => sideOf(rhs, k, rhs.row, n, rhs.column);
+
+/** The operand as it lies, where its lines are made of whole texels. */
+function direct(side: Side, { length }: BufferParam): Texels | undefined {
+  const { dtype, offset, batch, slot } = side;
+  if (dtypeInfo[dtype].bytes !== 4 || ![offset, ...batch].every((each) => each % 4 === 0)) return undefined;
+  for (const along of ['k', 'across'] as const) {
+    const [inner, outer] = along === 'k' ? [side.k, side.other] : [side.other, side.k];
+    const isWhole = inner.extent === 1 || inner.stride === 1;
+    if (!isWhole || (outer.extent > 1 && outer.stride % 4 !== 0)) continue;
+    return {
+      source: { kind: 'buffer', index: slot },
+      total: ceilDiv(length, 4),
+      along,
+      offset: offset / 4,
+      batch: batch.map((each) => each / 4),
+      line: outer.extent > 1 ? outer.stride / 4 : ceilDiv(inner.extent, 4),
+      length: ceilDiv(inner.extent, 4),
+    };
+  }
+  return undefined;
+}
+
+const wide = { f32: 'float32', i32: 'int32', u32: 'uint32', bool: 'bool' } as const;
+
+export const isDirect = (side: Side, buffer: BufferParam): boolean => direct(side, buffer) !== undefined;
+
+/** @param scratch The number of a scratch buffer that it may have. */
+export function relay(
+  side: Side,
+  { type, batch, anchor }: Product,
+  scratch: number,
+  features: ShaderFeatures,
+): Relaid {
+  const buffer = anchor.buffers[side.slot]!;
+  const texels = direct(side, buffer);
+  if (texels) return { texels, stages: [], bytes: 0 };
+  const along = side.k.stride === 1 || side.other.stride !== 1 || side.other.extent < 4 ? 'k' : 'across';
+  const [inner, outer] = along === 'k' ? [side.k, side.other] : [side.other, side.k];
+  const width = roundUp(inner.extent, 4);
+  const extents = batch.map((extent, i) => (side.batch[i] === 0 ? 1 : extent));
+  const kernel = relayKernel(side, type, extents, outer, inner);
+  const matrix = (outer.extent * width) / 4;
+  const strides = extents.map((extent, i) =>
+    extent === 1 && side.batch[i] === 0 ? 0 : matrix * product(extents.slice(i + 1)),
+  );
+  const source: StageBuffer = { kind: 'scratch', index: scratch };
+  return {
+    texels: {
+      source,
+      total: matrix * product(extents),
+      along,
+      offset: 0,
+      batch: strides,
+      line: width / 4,
+      length: width / 4,
+    },
+    stages: compileKernel(kernel, features).stages.map((stage) => ({
+      ...stage,
+      inputs: stage.inputs.map((): StageBuffer => ({ kind: 'buffer', index: side.slot })),
+      outputs: [source],
+    })),
+    bytes: matrix * product(extents) * 16,
+  };
+}
+
+/** Lines one after the other, each filled up with zeros to whole texels. */
+function relayKernel(
+  { dtype, offset, batch }: Side,
+  type: ScalarType,
+  extents: readonly number[],
+  outer: Side['k'],
+  inner: Side['k'],
+): Kernel {
+  const b = new ExpressionBuilder();
+  const width = roundUp(inner.extent, 4);
+  const space: IndexVariable[] = [];
+  let from: Expression = b.int(offset);
+  let to: Expression = b.int(0);
+  const add = (variable: IndexVariable, stride: number): void => {
+    const index = variable.extent === 1 ? b.int(0) : b.index(variable);
+    if (variable.extent > 1) {
+      space.push(variable);
+      from = b.alu('add', 'i32', from, b.alu('mul', 'i32', index, b.int(stride)));
+    }
+    to = b.alu('add', 'i32', b.alu('mul', 'i32', to, b.int(variable.extent)), index);
+  };
+  for (const [i, extent] of extents.entries()) add({ name: `b${i}`, extent }, batch[i]!);
+  add({ name: 'line', extent: outer.extent }, outer.stride);
+  const column = { name: 'column', extent: width };
+  add(column, inner.stride);
+  const guard =
+    width === inner.extent ? undefined : b.alu('lt', 'bool', b.index(column), b.int(inner.extent));
+  const length = product(extents) * outer.extent * width;
+  return {
+    kind: 'kernel',
+    name: 'relay',
+    buffers: [
+      { dtype, length: 2 ** 31 - 1, access: 'read' },
+      { dtype: wide[type], length, access: 'write' },
+    ],
+    scalars: [],
+    space,
+    phases: [
+      {
+        kind: 'map',
+        loops: [],
+        order: 'parallel',
+        stores: [{ buffer: 1, index: to, value: b.load(type, 0, from, guard), mode: 'set' }],
+      },
+    ],
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The last stage of a routine: puts sums in the order of the result, applies the epilogue, stores. It is a kernel like those of the
+ * compiler; only that where those fetch four elements of a buffer, it calls a function that gathers four sums.
+ */
+import {
+  type Anchor,
+  finishKernel,
+  InternalError,
+  resultElements,
+  type ScalarType,
+} from '@tutti/core/backend';
+import { compileKernel } from '../kernels/index.ts';
+import type { GlslProgram, GlslStage, Scratch, ShaderFeatures, StageBuffer } from '../program.ts';
+
+/** Sums in scratch memory. */
+export interface SumsSource {
+  /** The textures that they lie in. */
+  readonly textures: readonly StageBuffer[];
+  /** GLSL of `uvec4 sums_of(int quad)`: the bits of results number 4 * quad to 4 * quad + 3. `names` are those of the textures. */
+  readonly code: (names: readonly string[]) => string;
+  /** About how many operations that takes. */
+  readonly operations: number;
+}
+
+/** A program of these stages, for this anchor. */
+export function assemble(
+  anchor: Anchor,
+  stages: readonly GlslStage[],
+  scratch: readonly Scratch[],
+  variant: string,
+): GlslProgram {
+  return {
+    name: anchor.name,
+    stages,
+    scalarTypes: anchor.scalars,
+    scratch,
+    source: () => `// ${variant}\n${stages.map(({ code }) => code).join('\n')}`,
+  };
+}
+
+/** Sums of nothing: every element is the epilogue of zero. */
+export function zeroProgram(anchor: Anchor, features: ShaderFeatures): GlslProgram {
+  if (resultElements(anchor) === 0) return assemble(anchor, [], [], 'empty');
+  const { stages } = compileKernel(finishKernel(anchor, 0), features);
+  return assemble(anchor, stages.map(ofAnchor), [], 'zero');
+}
+
+const anchorBuffer = ({ kind, index }: StageBuffer): StageBuffer => ({ kind, index: index + 1 });
+
+/** The kernel's buffers are the sums and the anchor's from the result on. */
+const ofAnchor = (stage: GlslStage): GlslStage => ({
+  ...stage,
+  inputs: stage.inputs.map(anchorBuffer),
+  outputs: stage.outputs.map(anchorBuffer),
+});
+
+/** The stages that make the result; undefined where they would read more textures than a stage may, and for a single sum. */
+export function finishStages(
+  anchor: Anchor,
+  sums: SumsSource,
+  features: ShaderFeatures,
+): readonly GlslStage[] | undefined {
+  if (resultElements(anchor) === 1) return undefined;
+  const program = compileKernel(finishKernel(anchor, 1), features);
+  const stages = program.stages.map((stage) => gathering(stage, sums));
+  return stages.some(({ inputs }) => inputs.length > features.maxInputs) ? undefined : stages;
+}
+
+function gathering(stage: GlslStage, { textures, code, operations }: SumsSource): GlslStage {
+  const own = stage.inputs.findIndex(({ index }) => index === 0);
+  if (own < 0) return ofAnchor(stage);
+  const count = stage.inputs.length;
+  const names = textures.map((_, i) => `t${i === 0 ? own : count + i - 1}`);
+  const body = stage.code.replaceAll(`fetch(t${own}, `, 'sums_of(');
+  if (new RegExp(`\\bt${own}\\b`).test(body))
+    throw new InternalError('sums are wanted elsewhere than in the order of the result', { received: body });
+  const inputs = [...stage.inputs.map(anchorBuffer), ...textures.slice(1)];
+  inputs[own] = textures[0]!;
+  return {
+    ...ofAnchor(stage),
+    code: `${code(names)}\n${body}`,
+    inputs,
+    operations: stage.operations + operations,
+  };
+}
+
+/**
+ * GLSL of `uvec4 sum_at(int row, int block)`: four sums, which lie at the same place in all textures, one for each row of a block. Parts
+ * of sums lie `distance` texels apart.
+ */
+export function sumAt(
+  type: ScalarType,
+  names: readonly string[],
+  parts: number,
+  distance: number,
+  rowShift: number,
+): string {
+  const fetched = names.map((name, i) => {
+    const condition = i < names.length - 1 ? `if (row == ${i}) ` : '';
+    return `  ${condition}return texelFetch(${name}, at, 0);`;
+  });
+  const at = `ivec2 at = ivec2(block & ${2 ** rowShift - 1}, block >> ${rowShift});`;
+  const texel = (name: string): string =>
+    [`uvec4 ${name}(int row, int block) {`, `  ${at}`, ...fetched, '}', ''].join('\n');
+  if (parts === 1) return texel('sum_at');
+  const isFloat = type === 'f32';
+  const value = (block: string): string => {
+    const bits = `part_at(row, ${block})`;
+    return isFloat ? `uintBitsToFloat(${bits})` : bits;
+  };
+  return `${texel('part_at')}
+uvec4 sum_at(int row, int block) {
+  ${isFloat ? 'vec4' : 'uvec4'} sum = ${value('block')};
+  for (int part = 1; part < ${parts}; part++) sum += ${value(`block + part * ${distance}`)};
+  return ${isFloat ? 'floatBitsToUint(sum)' : 'sum'};
+}
+`;
+}
