@@ -60,6 +60,17 @@ describe('what is registered', () => {
     expect(await t.device('once')).not.toBe(first);
   });
 
+  it('changes once the device that is open has failed', async () => {
+    register('lost', 1);
+    const lost = await t.device('lost');
+    lost.backend.dispose();
+    expect(lost.backend.failure).toBeDefined();
+    register('lost', 1);
+    const next = await t.device('lost');
+    expect(next).not.toBe(lost);
+    expect(next.backend.failure).toBeUndefined();
+  });
+
   it.each([
     [
       'throws at once',

@@ -31,8 +31,8 @@ const op = 'createWebglBackend';
 const optionNames: OptionNames<WebglOptions> = { canvas: true, context: true, powerPreference: true };
 
 /**
- * Makes a factory with settings of its own. Register it before the device is opened for the first time: one that is open is
- * given again as it is.
+ * Makes a factory with settings of its own. Register it before the device is opened for the first time: a name is not taken
+ * over while a device of it is open.
  *
  * @throws ArgumentError for options that do not exist or are not what they should be.
  */

@@ -42,7 +42,7 @@ const live = new Map<string, Device>();
 let lastSelection: DeviceSelection | undefined;
 
 /**
- * Makes a backend known. Registering the name again replaces it, as long as no device of the other one is open.
+ * Makes a backend known. Registering the name again replaces it, unless a device of the other one is open and well.
  *
  * @throws DeviceError when it is not a `BackendFactory`, and when a device of another backend of this name is open.
  */
@@ -76,8 +76,9 @@ function checkFactory(factory: BackendFactory): void {
 /** Whoever has registered a backend expects its devices, and not the one that is open. */
 function checkReplacement(factory: BackendFactory): void {
   const { name } = factory;
-  const open = [...opened.keys()].find((id) => id.split(':')[0] === name);
-  if (open === undefined || factories.get(name) === factory) return;
+  if (factories.get(name) === factory) return;
+  const open = [...opened.keys()].find((id) => id.split(':')[0] === name && !live.get(id)?.backend.failure);
+  if (open === undefined) return;
   throw new DeviceError(`registerBackend: device ${open} of another backend named ${name} is open`, {
     received: factory,
     fix: `register it before the device is first used, or dispose that one first: await unregisterBackend('${name}')`,
