@@ -41,12 +41,13 @@ export function takeOption(args, name) {
   return { value, rest };
 }
 
-/** One report of several, each of other backends. */
+/** One report of several. What two have judged, the oracle, counts once. */
 export function mergeReports(reports) {
   const leftOut = [...new Set(reports.flatMap((report) => report.leftOut ?? []))];
+  const judge = (backend) => reports.find(({ summary }) => backend in summary);
   return {
     devices: reports.flatMap(({ devices }) => devices),
-    results: reports.flatMap(({ results }) => results),
+    results: reports.flatMap((report) => report.results.filter(({ backend }) => judge(backend) === report)),
     ...(leftOut.length > 0 ? { leftOut } : {}),
     summary: Object.assign({}, ...reports.map(({ summary }) => summary)),
   };

@@ -29,6 +29,19 @@ describe('mergeReports', () => {
     expect(merged.leftOut).toEqual(['modes: jit']);
   });
 
+  it('counts once what several reports have judged', () => {
+    const withOracle = (id) => {
+      const { results, summary, ...rest } = report(id);
+      return {
+        ...rest,
+        results: [...results, { backend: 'oracle', status: 'pass' }],
+        summary: { ...summary, oracle: counts },
+      };
+    };
+    const merged = mergeReports([withOracle('cpu'), withOracle('webgl')]);
+    expect(merged.results.map(({ backend }) => backend)).toEqual(['cpu', 'oracle', 'webgl']);
+  });
+
   it('says nothing of what was left out where all ran', () => {
     expect(mergeReports([report('cpu')])).not.toHaveProperty('leftOut');
   });
