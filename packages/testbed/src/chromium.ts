@@ -54,6 +54,8 @@ const software: readonly string[] = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
+  // Shaders of WebGL would be compiled when they are linked for targets that nobody has, and again when they are used.
+  '--disable-angle-features=warmUpPipelineCacheAtLink',
   '--enable-features=Vulkan',
   '--use-vulkan=swiftshader',
 ];

@@ -54,7 +54,7 @@ export interface Scratch {
 export interface ShaderFeatures {
   /** Textures that a stage may read. */
   readonly maxInputs: number;
-  /** Outputs that a stage may have, at least 4. */
+  /** Outputs that a stage may have. */
   readonly maxOutputs: number;
   /** log2 of the texels in a row of every texture. */
   readonly rowShift: number;

@@ -65,7 +65,8 @@ const values: Readonly<Record<ScalarType, readonly number[]>> = {
     0, 1, -1, 2, 3, -3, 7, -7, 31, 32, 33, 255, 65535, 65536, 1000000, 2147483647, -2147483648, -2147483647,
   ],
   u32: [
-    0, 1, 2, 3, 7, 31, 32, 33, 255, 65535, 65536, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffffe, 0xffffffff,
+    0, 1, 2, 3, 7, 31, 32, 33, 255, 65535, 65536, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffe84, 0xfffffffe,
+    0xffffffff,
   ],
   bool: [0, 1],
 };

@@ -6,6 +6,7 @@ import {
   type Kernel,
   type ReduceOp,
   type ScalarType,
+  sizeOf,
 } from '@tutti/core/backend';
 import { interpretKernel } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
@@ -169,6 +170,43 @@ test.each(dtypes)('every reduction of %s, along rows and columns', (dtype) =>
       ]),
     ),
   ),
+);
+
+/** Of a kernel that is expected to be in parts. */
+function parted(kernel: Kernel): Kernel {
+  const features: ShaderFeatures = { maxInputs: 14, maxOutputs: 4, rowShift: 12, software: true };
+  for (const software of [true, false])
+    expect(compileKernel(kernel, { ...features, software }).stages, kernel.name).toHaveLength(2);
+  return kernel;
+}
+
+test.each(['float32', 'float16', 'bool'] as const)(
+  'long loops of %s are gone through in parts',
+  (dtype) => {
+    const [p, q, r] = [variable('p', 6), variable('q', 40), variable('r', 128)];
+    const several = [[4], [3], [3, 5], [2, 8]].map((extents) => {
+      const space = extents.map((extent, n) => variable(`i${n}`, extent));
+      const make = new KernelBuilder(`loops_${dtype}_${extents.join('_')}`, space, dtype);
+      const all = make.input(dtype, sizeOf([p, q, r, ...space]))(make.at([p, q, ...space, r]));
+      return parted(make.store(make.over(p, q, r).accumulate('max', all)));
+    });
+    const few = [
+      [1, 8192],
+      [3, 8192],
+      [8, 4096],
+      [64, 512],
+    ] as const;
+    return check([
+      ...several,
+      ...ops(dtypeInfo[dtype].scalar).flatMap((op) =>
+        few.flatMap(([points, length]) => [
+          parted(reduction(op, dtype, points, length, 'rows')),
+          parted(reduction(op, dtype, points, length, 'columns')),
+        ]),
+      ),
+    ]);
+  },
+  60_000,
 );
 
 test('windows, several loops and several accumulators', () => {

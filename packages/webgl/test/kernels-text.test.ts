@@ -112,8 +112,8 @@ test('padding: four elements out of two texels, where the guard holds', () => {
       int i1_quad = index & 1;
       int q0 = index >> 1;
       ivec4 i1 = i1_quad * 4 + ivec4(0, 1, 2, 3);
-      ivec4 v0 = i1 + (-1);
-      vec4 x0 = select_f32(vec4(opaque(0.0)), uintBitsToFloat(words_from(t0, (q0 * 6) + ((i1_quad * 4) + (-1)))), both(lessThanEqual(ivec4(0), v0), lessThan(v0, ivec4(6))));
+      ivec4 v0 = i1 - 1;
+      vec4 x0 = select_f32(vec4(opaque(0.0)), uintBitsToFloat(words_from(t0, (q0 * 6) + ((i1_quad * 4) - 1))), both(lessThanEqual(ivec4(0), v0), lessThan(v0, ivec4(6))));
       return floatBitsToUint(x0);
     }
     "
@@ -166,6 +166,56 @@ test('sums of columns: four rows a turn, and what is left', () => {
       vec4 x5 = uintBitsToFloat(fetch(t0, (1025 * 2) + index));
       a0 += x4 + x5;
       return floatBitsToUint(a0);
+    }
+    "
+  `);
+});
+
+test('a long sum: fragments that take turns, and one that joins what they found', () => {
+  const long = variable('k0', 1 << 15);
+  const make = new KernelBuilder('sum', [], 'float32');
+  const x = make.input('float32', 1 << 15)(make.b.index(long));
+  const program = compileKernel(make.store(make.over(long).accumulate('sum', x)), {
+    ...features,
+    software: true,
+  });
+  expect(program.scratch).toEqual([{ bytes: 4096, rowShift: 4 }]);
+  expect(program.stages.map(({ inputs, outputs }) => [...inputs, ...outputs])).toEqual([
+    [
+      { kind: 'buffer', index: 1 },
+      { kind: 'scratch', index: 0 },
+    ],
+    [
+      { kind: 'scratch', index: 0 },
+      { kind: 'buffer', index: 0 },
+    ],
+  ]);
+  expect(program.source()).toMatchInlineSnapshot(`
+    "// sum_parts: 1024 of float32, each from sum of f32 over 32
+    uvec4 texel(int index) {
+      vec4 a0 = vec4(0.0);
+      for (int k0_quad = 0; k0_quad < 8; k0_quad++) {
+        vec4 x0 = uintBitsToFloat(fetch(t0, ((k0_quad * 4) * 256) + index));
+        vec4 x1 = uintBitsToFloat(fetch(t0, ((k0_quad * 4 + 1) * 256) + index));
+        vec4 x2 = uintBitsToFloat(fetch(t0, ((k0_quad * 4 + 2) * 256) + index));
+        vec4 x3 = uintBitsToFloat(fetch(t0, ((k0_quad * 4 + 3) * 256) + index));
+        a0 += (x0 + x1) + (x2 + x3);
+      }
+      return floatBitsToUint(a0);
+    }
+
+    // sum: 1 of float32, each from sum of f32 over 1024
+    uvec4 fetch_scratch(highp usampler2D t, int index) {
+      return texelFetch(t, ivec2(index & 15, index >> 4), 0);
+    }
+
+    uvec4 texel(int index) {
+      float a0 = 0.0;
+      for (int p_quad = 0; p_quad < 256; p_quad++) {
+        vec4 x0 = uintBitsToFloat(fetch_scratch(t0, p_quad));
+        a0 += (x0.x + x0.y) + (x0.z + x0.w);
+      }
+      return uvec4(floatBitsToUint(a0));
     }
     "
   `);

@@ -1,23 +1,28 @@
 /** Convolutions and both of their gradients by routines. */
 import { type ConvOptions, convAnchor, convCase, generator } from '@tutti/core/testing';
 import { describe, expect, test } from 'vitest';
-import type { ShaderFeatures } from '../src/program.ts';
 import { convProgram, convRoutine } from '../src/routines/conv.ts';
+import { productOf } from '../src/routines/conv-product.ts';
+import { dotProgram } from '../src/routines/dot.ts';
 import { routine } from '../src/routines/index.ts';
 import { checkConvs } from './support/conv.ts';
 import { pageFeatures } from './support/run.ts';
 
-/** The context of the page, and a GPU in its place. */
-async function verify(
-  options: ConvOptions,
-  poison = 0,
-  make: typeof convRoutine = convProgram,
-): Promise<void> {
-  const features = await pageFeatures();
+/** As a convolution and, where it is one, as a matrix product; on the context of the page, and on GPUs in its place. */
+async function verify(options: ConvOptions, poison = 0): Promise<void> {
+  const page = await pageFeatures();
   const example = convCase(options, 1, poison);
+  const kinds = [{}, { software: false }, { software: false, maxOutputs: 2 }];
+  const programs = kinds.flatMap((kind) => {
+    const features = { ...page, ...kind };
+    const found = productOf(example.anchor);
+    return [
+      convProgram(example.anchor, features),
+      ...(found ? [dotProgram(found.product, features, found.summed)] : []),
+    ];
+  });
   await checkConvs(
-    [true, false].map((software) => {
-      const program = make(example.anchor, { ...features, software });
+    programs.map((program) => {
       if (!program) expect.fail('no routine');
       return { example, program };
     }),
@@ -228,29 +233,6 @@ const layers: Record<string, ConvOptions> = {
     swapLhs: true,
     swapRhs: true,
   },
-  'the input gradient of patches': {
-    batch: 2,
-    inChannels: 5,
-    outChannels: 3,
-    inSize: [2, 3],
-    kernelSize: [8, 8],
-    padLow: [7, 7],
-    padHigh: [7, 7],
-    inputDilation: [8, 8],
-    swapRhs: true,
-    flip: true,
-    epilogue: 'bias',
-  },
-  'four axes': {
-    batch: 2,
-    groups: 2,
-    inChannels: 2,
-    outChannels: 2,
-    inSize: [3, 3, 4, 3],
-    kernelSize: [2, 3, 2, 1],
-    padLow: [1, 0, 1, 0],
-    dtypes: ['float32', 'float16', 'float16'],
-  },
   'padding beyond the input': {
     inChannels: 2,
     outChannels: 3,
@@ -310,14 +292,96 @@ const layers: Record<string, ConvOptions> = {
     padLow: [1, 1],
     epilogue: 'bias',
   },
+  'a long row of the kernel, in a loop': {
+    batch: 2,
+    inChannels: 2,
+    outChannels: 3,
+    inSize: [3, 40],
+    kernelSize: [2, 15],
+    padLow: [0, 6],
+  },
+  'a long row of the kernel, dilated': {
+    inChannels: 2,
+    outChannels: 9,
+    inSize: [2, 60],
+    kernelSize: [1, 18],
+    padLow: [0, 3],
+    kernelDilation: [1, 3],
+  },
+  'a long row of the kernel, with strides': {
+    inChannels: 2,
+    outChannels: 3,
+    inSize: [2, 90],
+    kernelSize: [1, 29],
+    padLow: [0, 5],
+    stride: [1, 3],
+    kernelDilation: [1, 2],
+  },
+  'more rows of pixels than a texture has texels in a row': {
+    batch: 2,
+    inChannels: 12,
+    outChannels: 5,
+    inSize: [40, 45],
+    kernelSize: [3, 3],
+    padLow: [1, 1],
+  },
+  'the input gradient of a depthwise layer of stride 2': {
+    batch: 2,
+    groups: 4,
+    inSize: [7, 6],
+    kernelSize: [5, 5],
+    padLow: [2, 2],
+    padHigh: [3, 3],
+    inputDilation: [2, 2],
+    flip: true,
+  },
+  'the kernel gradient of a depthwise layer': {
+    groups: 5,
+    inChannels: 4,
+    inSize: [16, 17],
+    kernelSize: [16, 17],
+    padLow: [1, 1],
+  },
+  'a long row of the kernel for one channel, with strides': {
+    inChannels: 2,
+    inSize: [2, 90],
+    kernelSize: [1, 29],
+    padLow: [0, 5],
+    stride: [1, 3],
+    kernelDilation: [1, 2],
+  },
+  'a kernel of the size of the image': {
+    batch: 6,
+    inChannels: 5,
+    outChannels: 10,
+    inSize: [4, 6],
+    kernelSize: [4, 6],
+    epilogue: 'bias',
+  },
+  'images of one pixel': { batch: 9, inChannels: 20, outChannels: 6, inSize: [1, 1], kernelSize: [1, 1] },
+  'grouped kernels of one': {
+    batch: 2,
+    groups: 3,
+    inChannels: 8,
+    outChannels: 5,
+    inSize: [4, 8],
+    kernelSize: [1, 1],
+  },
+  'the kernel gradient of a kernel of one, in parts': {
+    batch: 5,
+    inChannels: 70,
+    outChannels: 6,
+    inSize: [5, 7],
+    kernelSize: [5, 7],
+    swapLhs: true,
+    swapRhs: true,
+  },
 };
 
-const { 'four axes': fourAxes, 'the input gradient of patches': patches, ...taken } = layers;
+test.each(Object.entries(layers))('%s', (_, options) => verify(options));
 
-test.each(Object.entries(taken))('%s', (_, options) => verify(options));
-
-test.each(Object.keys(taken))('padding adds no term, whatever the kernel holds: %s', (name) =>
-  verify(taken[name]!, 3),
+test.each(Object.keys(layers))('padding adds no term, whatever the kernel holds: %s', (name) =>
+  verify(layers[name]!, 3),
 );
 
 test.each([
@@ -327,7 +391,11 @@ test.each([
   { outChannels: 3, inSize: pair(2), kernelSize: pair(3) },
   { outChannels: 3, inSize: pair(0), kernelSize: pair(1), padLow: pair(1) },
   { outChannels: 3, inSize: pair(0), kernelSize: pair(1), padLow: pair(1), epilogue: 'bias' as const },
-])('empty sums and empty results %#', (options) => verify(options, 0, convRoutine));
+])('empty sums and empty results %#', async (options) => {
+  const features = await pageFeatures();
+  const example = convCase(options, 1);
+  await checkConvs([{ example, program: convRoutine(example.anchor, features)! }]);
+});
 
 /** Any geometry whose kernel fits. */
 function randomOptions(seed: number): ConvOptions {
@@ -369,3 +437,26 @@ function randomOptions(seed: number): ConvOptions {
 test.each(Array.from({ length: 24 }, (_, seed) => seed))('random geometry %i', (seed) =>
   verify(randomOptions(seed + 1), seed % 4 === 0 ? 2 : 0),
 );
+
+describe('what is not taken', () => {
+  const declined = async (options: ConvOptions): Promise<boolean> =>
+    routine(convAnchor(options), await pageFeatures()) === undefined;
+  const layer = { batch: 8, inChannels: 4, outChannels: 8, inSize: [9, 9], kernelSize: [3, 3] };
+
+  test('small convolutions', async () => {
+    expect(await declined(layer)).toBe(false);
+    expect(await declined({ ...layer, batch: 1, inSize: [4, 4] })).toBe(true);
+    expect(await declined({ ...layer, batch: 50, inChannels: 2, kernelSize: [1, 1] })).toBe(true);
+  });
+
+  test('more than three axes, and many lattices', async () => {
+    expect(await declined({ ...layer, inSize: [5, 5, 5, 5], kernelSize: [3, 3, 3, 3] })).toBe(true);
+    const patches = { inSize: [6, 6], kernelSize: [8, 8], padLow: [7, 7], inputDilation: [8, 8] };
+    expect(await declined({ ...layer, ...patches })).toBe(true);
+  });
+
+  test('integers', async () => {
+    const anchor = { ...convAnchor(layer), type: 'i32' as const };
+    expect(routine(anchor, await pageFeatures())).toBeUndefined();
+  });
+});

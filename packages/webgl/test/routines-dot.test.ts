@@ -11,22 +11,19 @@ import { pageFeatures, runPrograms } from './support/run.ts';
 type Shape = readonly [m: number, n: number, k: number, options?: DotOptions];
 
 /** The context of the page, and a GPU in its place. */
-const features = async (software: boolean): Promise<ShaderFeatures> => ({
-  ...(await pageFeatures()),
-  software,
-});
+async function features(kind: 'software' | 'hardware' | 'few outputs'): Promise<ShaderFeatures> {
+  const page = await pageFeatures();
+  return { ...page, software: kind === 'software', maxOutputs: kind === 'few outputs' ? 2 : page.maxOutputs };
+}
 
 const caseOf = ([m, n, k, options = {}]: Shape, on: ShaderFeatures): DotCase => {
   const anchor = dotAnchor(m, n, k, options);
   return { anchor, options, program: dotProgram(simplifyDot(anchor), on)! };
 };
 
-describe.each([
-  ['software', true],
-  ['hardware', false],
-] as const)('products on %s', (_, software) => {
+describe.each(['software', 'hardware', 'few outputs'] as const)('products on %s', (kind) => {
   const check = async (...shapes: readonly Shape[]): Promise<void> => {
-    const on = await features(software);
+    const on = await features(kind);
     await checkDots(
       shapes.map((shape) => caseOf(shape, on)),
       generator(1),
@@ -144,10 +141,11 @@ describe.each([
         [40, 33, 20, { type, layouts: ['columns', 'padded'] }],
         [12, 12, 12, { type, layouts: ['rows', 'columns'] }],
       ]),
+      [16, 16, 20, { type: 'u32', dtypes: ['uint8', 'uint32', 'uint32'] }],
     ));
 
   it('are zero where k is zero, and nothing where there is nothing', async () => {
-    const on = await features(software);
+    const on = await features(kind);
     const made = [
       [3, 5, 0],
       [3, 5, 0, { epilogue: { space: [3, 5], bias: 1 } }],
@@ -165,7 +163,7 @@ describe.each([
   });
 
   it('keep NaN and Inf in their rows and columns', async () => {
-    const on = await features(software);
+    const on = await features(kind);
     const [m, n] = [21, 19];
     const ks = [6, 7, 8, 33];
     const made = ks.flatMap((k) =>
@@ -199,7 +197,7 @@ describe.each([
     const anchor = dotAnchor(m, n, k, { layouts: ['rows', 'columns'] });
     const lhs = Float32Array.from({ length: m * k }, () => random() * 2 - 1);
     const rhs = Float32Array.from({ length: k * n }, () => random() * 2 - 1);
-    const program = dotRoutine(anchor, await features(software))!;
+    const program = dotRoutine(anchor, await features(kind))!;
     const contents = [lhs, rhs, new Float32Array(m * n)];
     const [result] = await runPrograms([{ program, buffers: anchor.buffers, contents }]);
     const want = dotSums(anchor, lhs, rhs);
@@ -243,11 +241,12 @@ function randomProduct(random: () => number): Shape {
 }
 
 it.each([
-  ['software', true, 1],
-  ['hardware', false, 2],
-] as const)('random products on %s', { timeout: 120_000 }, async (_, software, seed) => {
+  ['software', 1],
+  ['hardware', 2],
+  ['few outputs', 3],
+] as const)('random products on %s', { timeout: 120_000 }, async (kind, seed) => {
   const random = generator(seed);
-  const on = await features(software);
+  const on = await features(kind);
   const shapes = Array.from({ length: 24 }, () => randomProduct(random));
   await checkDots(
     shapes.map((shape) => caseOf(shape, on)),

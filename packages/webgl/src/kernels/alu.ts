@@ -6,6 +6,7 @@ import {
   InternalError,
   isRectifier,
   isZero,
+  type Kernel,
   mayBeNaN,
   powerOfTwoShift,
   type ScalarType,
@@ -65,11 +66,13 @@ const orderedComparisons: Readonly<Record<string, FunctionName>> = {
 const smallBound = 2 ** 21;
 
 export class Arithmetic {
+  readonly #kernel: Kernel;
   readonly #library: Library;
   readonly #analysis: IndexAnalysis;
   readonly #software: boolean;
 
-  constructor(library: Library, analysis: IndexAnalysis, software: boolean) {
+  constructor(kernel: Kernel, library: Library, analysis: IndexAnalysis, software: boolean) {
+    this.#kernel = kernel;
     this.#library = library;
     this.#analysis = analysis;
     this.#software = software;
@@ -81,7 +84,7 @@ export class Arithmetic {
     const from = e.args.at(-1)!.type;
     if (e.alu === 'where') return this.#where(e, args, width);
     const [a, b] = args as [Value, Value];
-    if (e.alu === 'cast') return this.#cast(from, e.type, a);
+    if (e.alu === 'cast') return this.#cast(from, e, a);
     if (e.alu === 'bitcast') return bitcast(from, e.type, a);
     if (e.alu in comparisons && from !== 'bool') return this.#comparison(e, from, a, b, width);
     switch (from) {
@@ -122,8 +125,7 @@ export class Arithmetic {
     return this.select(e.type, no!, yes!, condition!);
   }
 
-  #cast(from: ScalarType, to: ScalarType, a: Value): string {
-    const { text, width } = a;
+  #cast(from: ScalarType, { type: to, args }: AluExpression, { text, width }: Value): string {
     if (from === to) return text;
     if (to === 'bool') {
       const bits =
@@ -131,7 +133,19 @@ export class Arithmetic {
       return this.#library.call('is_set', width, bits);
     }
     if (from === 'f32') return this.#library.call(to === 'i32' ? 'f32_to_i32' : 'f32_to_u32', width, text);
+    if (from === 'u32' && to === 'f32' && !this.#isSmall(args[0]!))
+      return this.#library.call('u32_to_f32', width, text);
     return this.#as(to, width, text, from);
+  }
+
+  /** Whether a u32 is certainly one that a float can hold. */
+  #isSmall(e: Expression): boolean {
+    if (e.op === 'load') return this.#kernel.buffers[e.buffer]!.dtype === 'uint8';
+    if (e.op !== 'alu') return e.op === 'const';
+    const [a, b] = e.args as [Expression, Expression];
+    if (e.alu === 'cast') return a.type === 'bool';
+    if (b?.op !== 'const') return false;
+    return e.alu === 'and' ? b.value < 2 ** 24 : e.alu === 'shr' && (b.value & 31) >= 8;
   }
 
   #as(to: ScalarType, width: Width, text: string, from: ScalarType): string {

@@ -88,7 +88,7 @@ class StageEmitter {
   }
 
   stage(): GlslStage {
-    const { kernel, points, lanes, store } = this.#form;
+    const { points, lanes, store } = this.#form;
     const fours = lanes / 4;
     const quads = Math.ceil(points / 4);
     if (fours === 1) this.#code.line(`return ${this.#quad(points > 4 ? 'index' : '0')};`);
@@ -97,13 +97,7 @@ class StageEmitter {
       this.#code.line(`return uvec4(${this.#words('0')}, ${zeros});`);
     } else this.#narrow(quads, fours);
     const texels = Math.ceil(points / lanes);
-    return this.#shader.stage(
-      describe(this.#form),
-      this.#code.text(),
-      store.buffer,
-      texels,
-      this.#work(kernel),
-    );
+    return this.#shader.stage(describe(this.#form), this.#code.text(), store.buffer, texels, this.#work());
   }
 
   /** All fours of a texel, of which the last texel may not have all. */
@@ -178,9 +172,9 @@ class StageEmitter {
   }
 
   /** Simple operations and loads of a texel. */
-  #work({ phases }: Kernel): number {
+  #work(): number {
     const { lanes, reduce, store } = this.#form;
-    const weight = weightOf(store.guard ? [store.value, store.guard] : [store.value]) + phases.length;
+    const weight = 1 + weightOf(store.guard ? [store.value, store.guard] : [store.value]);
     const repeated = reduce
       ? sizeOf(reduce.loops) * (1 + weightOf(rootsOfReduction(reduce.accumulators)))
       : 0;

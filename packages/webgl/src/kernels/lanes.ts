@@ -144,9 +144,12 @@ export class Lanes {
         ? this.#made(e, this.#plus(quad, offset / 4), { along: 'lanes', aligned: true })
         : this.#made(e, this.#plus(this.#times(quad, 4), offset), { along: 'lanes', aligned: false });
     }
-    const grouped =
-      (inner && this.#grouped(e, inner, 'lanes')) ?? (copies && this.#grouped(e, copies, 'copies'));
-    return grouped ?? this.#made(e, this.rewrite(e.index), { along: 'elements', aligned: false });
+    const grouped = inner ? this.#grouped(e, inner, 'lanes') : this.#behindPoints(e);
+    return (
+      grouped ??
+      (copies && this.#grouped(e, copies, 'copies')) ??
+      this.#made(e, this.rewrite(e.index), { along: 'elements', aligned: false })
+    );
   }
 
   /** A load of consecutive elements for consecutive values of a variable. */
@@ -157,6 +160,30 @@ export class Lanes {
     const at = aligned ? this.#quotient(index, quads) : this.#first(index, quads);
     const differs = along === 'lanes' ? this.isVector(at) : this.isCopied(at);
     return differs ? undefined : this.#made(e, at, { along, aligned });
+  }
+
+  /** A load at the position of the point and something that is the same for all points. */
+  #behindPoints(e: LoadExpression): Expression | undefined {
+    let step = 1;
+    for (const variable of this.dimensions.toReversed()) {
+      if (this.#analysis.stride(e.index, variable) !== step) return undefined;
+      step *= variable.extent;
+    }
+    const base = this.dimensions.length > 0 ? this.#atOrigin(e.index) : undefined;
+    if (!base || this.isVector(base)) return undefined;
+    const first = this.#times(this.#builder.index(this.quad), 4);
+    const at =
+      base.op === 'const' ? this.#plus(first, base.value) : this.#builder.alu('add', 'i32', base, first);
+    return this.#made(e, at, { along: 'lanes', aligned: false });
+  }
+
+  /** An affine index where all dimensions are 0; undefined where it is not as simple as that. */
+  #atOrigin(e: Expression): Expression | undefined {
+    if (this.dimensions.every((variable) => this.#analysis.stride(e, variable) === 0)) return this.rewrite(e);
+    if (e.op === 'index') return this.#builder.int(0);
+    if (e.op !== 'alu') return undefined;
+    const args = e.args.map((arg) => this.#atOrigin(arg));
+    return args.every((arg) => arg !== undefined) ? this.#with(e, args) : undefined;
   }
 
   #made(e: LoadExpression, index: Expression, form: LoadForm): Expression {

@@ -31,12 +31,6 @@ function unpacked(dtype: DType, bits: string, width: Width, library: Library): s
   }
 }
 
-/** A texture that functions of the library can read, which know of the rows of buffers alone. */
-function plainTexture({ texture, fetch }: Source): string {
-  if (fetch !== 'fetch') throw new InternalError('scratch memory is read by whole texels');
-  return texture;
-}
-
 /** The bits of four elements of a buffer: of number `index` of its quads, or from an element on. */
 export function quadBits(
   dtype: DType,
@@ -47,7 +41,11 @@ export function quadBits(
 ): string {
   const unit = unitOf(dtype);
   if (aligned && !unit.quad) return `${source.fetch}(${source.texture}, ${bare(index)})`;
-  return library.call(aligned ? unit.quad! : unit.from, 'scalar', plainTexture(source), index);
+  if (source.fetch === 'fetch')
+    return library.call(aligned ? unit.quad! : unit.from, 'scalar', source.texture, index);
+  if (unit.quad) throw new InternalError('elements of scratch memory have 32 bits');
+  const texels = ['', ' + 3'].map((more) => `${source.fetch}(${source.texture}, (${index}${more}) >> 2)`);
+  return library.call('window', 'scalar', ...texels, index);
 }
 
 /** Four elements as a vector. */
@@ -63,7 +61,8 @@ export function quadText(
 
 /** An element, or one for each lane. */
 export function elementText(dtype: DType, source: Source, index: Value, library: Library): string {
-  const bits = library.call(unitOf(dtype).at, index.width, plainTexture(source), index.text);
+  if (source.fetch !== 'fetch') throw new InternalError('scratch memory is read by fours');
+  const bits = library.call(unitOf(dtype).at, index.width, source.texture, index.text);
   return unpacked(dtype, bits, index.width, library);
 }
 

@@ -41,12 +41,9 @@ const needs = {
 
 /** A kernel in two steps; undefined where one will do. */
 export function inParts(form: KernelForm, features: ShaderFeatures): InParts | undefined {
-  const { kernel, reduce, points } = form;
+  const { reduce, points } = form;
   const [accumulator, ...more] = reduce?.accumulators ?? [];
   if (!reduce || !accumulator || more.length > 0) return undefined;
-  const innermost = kernel.space.findLast(({ extent }) => extent > 1);
-  // The parts of a result are as far apart as their textures know without arithmetic.
-  if (innermost && innermost.extent % 4 !== 0) return undefined;
   const division = divide(reduce.loops, points, features);
   if (!division || (accumulator.position && !isPlace(accumulator, reduce.loops))) return undefined;
   const texels = Math.ceil((division.count * points) / 4);
@@ -76,8 +73,7 @@ function divide(
   const fits = (count: number, loop: IndexVariable): boolean =>
     loop.extent % count === 0 &&
     count <= most &&
-    (points > 1 || count % 4 === 0) &&
-    (loop !== loops.at(-1) || (loop.extent / count) % 4 === 0);
+    (points === 1 ? count % 4 === 0 : loop !== loops.at(-1) || (loop.extent / count) % 4 === 0);
   for (const loop of loops.toSorted((a, b) => b.extent - a.extent)) {
     for (let count = Math.ceil(wanted); count <= 4 * wanted; count++)
       if (fits(count, loop)) return { loop, count };
@@ -113,7 +109,11 @@ function splitKernel(
   const buffers = [...kernel.buffers, { dtype, length: count * points, access: 'readWrite' as const }];
 
   const inner: IndexVariable = { name: loop.name, extent: loop.extent / count };
-  const whole = add(mul(b.index(part), inner.extent), b.index(inner));
+  // Parts that are neighbours in memory take turns: what four of them want next is a texel. Elsewhere each has a piece.
+  const whole =
+    points === 1
+      ? add(mul(b.index(inner), count), b.index(part))
+      : add(mul(b.index(part), inner.extent), b.index(inner));
   const inPart = replacing(loop, whole, b);
   const result = b.accumulator(kept, id);
   const first: Kernel = {

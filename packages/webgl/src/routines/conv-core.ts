@@ -210,7 +210,7 @@ export class ConvCore {
     const strides = this.#strides;
     const plane = kernel.size[1] * weights.pitch;
     const start = plus(pixel, times(wrapped(z.low), strides.z), times(wrapped(y.low), strides.y));
-    const offset = first[0] * plane + first[1] * weights.pitch + first[2] * weights.vectors;
+    const offset = first[0] * plane + first[1] * weights.pitch;
     const p = code.keep('int', 'p', start);
     const w = code.keep('int', 'w', plus(weight, offset));
     const along = (
@@ -220,7 +220,10 @@ export class ConvCore {
       from: readonly [string, string],
       body: (pixels: string, weights: string) => void,
     ): void => {
-      if (kernelSize === 1 && range.from === '0' && range.to === '1') return body(...from);
+      if (kernelSize === 1 && range.from === '0' && range.to === '1') {
+        body(...from);
+        return;
+      }
       const tap = code.name('k');
       code.block(`for (int ${tap} = ${range.from}; ${tap} < ${range.to}; ${tap}++)`, () =>
         body(plus(from[0], times(tap, pixelStride * dilation)), plus(from[1], times(tap, weightStride))),
@@ -263,7 +266,8 @@ export class ConvCore {
     // So many positions that the next of them meets the pixels that the first has met, some whole texels further.
     const { stride } = this.#plan.pixels;
     const size = 4 * stride;
-    const vectors = lattice.step[2] * this.#plan.weights.vectors;
+    const { lanes, vectors } = this.#plan.weights;
+    const moves = (lattice.step[2] * size * vectors) / (lanes === 'positions' ? 4 : 1);
     const movedPixels = pixels.map(({ x, y }): At => ({ x: code.keep('int', 'x', x), y }));
     const movedWeights = { x: code.keep('int', 'x', weights.x), y: weights.y };
     const kept = new Map<string, string>();
@@ -280,7 +284,7 @@ export class ConvCore {
       this.#taps(lattice, movedPixels, movedWeights, size, known);
       for (const [key, name] of kept) code.line(`${name} = ${known.get(moved(key, dilation))};`);
       for (const { x } of movedPixels) code.line(`${x} += ${dilation};`);
-      code.line(`${movedWeights.x} += ${size * vectors};`);
+      code.line(`${movedWeights.x} += ${moves};`);
     });
     const rest = kernelSize % size;
     if (rest > 0) this.#taps(lattice, movedPixels, movedWeights, rest, new Map(kept));
@@ -295,7 +299,7 @@ export class ConvCore {
     known: Map<string, string>,
   ): void {
     const code = this.#code;
-    const { vectors } = this.#plan.weights;
+    const weight = this.#weightsOf(lattice, weights);
     const texel = (phase: number, number: number): string => {
       const key = `${phase} ${number}`;
       let name = known.get(key);
@@ -320,20 +324,32 @@ export class ConvCore {
           `vec4(${first}.${names.slice(shift)}, ${second}.${names.slice(0, shift)})`,
         );
       });
-      const w = taps.map((tap) =>
-        range(vectors).map((i) =>
-          code.keep(
-            'vec4',
-            'w',
-            `weights(${plus(weights.x, tap * lattice.step[2] * vectors + i)}, ${weights.y})`,
-          ),
-        ),
-      );
+      const w = taps.map(weight);
       for (const [row, sum] of this.#sums.entries()) {
-        const terms = shifted.map((v, i) => `${w[i]![row >> 2]}.${components[row & 3]} * ${v}`);
+        const terms = shifted.map((v, i) => `${w[i]![row]} * ${v}`);
         code.line(`${sum} += ${terms.join(' + ')};`);
       }
     }
+  }
+
+  /** The weights of a position for each channel, as texts. */
+  #weightsOf({ first, step }: Lattice, { x, y }: At): (tap: number) => readonly string[] {
+    const { lanes, vectors } = this.#plan.weights;
+    const known = new Map<number, string>();
+    const texel = (number: number): string => {
+      let name = known.get(number);
+      if (!name) {
+        name = this.#code.keep('vec4', 'w', `weights(${plus(x, number)}, ${y})`);
+        known.set(number, name);
+      }
+      return name;
+    };
+    return (tap) => {
+      const position = first[2] + step[2] * tap;
+      if (lanes === 'positions') return [`${texel(position >> 2)}.${components[position & 3]}`];
+      const texels = range(vectors).map((i) => texel(position * vectors + i));
+      return this.#sums.map((_, row) => `${texels[row >> 2]}.${components[row & 3]}`);
+    };
   }
 
   #pixelText(pixels: readonly At[], key: string): string {
@@ -358,17 +374,25 @@ export class ConvCore {
       const lanes = `ivec4(0, ${axis.stride}, ${2 * axis.stride}, ${3 * axis.stride})`;
       const position = code.keep('ivec4', 'a', `${plus(first, times(tap, axis.dilation))} + ${lanes}`);
       const exists = code.keep('uvec4', 'a', `uvec4(lessThan(uvec4(${position}), uvec4(${axis.inSize})))`);
-      const { vectors } = this.#plan.weights;
-      const w = range(vectors).map((i) =>
-        code.keep(
-          'vec4',
-          'w',
-          `weights(${plus(weights.x, times(tap, lattice.step[2] * vectors), i)}, ${weights.y})`,
-        ),
-      );
+      const w = this.#weightsAt(lattice, weights, tap);
       for (const [row, sum] of this.#sums.entries())
-        code.line(`${sum} += where_exists(${w[row >> 2]}.${components[row & 3]} * ${v}, ${exists});`);
+        code.line(`${sum} += where_exists(${w[row]} * ${v}, ${exists});`);
     });
+  }
+
+  /** As `#weightsOf`, for a position that is known when the shader runs. */
+  #weightsAt({ first, step }: Lattice, { x, y }: At, tap: string): readonly string[] {
+    const code = this.#code;
+    const { lanes, vectors } = this.#plan.weights;
+    const position = plus(times(tap, step[2]), first[2]);
+    if (lanes === 'positions') {
+      const at = code.keep('int', 'a', position);
+      return [`weights(${plus(x, `(${at} >> 2)`)}, ${y})[${at} & 3]`];
+    }
+    const texels = range(vectors).map((i) =>
+      code.keep('vec4', 'w', `weights(${plus(x, times(position, vectors), i)}, ${y})`),
+    );
+    return this.#sums.map((_, row) => `${texels[row >> 2]}.${components[row & 3]}`);
   }
 }
 

@@ -131,7 +131,10 @@ export function writePixels(plan: ConvPlan, scratch: number, features: ShaderFea
   return written('pixels', lhs, 0, scratch, outer, makeInner, pixels.shift, features);
 }
 
-/** (group, block of channels, input channel, z, y, x, output channel of the block), where rows of x are filled up */
+/**
+ * (group, block of channels, input channel, z, y, x, output channel of the block), where rows of x are filled up. Without the last
+ * dimension where blocks are of one channel.
+ */
 export function writeWeights(plan: ConvPlan, scratch: number, features: ShaderFeatures): Written {
   const { anchor, kernel, rows, channelBlocks, weights } = plan;
   const { groups, inChannels, outChannels, rhs } = anchor;
@@ -144,8 +147,9 @@ export function writeWeights(plan: ConvPlan, scratch: number, features: ShaderFe
   ];
   const isRagged = channelBlocks * rows !== outChannels;
   const makeInner = (b: ExpressionBuilder, indexOf: (name: string) => Expression): Inner => {
-    const tap = { name: 'x', extent: weights.pitch / weights.vectors };
-    const lane = { name: 'r', extent: 4 * weights.vectors };
+    const isOne = weights.lanes === 'positions';
+    const tap = { name: 'x', extent: isOne ? 4 * weights.pitch : weights.pitch / weights.vectors };
+    const lane = { name: 'r', extent: isOne ? 1 : 4 * weights.vectors };
     const [x, r] = [at(b, tap), at(b, lane)];
     const index = b.alu(
       'add',

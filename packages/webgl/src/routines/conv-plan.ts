@@ -70,8 +70,13 @@ export interface PixelLayout {
   readonly shift: number;
 }
 
-/** Texels of four output channels, by block of channels, input channel, and kernel position (rows of `pitch` texels). */
+/**
+ * Texels by block of output channels, input channel and row of the kernel, which has `pitch` texels: four channels of one position, or
+ * four positions along the row where a block is a single channel.
+ */
 export interface WeightLayout {
+  readonly lanes: 'channels' | 'positions';
+  /** Texels of a position; 1 where a texel has several. */
   readonly vectors: number;
   readonly pitch: number;
 }
@@ -101,6 +106,7 @@ export function planConv(anchor: ConvAnchor, features: ShaderFeatures): ConvPlan
   const most = Math.min(mostRows[device], features.maxOutputs);
   const rows = ceilDiv(outChannels, ceilDiv(outChannels, most));
   const channelBlocks = ceilDiv(outChannels, rows);
+  const lanes = rows === 1 ? 'positions' : 'channels';
   const vectors = ceilDiv(rows, 4);
   const fragments = lattices.length * batch * groups * channelBlocks * points[0] * points[1] * columnBlocks;
   const taps = Math.max(1, ...lattices.map(({ axes }) => axes[1].kernelSize));
@@ -108,7 +114,8 @@ export function planConv(anchor: ConvAnchor, features: ShaderFeatures): ConvPlan
   const parts = [ceilDiv(inChannels, channels), ceilDiv(taps, down)] as const;
   const blocks = parts[0] * parts[1] * fragments;
   const pixels = pixelLayout(geometry, anchor, columnBlocks);
-  const pitch = powerAbove(geometry.kernel.size[2] * vectors);
+  const width = geometry.kernel.size[2];
+  const pitch = powerAbove(lanes === 'positions' ? ceilDiv(width, 4) : width * vectors);
   if (Math.max(pixels.pitch, pitch) > 2 ** features.rowShift) return undefined;
   return {
     anchor,
@@ -117,7 +124,7 @@ export function planConv(anchor: ConvAnchor, features: ShaderFeatures): ConvPlan
     channelBlocks,
     columnBlocks,
     pixels,
-    weights: { vectors, pitch },
+    weights: { lanes, vectors, pitch },
     parts,
     chunks: [channels, down],
     blocks,
@@ -134,7 +141,7 @@ function partsOf(
 ): readonly [number, number] {
   const rows = channels * taps;
   const wanted = Math.min(
-    ceilDiv(fewFragments[device], fragments),
+    Math.floor(fewFragments[device] / fragments),
     Math.floor(rows / leastRows[device]),
     mostParts,
   );

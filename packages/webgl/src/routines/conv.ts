@@ -14,11 +14,13 @@ import type { GlslProgram, ShaderFeatures, StageBuffer } from '../program.ts';
 import { blockPoints, ConvCore } from './conv-core.ts';
 import { writePixels, writeWeights } from './conv-operands.ts';
 import { type ConvPlan, isEmpty, planConv } from './conv-plan.ts';
+import { productOf } from './conv-product.ts';
+import { dotProgram } from './dot.ts';
 import { assemble, finishStages, type SumsSource, sumAt, zeroProgram } from './finish.ts';
 import { components, decoded, divided, plus, product, range, times } from './text.ts';
 
 /** Fewer products are over before a second stage has begun. */
-const fewProducts = 2 ** 13;
+const fewProducts = 2 ** 16;
 const fewTerms = 4;
 
 /** Undefined for what a kernel like any other does as well. */
@@ -30,7 +32,9 @@ export function convRoutine(anchor: ConvAnchor, features: ShaderFeatures): GlslP
   const terms = anchor.inChannels * product(anchor.kernelSize);
   if (elements === 0 || terms === 0 || product(anchor.inSize) === 0) return zeroProgram(anchor, features);
   if (elements * terms < fewProducts || terms < fewTerms) return undefined;
-  return convProgram(anchor, features);
+  const found = productOf(anchor);
+  const program = found && dotProgram(found.product, features, found.summed);
+  return program ?? convProgram(anchor, features);
 }
 
 /** Undefined where it is no convolution of three axes at most, or the epilogue reads more than a stage can. */

@@ -19,8 +19,11 @@ export interface CorePlan {
   readonly rows: number;
   readonly rowBlocks: number;
   readonly columnBlocks: number;
+  /** Matrices of the result. */
   readonly matrices: number;
-  /** k is cut in so many parts, of so many steps of four each. */
+  /** So many products of matrices, the first dimension of the batch, are added; 1 where there is no such dimension. */
+  readonly summed: number;
+  /** k is cut in so many parts, of so many steps of four each; or else the products that are added are. */
   readonly parts: number;
   readonly chunk: number;
   /** log2 of the texels in a row of the textures of sums. */
@@ -74,7 +77,8 @@ export class CoreStage {
 `;
     });
     const dot = this.#rhs.along === 'k' && !isFloat ? [integerDot] : [];
-    const steps = this.#plan.chunk;
+    const { chunk, summed } = this.#plan;
+    const steps = summed > 1 ? chunk * Math.ceil(k / 4) : chunk;
     return {
       code: [
         `// ${rows} by 4 sums of a product of (${m}, ${k}) and (${k}, ${n})`,
@@ -94,34 +98,53 @@ export class CoreStage {
 
   #multiply(): void {
     const code = this.#code;
-    const { rowBlocks, columnBlocks, matrices, parts, chunk } = this.#plan;
-    const { k } = this.#product;
-    const steps = Math.floor(k / 4);
+    const { rowBlocks, columnBlocks, matrices, parts, chunk, summed } = this.#plan;
     const place = decoded(code, 'index', [parts, matrices, rowBlocks, columnBlocks], this.#features.software);
     const [part, matrix, rowBlock, column] = place as [string, string, string, string];
-    const first = parts > 1 ? code.keep('int', 'first', times(part, chunk)) : '0';
-    this.#open(matrix, rowBlock, column, first);
+    const steps = Math.floor(this.#product.k / 4);
+    const most = summed > 1 ? summed : steps;
+    const isCut = parts > 1;
+    const first = isCut ? code.keep('int', 'first', times(part, chunk)) : '0';
+    const end = isCut ? code.keep('int', 'end', `min(${first} + ${chunk}, ${most})`) : `${most}`;
     this.#sums = range(this.#plan.rows).map(() => code.keep(this.#vector, 'sum', `${this.#vector}(0)`));
-    if (steps > 0) {
-      const end = parts > 1 ? code.keep('int', 'end', `min(${first} + ${chunk}, ${steps})`) : `${steps}`;
-      const step = code.name('k');
-      code.block(`for (int ${step} = ${first}; ${step} < ${end}; ${step}++)`, () => {
-        this.#step(4);
-        for (const lines of [...this.#left, this.#right]) lines.advance();
-      });
+    if (summed === 1) {
+      this.#open(matrix, rowBlock, column, first);
+      this.#steps(first, end);
+      this.#rest(isCut ? `if (${part} == ${parts - 1})` : '');
+      return;
     }
-    const rest = k % 4;
-    if (rest === 0) return;
-    if (parts > 1) code.block(`if (${part} == ${parts - 1})`, () => this.#step(rest));
-    else code.block('', () => this.#step(rest));
+    const number = code.name('b');
+    code.block(`for (int ${number} = ${first}; ${number} < ${end}; ${number}++)`, () => {
+      this.#open(matrix, rowBlock, column, '0', number);
+      this.#steps('0', `${steps}`);
+      this.#rest('');
+    });
+  }
+
+  #steps(first: string, end: string): void {
+    const code = this.#code;
+    if (end === '0') return;
+    const step = code.name('k');
+    code.block(`for (int ${step} = ${first}; ${step} < ${end}; ${step}++)`, () => {
+      this.#step(4);
+      for (const lines of [...this.#left, this.#right]) lines.advance();
+    });
+  }
+
+  /** What is left of k, which is no step. */
+  #rest(head: string): void {
+    const rest = this.#product.k % 4;
+    if (rest > 0) this.#code.block(head, () => this.#step(rest));
   }
 
   /** Names the coordinates of everything that is fetched. */
-  #open(matrix: string, rowBlock: string, column: string, first: string): void {
+  #open(matrix: string, rowBlock: string, column: string, first: string, summand?: string): void {
     const code = this.#code;
     const { batch, m, n } = this.#product;
     const { rows } = this.#plan;
-    const number = batch.length > 1 ? decoded(code, matrix, batch, this.#features.software) : [matrix];
+    const own = summand === undefined ? batch : batch.slice(1);
+    const decodedOwn = own.length > 1 ? decoded(code, matrix, own, this.#features.software) : [matrix];
+    const number = summand === undefined ? decodedOwn : [summand, ...decodedOwn];
     const baseOf = ({ offset, batch: strides }: Texels): string => {
       const sum = plus(offset, ...strides.map((stride, i) => times(number[i]!, stride)));
       return /^\w+$/.test(sum) ? sum : code.keep('int', 'base', sum);
@@ -158,7 +181,7 @@ export class CoreStage {
   /** `count` terms of every sum. */
   #step(count: number): void {
     const code = this.#code;
-    const { lhs, rhs } = { lhs: this.#lhs, rhs: this.#rhs };
+    const [lhs, rhs] = [this.#lhs, this.#rhs];
     const vector = this.#vector;
     const y = range(rhs.along === 'k' ? 4 : count).map((i) => code.keep(vector, 'y', this.#right.fetch(i)));
     /** The elements of lhs in each row, for each k. */

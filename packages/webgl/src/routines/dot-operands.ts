@@ -49,6 +49,8 @@ interface Side extends Pick<DotOperand, 'dtype' | 'offset' | 'batch'> {
   readonly slot: number;
   readonly k: { readonly extent: number; readonly stride: number };
   readonly other: { readonly extent: number; readonly stride: number };
+  /** Lines may run across k. */
+  readonly mayCross: boolean;
 }
 
 const sideOf = (
@@ -57,20 +59,24 @@ const sideOf = (
   kStride: number,
   other: number,
   stride: number,
+  mayCross: boolean,
 ): Side => ({
   ...operand,
   k: { extent: k, stride: kStride },
   other: { extent: other, stride },
+  mayCross,
 });
 
-export const lhsOf = ({ lhs, m, k }: Product): Side => sideOf(lhs, k, lhs.column, m, lhs.row);
-export const rhsOf = ({ rhs, n, k }: Product): Side => sideOf(rhs, k, rhs.row, n, rhs.column);
+/** Four rows lie in the texels of a line across k, which takes four outputs. */
+export const lhsOf = ({ lhs, m, k }: Product, { maxOutputs }: ShaderFeatures): Side =>
+  sideOf(lhs, k, lhs.column, m, lhs.row, maxOutputs >= 4);
+export const rhsOf = ({ rhs, n, k }: Product): Side => sideOf(rhs, k, rhs.row, n, rhs.column, true);
 
 /** The operand as it lies, where its lines are made of whole texels. */
 function direct(side: Side, { length }: BufferParam): Texels | undefined {
   const { dtype, offset, batch, slot } = side;
   if (dtypeInfo[dtype].bytes !== 4 || ![offset, ...batch].every((each) => each % 4 === 0)) return undefined;
-  for (const along of ['k', 'across'] as const) {
+  for (const along of side.mayCross ? (['k', 'across'] as const) : (['k'] as const)) {
     const [inner, outer] = along === 'k' ? [side.k, side.other] : [side.other, side.k];
     const isWhole = inner.extent === 1 || inner.stride === 1;
     if (!isWhole || (outer.extent > 1 && outer.stride % 4 !== 0)) continue;
@@ -101,7 +107,9 @@ export function relay(
   const buffer = anchor.buffers[side.slot]!;
   const texels = direct(side, buffer);
   if (texels) return { texels, stages: [], bytes: 0 };
-  const along = side.k.stride === 1 || side.other.stride !== 1 || side.other.extent < 4 ? 'k' : 'across';
+  const isCrossing =
+    side.mayCross && side.k.stride !== 1 && side.other.stride === 1 && side.other.extent >= 4;
+  const along = isCrossing ? 'across' : 'k';
   const [inner, outer] = along === 'k' ? [side.k, side.other] : [side.other, side.k];
   const width = roundUp(inner.extent, 4);
   const extents = batch.map((extent, i) => (side.batch[i] === 0 ? 1 : extent));

@@ -25,7 +25,7 @@ export function dotRoutine(anchor: DotAnchor, features: ShaderFeatures): GlslPro
   if (!isTaken(anchor)) return undefined;
   if (resultElements(anchor) === 0 || anchor.k === 0) return zeroProgram(anchor, features);
   const product = simplifyDot(anchor);
-  return isWorthwhile(product) ? dotProgram(product, features) : undefined;
+  return isWorthwhile(product, features) ? dotProgram(product, features) : undefined;
 }
 
 /** Operands hold the type of the sums, and strides are not negative. */
@@ -37,27 +37,35 @@ const isTaken = ({ type, lhs, rhs }: DotAnchor): boolean =>
   );
 
 /** Fewer products are over before a second stage has begun, and shorter sums make as many results as they take terms. */
-const fewProducts = 2 ** 13;
+const fewProducts = 2 ** 14;
 const fewTerms = 8;
 /** So many rows or columns pay for writing the other operand anew. */
-const leastShared = 4;
+const leastShared = 2;
 
-function isWorthwhile(product: Product): boolean {
+function isWorthwhile(product: Product, features: ShaderFeatures): boolean {
   const { m, n, k, anchor } = product;
   if (k < fewTerms || matrices(product) * m * n * k < fewProducts) return false;
-  const [lhs, rhs] = [lhsOf(product), rhsOf(product)];
+  const [lhs, rhs] = [lhsOf(product, features), rhsOf(product)];
   const isRead = (side: typeof lhs, uses: number): boolean =>
     uses >= leastShared || isDirect(side, anchor.buffers[side.slot]!);
   return isRead(lhs, n) && isRead(rhs, m);
 }
 
-/** Undefined where the epilogue reads more than a stage can, and for a single sum. */
-export function dotProgram(product: Product, features: ShaderFeatures): GlslProgram | undefined {
+/**
+ * Undefined where the epilogue reads more than a stage can, and for a single sum.
+ *
+ * @param summed Above 1: the extent of the first dimension of the batch, whose products are added.
+ */
+export function dotProgram(
+  product: Product,
+  features: ShaderFeatures,
+  summed: number = 1,
+): GlslProgram | undefined {
   const { anchor } = product;
-  const lhs = relay(lhsOf(product), product, 0, features);
+  const lhs = relay(lhsOf(product, features), product, 0, features);
   const rhs = relay(rhsOf(product), product, lhs.bytes > 0 ? 1 : 0, features);
   const relaid = [lhs, rhs].flatMap(({ bytes }) => (bytes > 0 ? [{ bytes }] : []));
-  const plan = planCore(product, lhs.texels, features);
+  const plan = planCore(product, lhs.texels, features, summed);
   const sums = range(plan.rows).map((i): StageBuffer => ({ kind: 'scratch', index: relaid.length + i }));
   const core = new CoreStage(product, plan, lhs.texels, rhs.texels, features).emit(sums);
   const finish = finishStages(anchor, sumsOf(product, plan, sums, features), features);
@@ -77,7 +85,7 @@ const mostParts = 32;
 /** Steps of a fragment that are over in time for the next frame. */
 const mostSteps = 8192;
 
-export function planCore(product: Product, lhs: Texels, features: ShaderFeatures): CorePlan {
+function planCore(product: Product, lhs: Texels, features: ShaderFeatures, summed: number): CorePlan {
   const { m, n, k } = product;
   const device = features.software ? 'software' : 'hardware';
   const most = Math.min(mostRows[device], features.maxOutputs);
@@ -86,17 +94,20 @@ export function planCore(product: Product, lhs: Texels, features: ShaderFeatures
   const rows = whole ? (m <= 4 || most < 8 ? 4 : 8) : ceilDiv(m, count);
   const rowBlocks = ceilDiv(m, rows);
   const columnBlocks = ceilDiv(n, 4);
-  const blocks = matrices(product) * rowBlocks * columnBlocks;
+  const results = matrices(product) / summed;
+  const blocks = results * rowBlocks * columnBlocks;
   const steps = Math.max(1, Math.floor(k / 4));
   const wanted = Math.min(
-    ceilDiv(fewFragments[device], blocks),
-    Math.floor(steps / leastChunk[device]),
+    Math.floor(fewFragments[device] / blocks),
+    Math.floor((steps * summed) / leastChunk[device]),
     mostParts,
   );
-  const chunk = ceilDiv(steps, Math.max(1, wanted, ceilDiv(steps, mostSteps)));
-  const parts = ceilDiv(steps, chunk);
+  const least = ceilDiv(steps * summed, mostSteps);
+  const cut = summed > 1 ? summed : steps;
+  const chunk = ceilDiv(cut, Math.max(1, wanted, least));
+  const parts = ceilDiv(cut, chunk);
   const shift = shiftOf(parts * blocks, columnBlocks);
-  return { rows, rowBlocks, columnBlocks, matrices: matrices(product), parts, chunk, shift };
+  return { rows, rowBlocks, columnBlocks, matrices: results, summed, parts, chunk, shift };
 }
 
 /** Sums of a block lie at the same place in all textures, one for each of its rows; parts of k lie one after the other. */

@@ -78,7 +78,7 @@ function gathering(stage: GlslStage, { textures, code, operations }: SumsSource)
   inputs[own] = textures[0]!;
   return {
     ...ofAnchor(stage),
-    code: `${code(names)}\n${body}`,
+    code: body.replace(/^(\/\/.*\n)*/, (head) => `${head}${code(names)}\n`),
     inputs,
     operations: stage.operations + operations,
   };

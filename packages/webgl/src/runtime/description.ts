@@ -36,10 +36,6 @@ export function describeContext(gl: WebGL2RenderingContext): Description {
   const software = softwareNames.test(renderer);
   const mostTexels = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   const inputs = gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) as number;
-  const outputs = Math.min(
-    gl.getParameter(gl.MAX_DRAW_BUFFERS) as number,
-    gl.getParameter(gl.MAX_COLOR_ATTACHMENTS) as number,
-  );
   const rowShift = Math.min(mostRowShift, Math.floor(Math.log2(mostTexels)));
   const bytes = Math.min(2 ** rowShift * mostTexels * texelBytes, mostBytes);
   return {
@@ -48,8 +44,37 @@ export function describeContext(gl: WebGL2RenderingContext): Description {
       emulated: software,
       capabilities: capabilitiesOf(inputs, bytes, software),
     },
-    features: { maxInputs: inputs, maxOutputs: outputs, rowShift, software },
+    features: { maxInputs: inputs, maxOutputs: outputsOf(gl), rowShift, software },
   };
+}
+
+/** Targets that can be drawn to at once. GPUs that draw tile by tile bound the bytes of a pixel, and ours have 16 in each target. */
+function outputsOf(gl: WebGL2RenderingContext): number {
+  const most = Math.min(
+    gl.getParameter(gl.MAX_DRAW_BUFFERS) as number,
+    gl.getParameter(gl.MAX_COLOR_ATTACHMENTS) as number,
+  );
+  const framebuffer = gl.createFramebuffer();
+  gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+  const textures: WebGLTexture[] = [];
+  const buffers: number[] = [];
+  for (let i = 0; i < most; i++) {
+    const texture = gl.createTexture();
+    textures.push(texture);
+    buffers.push(gl.COLOR_ATTACHMENT0 + i);
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32UI, 1, 1);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + i, gl.TEXTURE_2D, texture, 0);
+    gl.drawBuffers(buffers);
+    if (gl.checkFramebufferStatus(gl.FRAMEBUFFER) !== gl.FRAMEBUFFER_COMPLETE) {
+      buffers.pop();
+      break;
+    }
+  }
+  gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+  gl.deleteFramebuffer(framebuffer);
+  for (const texture of textures) gl.deleteTexture(texture);
+  return Math.max(1, buffers.length);
 }
 
 /** A fragment stores one texel, where it is, and knows nothing of its neighbours. */
@@ -60,8 +85,8 @@ const capabilitiesOf = (inputs: number, bytes: number, software: boolean): Capab
   rowPrograms: false,
   multipleOutputs: false,
   scatterStores: false,
-  // One fragment sums alone, so a GPU wants many of them; a processor has few threads to keep busy.
-  parallelism: software ? 64 : 1024,
+  // Kernels go through long loops in parts by themselves (see kernels/parts.ts); a GPU wants more of them than one such step makes.
+  parallelism: software ? 1 : 1024,
   reduceSplit: software ? 16384 : 1024,
   syncRead: true,
   timing: true,

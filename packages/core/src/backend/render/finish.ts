@@ -26,6 +26,7 @@ const indexOf = (variable: IndexVariable): Expression => ({ op: 'index', type: '
 export function rowMajor(space: readonly IndexVariable[]): Expression {
   let flat: Expression | undefined;
   for (const variable of space) {
+    if (variable.extent === 1) continue;
     const index = indexOf(variable);
     flat = flat ? alu('add', alu('mul', flat, int(variable.extent)), index) : index;
   }

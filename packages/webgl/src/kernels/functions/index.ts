@@ -96,13 +96,17 @@ const vectorOf: Readonly<Record<string, string>> = {
   bool: 'bvec4',
 };
 
-/** A function of vectors that calls one of scalars for each of their elements. */
+/** A function of vectors that calls one of scalars for each of their elements: in a loop, so that it is compiled once. */
 function laneByLane(scalar: string): string {
   const [, type, name, parameters] = /^(\w+) (\w+)\(([^)]*)\)/.exec(scalar)!;
   const named = parameters!.split(', ').map((parameter) => parameter.split(' ') as [string, string]);
-  const head = named.map(([of, as]) => `${vectorOf[of]} ${as}`).join(', ');
-  const lane = (c: string): string => `${name}(${named.map(([, as]) => `${as}.${c}`).join(', ')})`;
-  return `${vectorOf[type!]} ${name}(${head}) {
-  return ${vectorOf[type!]}(${['x', 'y', 'z', 'w'].map(lane).join(', ')});
+  const vector = vectorOf[type!]!;
+  return `${vector} ${name}(${named.map(([of, as]) => `${vectorOf[of]} ${as}`).join(', ')}) {
+  ${vector} result = ${vector}(0);
+  for (int lane = 0; lane < 4; lane++) {
+    result = ${vector}(result.yzw, ${name}(${named.map(([, as]) => `${as}.x`).join(', ')}));
+    ${named.map(([, as]) => `${as} = ${as}.yzwx;`).join('\n    ')}
+  }
+  return result;
 }`;
 }

@@ -38,12 +38,6 @@ const halfPi = ((): readonly number[] => {
 const twoOverPi =
   '0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u';
 
-const largeAngle = (lane: string): string => {
-  const part = lane && `_${lane}`;
-  return `int n${part};
-  float r${part} = reduce_large_angle(x${lane && `.${lane}`}, n${part});`;
-};
-
 export const trigonometryFunctions: Functions<TrigonometryName> = {
   multiply_high: {
     only: `uint multiply_high(uint a, uint b) {
@@ -56,7 +50,7 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   // r and n for |x| >= 4096: 96 bits of 2/pi times the mantissa, modulo 4 quadrants.
   reduce_large_angle: {
     scalar: `float reduce_large_angle(float x, out int quadrant) {
-  uint digits[9] = uint[9](${twoOverPi});
+  const uint digits[9] = uint[9](${twoOverPi});
   uint bits = floatBitsToUint(x) & 0x7fffffffu;
   uint mantissa = (bits & 0x7fffffu) | 0x800000u;
   uint start = max(bits >> 23u, 139u) - 120u;
@@ -81,10 +75,17 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   quadrant = int(n);
   return negative ? -r : r;
 }`,
+    // A loop, because what is written four times is compiled four times.
     vector: `vec4 reduce_large_angle(vec4 x, out ivec4 quadrant) {
-  ${['x', 'y', 'z', 'w'].map(largeAngle).join('\n  ')}
-  quadrant = ivec4(n_x, n_y, n_z, n_w);
-  return vec4(r_x, r_y, r_z, r_w);
+  vec4 r = vec4(0.0);
+  quadrant = ivec4(0);
+  for (int lane = 0; lane < 4; lane++) {
+    int n;
+    r = vec4(r.yzw, reduce_large_angle(x.x, n));
+    quadrant = ivec4(quadrant.yzw, n);
+    x = x.yzwx;
+  }
+  return r;
 }`,
   },
   // Compilers would put the parts of pi/2 together again.
