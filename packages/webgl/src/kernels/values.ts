@@ -151,7 +151,7 @@ export class Values {
   #alu(e: AluExpression, copy: number): string {
     const args = e.args.map((arg, i) => {
       const value = this.value(arg, copy);
-      if (!isFolded(e, i, this.#analysis) && !isSeenThrough(e, i)) return value;
+      if (!isFolded(e, i, this.#analysis)) return value;
       return { ...value, text: this.library.call('opaque', value.width, value.text) };
     });
     // What consists of constants alone is evaluated by compilers, by rules of their own.
@@ -217,19 +217,4 @@ export class Values {
       return guarded === text && width === 'scalar' ? text : this.code.keep(value, 'x', guarded);
     });
   }
-}
-
-/**
- * Whether compilers simplify for what operand number `i` is made of, and forget that a float may be NaN: a + (b - a) is b to them, and a
- * product with an integer that they find to be 0 is 0.
- */
-function isSeenThrough({ alu, type, args }: AluExpression, i: number): boolean {
-  const arg = args[i]!;
-  if (type !== 'f32' || arg.op !== 'alu') return false;
-  if (alu === 'add' || alu === 'sub')
-    return (arg.alu === 'add' || arg.alu === 'sub') && arg.args.includes(args[1 - i]!);
-  const [from] = arg.args;
-  return (
-    alu === 'mul' && arg.alu === 'cast' && from!.op === 'alu' && from!.type !== 'f32' && from!.type !== 'bool'
-  );
 }

@@ -252,5 +252,6 @@ function castText(from: ScalarType, to: ScalarType, a: string): string {
   }
   if (from === 'f32') return `f32_to_${to}(${a})`;
   if (from === 'bool') return `select(${literal(to, 0)}, ${literal(to, 1)}, ${a})`;
-  return to === 'f32' ? `f32(${a})` : `bitcast<${to}>(${a})`;
+  if (to !== 'f32') return `bitcast<${to}>(${a})`;
+  return from === 'u32' ? `u32_to_f32(${a})` : `f32(${a})`;
 }

@@ -19,16 +19,29 @@ export function isRectifier({ args }: AluExpression): boolean {
 }
 
 /**
- * Whether compilers may know operand number `i` and simplify for it: 0 * x to 0, whatever x; x / 49 to x * (1 / 49), which makes
- * 49 / 49 less than 1; x + 0 to x, also where x is -0; x - x to 0, also where x is infinite.
+ * Whether compilers may know operand number `i`, or what it is made of, and simplify for it, forgetting that a float may be NaN,
+ * infinite, or a zero with a sign: 0 * x to 0, x / 49 to x * (1 / 49), which makes 49 / 49 less than 1, x + 0 to x, x - x to 0,
+ * a + (b - a) to b, and a product with an integer that they find to be 0.
  */
-export function isFolded({ alu, type, args }: AluExpression, i: number, analysis: IndexAnalysis): boolean {
+export function isFolded(e: AluExpression, i: number, analysis: IndexAnalysis): boolean {
+  const { alu, type, args } = e;
   if (type !== 'f32') return false;
   const arg = args[i]!;
   const sum = alu === 'add' || alu === 'sub';
   if (!sum && alu !== 'mul' && alu !== 'div') return false;
   if (i === 1 && arg === args[0] && (alu === 'sub' || alu === 'div')) return true;
+  if (isSeenThrough(e, i)) return true;
   if (arg.op !== 'const') return !sum && !analysis.hasData(arg);
   const isPower = Number.isInteger(Math.log2(Math.abs(arg.value)));
   return alu === 'div' && i === 1 ? !isPower : arg.value === 0;
+}
+
+function isSeenThrough({ alu, args }: AluExpression, i: number): boolean {
+  const arg = args[i]!;
+  if (arg.op !== 'alu') return false;
+  if (alu === 'add' || alu === 'sub')
+    return (arg.alu === 'add' || arg.alu === 'sub') && arg.args.includes(args[1 - i]!);
+  const [from] = arg.args;
+  const integer = from!.op === 'alu' && from!.type !== 'f32' && from!.type !== 'bool';
+  return alu === 'mul' && arg.alu === 'cast' && integer;
 }
