@@ -17,6 +17,8 @@ export interface FuzzOptions {
   readonly seed: number;
   /** Called before each kind of test. */
   readonly onKind?: (name: string) => void;
+  /** Called before each program of a kind: programs that a device compiles slowly take seconds each. */
+  readonly onProgram?: (name: string) => void;
 }
 
 const shapes: readonly (readonly number[])[] = [
@@ -77,10 +79,11 @@ type Run = (name: string, options: FuzzOptions) => Promise<ConformanceResult>;
 /** Runs one kind on the default device. A failure is shrunk to a small subject. */
 const kind =
   <T>({ arbitrary, check, describe }: Kind<T>): Run =>
-  async (name, { backend, storage, runs, seed }) => {
+  async (name, { backend, storage, runs, seed, onProgram }) => {
     const tally: Tally = { elements: 0, unjudged: 0 };
     let reason: string | undefined;
     const property = fc.asyncProperty(arbitrary(storage), async (subject) => {
+      onProgram?.(name);
       const found = await attempt(check, subject, tally);
       if (found !== undefined) reason = `${found} of ${describe(subject)}`;
       return found === undefined;

@@ -43,7 +43,7 @@ export interface ConformanceOptions extends SelectionOptions {
   readonly seed?: number;
   /** Ends the run at the first failure. Default false. */
   readonly stopAtFailure?: boolean;
-  /** Called before each case and each kind of random test. */
+  /** Called before each case and each kind of random test, and again before each of its programs. */
   readonly onProgress?: (progress: ConformanceProgress) => void;
 }
 
@@ -260,6 +260,7 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
   const total = chosen.length + (random ? able.length * fuzzKinds : 0);
   let position = 0;
   const progress = (name: string): void => options.onProgress?.({ case: name, done: position++, total });
+  const still = (name: string): void => options.onProgress?.({ case: name, done: position - 1, total });
   const done = (): boolean =>
     options.stopAtFailure === true && results.some((result) => result.status === 'fail');
   for (const opCase of chosen) {
@@ -268,7 +269,8 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
       if (!done()) results.push(...(await runCase(opCase, dtype, selection, able, devices)));
   }
   if (random && !done()) {
-    const settings = { runs: selection.randomGraphs, seed: options.seed ?? 1, onKind: progress };
+    const seed = options.seed ?? 1;
+    const settings = { runs: selection.randomGraphs, seed, onKind: progress, onProgram: still };
     for (const { id, storage } of able) {
       await setDefaultDevice(id);
       results.push(...(await fuzz({ ...settings, backend: id, storage })));
