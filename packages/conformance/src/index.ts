@@ -6,6 +6,7 @@ export * from './oracle/index.ts';
 export { withoutRoutines } from './run/delegate.ts';
 export * from './run/report.ts';
 export { allModes, type SelectionOptions } from './run/selection.ts';
+export { mergeShards, type Shard } from './run/shard.ts';
 export {
   type ConformanceOptions,
   type ConformanceProgress,

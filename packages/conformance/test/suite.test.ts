@@ -1,18 +1,24 @@
 import { configure, registerBackend, settings, unregisterBackend } from '@tutti/core';
 import { DeviceError } from '@tutti/core/backend';
 import { interpreterBackend } from '@tutti/core/testing';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   ConformanceError,
+  type ConformanceProgress,
+  type ConformanceReport,
+  type ConformanceResult,
   cases,
   conformance,
   formatReport,
+  mergeShards,
   type OpCase,
   runConformance,
+  type Shard,
 } from '../src/index.ts';
 import { delegate } from '../src/run/delegate.ts';
 
 const backend = interpreterBackend();
+beforeAll(() => registerBackend(backend));
 
 describe('the suite on the reference interpreter', () => {
   it('passes in every mode, in the two lines that a backend writes', async () => {
@@ -41,6 +47,40 @@ describe('the suite on the reference interpreter', () => {
       'random training',
     ]);
   }, 120_000);
+
+  it('gives the same rows in parts as whole', async () => {
+    const options = { backends: ['interpreter'], filter: 'max', randomGraphs: 1 };
+    const whole = (await runConformance(options)).report;
+    const parts = [];
+    for (const index of [0, 1, 2])
+      parts.push((await runConformance({ ...options, shard: { index, count: 3 } })).report);
+    const merged = mergeShards(parts);
+    const names = (rows: readonly ConformanceResult[]) =>
+      rows.map((row) => `${row.case} ${row.dtype} ${row.backend} ${row.mode} ${row.status}`).sort();
+    expect(parts.map(({ results }) => results.length).every((length) => length > 0)).toBe(true);
+    expect(names(merged.results)).toEqual(names(whole.results));
+    expect(merged.summary).toEqual(whole.summary);
+    expect(merged.devices).toEqual(whole.devices);
+  }, 60_000);
+
+  it('shares random programs among the parts, and tells a failure of any', async () => {
+    const options = { backends: ['interpreter'], cases: [], randomGraphs: 5 };
+    const seen = async (shard?: Shard): Promise<[ConformanceReport, string[]]> => {
+      const programs: string[] = [];
+      const onProgress = (progress: ConformanceProgress) => programs.push(progress.case);
+      const { report } = await runConformance({ ...options, onProgress, ...(shard ? { shard } : {}) });
+      return [report, programs];
+    };
+    const [whole, all] = await seen();
+    const parts = [await seen({ index: 0, count: 2 }), await seen({ index: 1, count: 2 })];
+    // Each kind is told of once in each part, and each program once in all.
+    expect(parts.flatMap(([, programs]) => programs)).toHaveLength(all.length + whole.results.length);
+    const reports = parts.map(([report]) => report);
+    expect(mergeShards(reports).results).toEqual(whole.results);
+    const [first] = reports[1]!.results;
+    const failing = { ...reports[1]!, results: [{ ...first!, status: 'fail', reason: 'planted' } as const] };
+    expect(mergeShards([reports[0]!, failing]).summary['interpreter']).toMatchObject({ pass: 5, fail: 1 });
+  }, 60_000);
 
   it.each([
     [

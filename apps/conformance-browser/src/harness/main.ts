@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /**
  * `conformance-browser [--backend a,b] [--filter text] [--modes a,b] [--every n] [--random-graphs n] [--json FILE]
- * [--no-isolation]`; `TUTTI_WEBGPU_LIMITS=default` as in Node.
+ * [--browsers n] [--no-isolation]`; `TUTTI_WEBGPU_LIMITS=default` as in Node.
  */
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatReport, type Mode } from '@tutti/conformance';
 import { runInBrowser } from './run.ts';
@@ -16,12 +17,17 @@ const { values } = parseArgs({
     every: { type: 'string' },
     'random-graphs': { type: 'string' },
     json: { type: 'string' },
+    browsers: { type: 'string' },
     'no-isolation': { type: 'boolean', default: false },
   },
 });
 
+/** Most of the time of a run goes into compiling shaders, which one browser does with one thread. */
+const usualBrowsers = Math.min(4, availableParallelism());
+
 const { report, exitCode, isolated } = await runInBrowser({
   isolated: !values['no-isolation'],
+  browsers: values.browsers ? Number(values.browsers) : usualBrowsers,
   limits: process.env['TUTTI_WEBGPU_LIMITS'] || undefined,
   ...(values.backend ? { backends: values.backend.split(',') } : {}),
   ...(values.filter ? { filter: values.filter } : {}),

@@ -4,7 +4,7 @@ import { registerBackend } from '@tutti/core';
 import { createCpuBackend } from '@tutti/cpu';
 import { webgl } from '@tutti/webgl';
 import { createWebgpuBackend, type WebgpuOptions } from '@tutti/webgpu';
-import type { PageMessage } from '../harness/message.ts';
+import { type PageMessage, pageBackends } from '../harness/message.ts';
 
 const query = new URLSearchParams(location.search);
 const shown = document.querySelector('#report')!;
@@ -29,19 +29,24 @@ async function run(): Promise<PageMessage> {
   const modes = wish('modes', (text) => listOf(text) as Mode[]);
   const randomGraphs = wish('randomGraphs', Number);
   const every = wish('every', Number);
-  const { report, exitCode } = await runConformance({
-    backends: wish('backends', listOf) ?? ['cpu', 'webgpu', 'webgl'],
+  const shard = wish('shard', (text) => {
+    const [index, count] = text.split('/').map(Number);
+    return { index: index!, count: count! };
+  });
+  const { report } = await runConformance({
+    backends: wish('backends', listOf) ?? pageBackends,
     ...(filter ? { filter } : {}),
     ...(modes ? { modes } : {}),
     ...(randomGraphs === undefined ? {} : { randomGraphs }),
     ...(every ? { every } : {}),
+    ...(shard ? { shard } : {}),
     onProgress: (progress) => {
       shown.textContent = `${progress.done} of ${progress.total}: ${progress.case}`;
       void post({ kind: 'progress', progress });
     },
   });
   shown.textContent = formatReport(report);
-  return { kind: 'result', isolated: crossOriginIsolated, report, exitCode };
+  return { kind: 'result', isolated: crossOriginIsolated, report };
 }
 
 run()

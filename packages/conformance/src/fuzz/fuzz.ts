@@ -2,6 +2,7 @@
 import type { DType } from '@tutti/core/backend';
 import fc from 'fast-check';
 import type { ConformanceResult } from '../run/report.ts';
+import { isOf, type Shard } from '../run/shard.ts';
 import { type Check, eager, gradients, stateful, type Tally, traced } from './checks.ts';
 import { describeProgram, type RandomProgram } from './program.ts';
 import { stepsFor } from './steps.ts';
@@ -15,6 +16,8 @@ export interface FuzzOptions {
   /** Programs for each kind of test. */
   readonly runs: number;
   readonly seed: number;
+  /** Of the programs of each kind. Default: all. */
+  readonly shard?: Shard | undefined;
   /** Called before each kind of test. */
   readonly onKind?: (name: string) => void;
   /** Called before each program of a kind: programs that a device compiles slowly take seconds each. */
@@ -79,10 +82,13 @@ type Run = (name: string, options: FuzzOptions) => Promise<ConformanceResult>;
 /** Runs one kind on the default device. A failure is shrunk to a small subject. */
 const kind =
   <T>({ arbitrary, check, describe }: Kind<T>): Run =>
-  async (name, { backend, storage, runs, seed, onProgram }) => {
+  async (name, { backend, storage, runs, seed, shard, onProgram }) => {
     const tally: Tally = { elements: 0, unjudged: 0 };
     let reason: string | undefined;
+    let position = 0;
     const property = fc.asyncProperty(arbitrary(storage), async (subject) => {
+      // What comes after a failure is smaller, not the next.
+      if (reason === undefined && !isOf(shard, position++)) return true;
       onProgram?.(name);
       const found = await attempt(check, subject, tally);
       if (found !== undefined) reason = `${found} of ${describe(subject)}`;

@@ -29,6 +29,7 @@ import {
   summarise,
 } from './report.ts';
 import { Selection, type SelectionOptions } from './selection.ts';
+import { isOf, type Shard } from './shard.ts';
 
 export interface ConformanceOptions extends SelectionOptions {
   /** Ids of the devices to run, for example `['cpu', 'cuda:1']`. Default: all that are available. */
@@ -39,6 +40,8 @@ export interface ConformanceOptions extends SelectionOptions {
   readonly filter?: string;
   /** The cases to run, for example one's own. Default: all of the suite. */
   readonly cases?: readonly OpCase[];
+  /** One of several runs that share the suite; `mergeShards` makes one report of theirs. Default: the whole. */
+  readonly shard?: Shard;
   /** Of the random graphs. Default 1. */
   readonly seed?: number;
   /** Ends the run at the first failure. Default false. */
@@ -254,7 +257,9 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
   const selection = new Selection(options);
   const { devices, able } = await participants(options);
   if (able.length === 0) useNoDevice();
-  const chosen = (options.cases ?? cases).filter(matches(options.filter));
+  const { shard } = options;
+  const matching = (options.cases ?? cases).filter(matches(options.filter));
+  const chosen = matching.filter((_, i) => isOf(shard, i));
   const results: ConformanceResult[] = [];
   const random = selection.modes.includes('random') && !options.filter;
   const total = chosen.length + (random ? able.length * fuzzKinds : 0);
@@ -269,8 +274,8 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
       if (!done()) results.push(...(await runCase(opCase, dtype, selection, able, devices)));
   }
   if (random && !done()) {
-    const seed = options.seed ?? 1;
-    const settings = { runs: selection.randomGraphs, seed, onKind: progress, onProgram: still };
+    const runs = selection.randomGraphs;
+    const settings = { runs, seed: options.seed ?? 1, shard, onKind: progress, onProgram: still };
     for (const { id, storage } of able) {
       await setDefaultDevice(id);
       results.push(...(await fuzz({ ...settings, backend: id, storage })));
