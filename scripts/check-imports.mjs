@@ -29,6 +29,8 @@ const MAY_IMPORT = {
 };
 /** Not published: a driver and a browser for tests. */
 const TESTBED = '@tutti/testbed';
+/** Not published: a driver and a compiler for the tests of one backend. */
+const EMULATOR = '@tutti/cuda-emulator';
 /** Packages outside `packages/` (apps, benchmarks) are the last link of the chain. */
 const LAST_LINK = [...everything, '@tutti/cli', TESTBED];
 /** A backend sees the contract and nothing else of ours, but for where its buffers and tensors meet. */
@@ -36,6 +38,7 @@ const BACKEND_ENTRIES = ['@tutti/core/backend', '@tutti/core/interop'];
 /** What tests may import beyond what their package's source may. */
 const TESTS_MAY_ALSO_IMPORT = {
   ...Object.fromEntries(backendPackages.map((name) => [name, [...base, '@tutti/conformance', 'tutti']])),
+  '@tutti/cuda': [...base, '@tutti/conformance', 'tutti', EMULATOR],
   // Layers, optimisers and loaders are tested with values, which need a device.
   ...Object.fromEntries(['@tutti/nn', '@tutti/optim', '@tutti/data'].map((name) => [name, ['@tutti/cpu']])),
 };

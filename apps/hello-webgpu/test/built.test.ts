@@ -1,9 +1,7 @@
 /** Pages as they are deployed: built, and served as files. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openPage } from '@tutti/testbed';
-import { build, preview } from 'vite';
+import { buildSite } from '@tutti/testbed/site';
 import { afterEach, expect, it } from 'vitest';
 
 const cleanups: (() => unknown)[] = [];
@@ -13,13 +11,9 @@ afterEach(async () => {
 
 /** Builds the page in a folder, and gives what it shows once that matches. */
 async function shown(root: string, wanted: RegExp): Promise<string> {
-  const outDir = await mkdtemp(join(tmpdir(), 'tutti-built-'));
-  cleanups.push(() => rm(outDir, { recursive: true, force: true }));
-  const common = { root, logLevel: 'error', configFile: false } as const;
-  await build({ ...common, build: { outDir, emptyOutDir: true, target: 'es2022' } });
-  const server = await preview({ ...common, build: { outDir }, preview: { host: '127.0.0.1', port: 0 } });
-  cleanups.push(() => server.close());
-  const page = await openPage(server.resolvedUrls!.local[0]!);
+  const site = await buildSite(root);
+  cleanups.push(site.close);
+  const page = await openPage(site.address);
   cleanups.push(() => page.close());
   const text = 'document.body?.textContent';
   const last = await page.until<string>(`${wanted}.test(${text}) && ${text}`);

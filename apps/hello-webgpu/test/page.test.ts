@@ -1,16 +1,11 @@
 import { join } from 'node:path';
 import { openPage } from '@tutti/testbed';
-import { createServer } from 'vite';
+import { serveSources } from '@tutti/testbed/site';
 import { expect, it } from 'vitest';
 
 it('the page trains on WebGPU, and shows the loss', async () => {
-  const server = await createServer({
-    root: join(import.meta.dirname, '..'),
-    server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
-    logLevel: 'error',
-  });
-  await server.listen();
-  const page = await openPage(server.resolvedUrls!.local[0]!);
+  const site = await serveSources(join(import.meta.dirname, '..'));
+  const page = await openPage(site.address);
   try {
     const text = 'document.body?.textContent';
     const last = await page.until<string>(`${text}?.startsWith('step 300:') && ${text}`);
@@ -18,6 +13,6 @@ it('the page trains on WebGPU, and shows the loss', async () => {
     expect(page.errors).toEqual([]);
   } finally {
     page.close();
-    await server.close();
+    await site.close();
   }
 }, 120_000);

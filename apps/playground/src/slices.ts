@@ -1,6 +1,6 @@
 /**
  * MNIST as the page fetches it: slices of so many images, each two idx files packed with gzip. A page that trains on 600
- * images then loads 0.3 MB instead of 47, and any server of files will do, also one that knows no ranges.
+ * images then loads one slice of thirty, and any server of files will do, also one that knows no ranges.
  */
 export const imagesPerSlice = 2000;
 

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { openPage } from '@tutti/testbed';
+import { buildSite } from '@tutti/testbed/site';
 import { expect, it } from 'vitest';
 import type { Recovered } from './recovery/main.ts';
-import { buildSite } from './support/site.ts';
 
 it('after a lost context, training goes on in another one from a state dict', async () => {
   const site = await buildSite(join(import.meta.dirname, 'recovery'));

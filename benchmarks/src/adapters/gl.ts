@@ -1,9 +1,10 @@
+import { isSoftwareDriver } from '@tutti/core/backend';
+
 /** "ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device ...), SwiftShader driver), software": what draws, in the words of the browser. */
 export function describeRenderer(gl: WebGL2RenderingContext): string {
   const information = gl.getExtension('WEBGL_debug_renderer_info');
   const renderer = String(gl.getParameter(information ? information.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-  const isSoftware = /swiftshader|llvmpipe|softpipe|basic render/i.test(renderer);
-  return `${renderer}${isSoftware ? ', software' : ''}`;
+  return `${renderer}${isSoftwareDriver(renderer) ? ', software' : ''}`;
 }
 
 /** Waits for all that a context was told. Asks in tasks of their own: the timers of a page are rounded up to milliseconds. */

@@ -7,6 +7,10 @@ import { formatFailures } from './run/table.ts';
 
 /** A backend that does not give what it should. The failures are in the message, the whole report in `received`. */
 export class ConformanceError extends TuttiError {
+  override get name(): string {
+    return 'ConformanceError';
+  }
+
   constructor(message: string, report: ConformanceReport) {
     super('TUTTI_CONFORMANCE', message, {
       received: report,

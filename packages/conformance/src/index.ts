@@ -5,7 +5,7 @@ export * from './faults/index.ts';
 export * from './oracle/index.ts';
 export { withoutRoutines } from './run/delegate.ts';
 export * from './run/report.ts';
-export { allModes, type SelectionOptions } from './run/selection.ts';
+export { allModes, deviceModes, type SelectionOptions } from './run/selection.ts';
 export { mergeShards, type Shard } from './run/shard.ts';
 export {
   type ConformanceOptions,

@@ -5,12 +5,14 @@
  * The contract of backends (`@tutti/core/backend`) knows buffers and no tensors, so this stands beside it. Users of tensors
  * need nothing from here: they call what such a package makes of it.
  */
+export { asPixels, drawn, newCanvas } from './images/drawn.ts';
 export {
   type Channels,
   checkImageOptions,
   checkImageSize,
   type ImageOptions,
   type ImagePlan,
+  imagesInTraces,
   type PixelDType,
   type PixelNormalization,
   planImage,
@@ -28,10 +30,18 @@ export {
   type PixelData,
   type Pixels,
 } from './images/source.ts';
-export { type DeviceBufferOptions, deviceBufferOf, fromDeviceBuffer } from './runtime/device-memory.ts';
+export { allocateElements } from './runtime/allocation.ts';
+export { backendOfDevice, type OwnBackend } from './runtime/device-backend.ts';
+export {
+  type DeviceBufferOptions,
+  deviceBufferOf,
+  fromDeviceBuffer,
+  refuseInTrace,
+  useDeviceBuffer,
+} from './runtime/device-memory.ts';
 export { defaultDevice } from './tensor/context.ts';
 export { describe, isPromise } from './tensor/describe.ts';
 export { Device } from './tensor/device.ts';
-export { checkOptions, type OptionNames, requireOptions } from './tensor/options.ts';
+export { checkOptions, type OptionNames, refusedOption, requireOptions } from './tensor/options.ts';
 export { checkShape, formatShape, type Shape, sizeOf } from './tensor/shape.ts';
 export { requireTensor, Tensor } from './tensor/tensor.ts';

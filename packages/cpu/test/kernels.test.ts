@@ -12,6 +12,7 @@ import {
   generator,
   interpretKernel,
   readElement,
+  softmaxKernel,
   writeElement,
 } from '@tutti/core/testing';
 import { describe, expect, test } from 'vitest';
@@ -106,43 +107,6 @@ function rows(op: ReduceOp, count: number, width: number, byColumn = false): Ker
         order: 'parallel',
         stores: [
           { buffer: 1, index: b.index(i), value: b.accumulator(argument ? 'i32' : 'f32', 0), mode: 'set' },
-        ],
-      },
-    ],
-  };
-}
-
-function softmax(count: number, width: number): Kernel {
-  const b = new ExpressionBuilder();
-  const i = { name: 'i', extent: count };
-  const loops = ['k', 'l', 'm'].map((name) => ({ name, extent: width }));
-  const at = loops.map((k) => b.alu('add', 'i32', b.alu('mul', 'i32', b.index(i), b.int(width)), b.index(k)));
-  const x = at.map((index) => b.load('f32', 0, index));
-  const e = x.map((value) => b.alu('exp', 'f32', b.alu('sub', 'f32', value, b.accumulator('f32', 0))));
-  const [max, sum, map] = loops.map((loop) => [loop]) as [typeof loops, typeof loops, typeof loops];
-  return {
-    kind: 'kernel',
-    name: 'softmax',
-    buffers: [
-      { dtype: 'float32', length: count * width, access: 'read' },
-      { dtype: 'float32', length: count * width, access: 'write' },
-    ],
-    scalars: [],
-    space: [i],
-    phases: [
-      { kind: 'reduce', loops: max, accumulators: [{ id: 0, op: 'max', type: 'f32', value: x[0]! }] },
-      { kind: 'reduce', loops: sum, accumulators: [{ id: 1, op: 'sum', type: 'f32', value: e[1]! }] },
-      {
-        kind: 'map',
-        loops: map,
-        order: 'parallel',
-        stores: [
-          {
-            buffer: 1,
-            index: at[2]!,
-            value: b.alu('div', 'f32', e[2]!, b.accumulator('f32', 1)),
-            mode: 'set',
-          },
         ],
       },
     ],
@@ -246,37 +210,6 @@ describe.each(Object.entries(programs))('vectors over %s', (_name, compile) => {
     expect([...got]).toEqual([...a].map((x, i) => Math.fround(x % b[i]!)));
   });
 
-  test.each(['max', 'min', 'argMax', 'argMin'] as const)(
-    '%s over rows lets the first NaN win, and the first of equals',
-    (op) => {
-      const data = [
-        [1, 5, 5, 2, 0, 0, 1, 3, 5, 1, -1],
-        [1, 5, nan, 2, 0, 0, nan, 3, 5, 1, -1],
-        [-inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf, -inf],
-        [inf, inf, inf, inf, inf, inf, inf, inf, inf, inf, nan],
-        [4, 3, 2, 1, 0, -1, -2, -3, -4, -5, -5],
-      ];
-      const kernel = rows(op, 5, 11);
-      const input = Float32Array.from(data.flat());
-      const want = [input, bufferContents(kernel.buffers[1]!.dtype, 5)];
-      interpretKernel(kernel, want);
-      expect([...run(kernel, input)]).toEqual([...want[1]!]);
-    },
-  );
-
-  test('a softmax is right in one kernel', () => {
-    const random = generator(5);
-    for (const width of [1, 3, 4, 10, 64, 131]) {
-      const input = Float32Array.from({ length: 9 * width }, () => (random() - 0.5) * 20);
-      const kernel = softmax(9, width);
-      const want = [input, new Float32Array(input.length)];
-      interpretKernel(kernel, want);
-      const got = run(kernel, input);
-      for (const [i, value] of want[1]!.entries())
-        expect(Math.abs(got[i]! - value)).toBeLessThanOrEqual(6e-7 * value);
-    }
-  });
-
   test.each([false, true])(
     'f32 sums have the same bits however the work is cut (by column: %s)',
     (byColumn) => {
@@ -347,12 +280,12 @@ test.each([
 });
 
 test('a softmax computes each exp once, and keeps it in scratch memory', () => {
-  expect(compileKernel(softmax(64, 1024)).scratchBytes).toBeGreaterThanOrEqual(4096);
-  expect(compileKernel(softmax(64, 100_000)).scratchBytes).toBe(0);
+  expect(compileKernel(softmaxKernel(64, 1024)).scratchBytes).toBeGreaterThanOrEqual(4096);
+  expect(compileKernel(softmaxKernel(64, 100_000)).scratchBytes).toBe(0);
 });
 
 test('a program says what it computes and how', () => {
-  const source = compileKernel(softmax(64, 1024)).source();
+  const source = compileKernel(softmaxKernel(64, 1024)).source();
   expect(source).toContain('acc0:f32 max= b0[');
   expect(source).toContain('vectors over loops');
 });

@@ -14,6 +14,10 @@ export interface StateDictProblems {
 export class StateDictError extends TuttiError {
   readonly problems: StateDictProblems;
 
+  override get name(): string {
+    return 'StateDictError';
+  }
+
   constructor(message: string, problems: StateDictProblems, details?: ErrorDetails) {
     super('TUTTI_STATE_DICT', message, details);
     this.problems = problems;

@@ -1,20 +1,21 @@
 import {
   type Anchor,
-  ArgumentError,
   type Backend,
   type Command,
+  checkRange,
   type DeviceBuffer,
   DeviceError,
   type DeviceInfo,
   type DeviceMemory,
-  DisposedError,
   type Fence,
+  freedError,
   type Kernel,
   OutOfMemoryError,
   type Program,
   Progress,
   printAnchor,
   printKernel,
+  scalarBits,
   type TuttiError,
 } from '@tutti/core/backend';
 import type { GlslProgram, ShaderFeatures } from './program.ts';
@@ -22,11 +23,10 @@ import { WebglBuffer } from './runtime/buffer.ts';
 import type { GlContext } from './runtime/context.ts';
 import { Executable } from './runtime/executable.ts';
 import { Fences } from './runtime/fences.ts';
-import { type Block, Pool, texelsOf } from './runtime/pool.ts';
+import { type Block, TexturePool, texelsOf } from './runtime/pool.ts';
 import { mostPrograms, Programs } from './runtime/programs.ts';
 import { Readback } from './runtime/readback.ts';
 import { Runner } from './runtime/runner.ts';
-import { scalarBits } from './runtime/scalars.ts';
 import { Transfer } from './runtime/transfer.ts';
 
 /** What turns kernels and anchors into GLSL. */
@@ -44,7 +44,7 @@ export class WebglBackend implements Backend {
   readonly #context: GlContext;
   readonly #generators: Generators;
   readonly #fences: Fences;
-  readonly #pool: Pool;
+  readonly #pool: TexturePool;
   readonly #programs: Programs;
   readonly #transfer: Transfer;
   readonly #readback: Readback;
@@ -61,9 +61,9 @@ export class WebglBackend implements Backend {
     this.#context = context;
     this.#generators = generators;
     this.#fences = new Fences(context);
-    this.#pool = new Pool(context.rowTexels, context);
+    this.#pool = new TexturePool(context.rowTexels, context);
     const { gl, quad, features } = context;
-    const any = this.#pool.take(1);
+    const any = this.#pool.takeTexels(1);
     const drawContext = { gl, quad, any, rowShift: features.rowShift };
     this.#programs = new Programs(context, drawContext, programs);
     this.#transfer = new Transfer(context, this.#pool, this.#programs);
@@ -86,7 +86,7 @@ export class WebglBackend implements Backend {
         { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
       );
     }
-    const block = this.#pool.take(texelsOf(bytes));
+    const block = this.#pool.takeTexels(texelsOf(bytes));
     this.#bytes += bytes;
     this.#buffers++;
     return new WebglBuffer(bytes, block, this);
@@ -223,7 +223,9 @@ export class WebglBackend implements Backend {
     if (!(program instanceof Executable) || program.owner !== this) {
       throw new DeviceError(`the program ${program.name} belongs to another device`);
     }
-    this.#runner.run(program, own, scalarBits(program.glsl, scalars));
+    const bits = scalarBits(program.glsl, scalars);
+    // As integers, which is how shaders take them: a float uniform would lose -0 and NaN to gpu.js's caches.
+    this.#runner.run(program, own, [...new Int32Array(bits.buffer)]);
   }
 
   #cached(key: string, generate: () => GlslProgram | undefined): Program | undefined {
@@ -243,15 +245,7 @@ export class WebglBackend implements Backend {
     if (!(buffer instanceof WebglBuffer) || buffer.owner !== this) {
       throw new DeviceError('the buffer belongs to another device');
     }
-    if (buffer.freed) throw new DisposedError('the buffer has been freed');
+    if (buffer.freed) throw freedError();
     return buffer;
   }
-}
-
-function checkRange(buffer: WebglBuffer, byteOffset: number, bytes: number): void {
-  if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;
-  throw new ArgumentError(
-    `bytes ${byteOffset} to ${byteOffset + bytes} are outside a buffer of ${buffer.bytes}`,
-    { received: [byteOffset, bytes] },
-  );
 }

@@ -1,12 +1,12 @@
 import {
-  ArgumentError,
+  type ArgumentError,
   type Backend,
   type BackendFactory,
   BackendUnavailableError,
   type DeviceInfo,
   type ProbeResult,
 } from '@tutti/core/backend';
-import { checkOptions, describe as describeValue, isPromise, type OptionNames } from '@tutti/core/interop';
+import { checkOptions, type OptionNames, refusedOption } from '@tutti/core/interop';
 import { WebglBackend } from './backend.ts';
 import { compileKernel } from './kernels/index.ts';
 import { routine } from './routines/index.ts';
@@ -80,11 +80,7 @@ function checkValues({ canvas, context, powerPreference }: WebglOptions): void {
 }
 
 const refused = (name: string, value: unknown, fix: string): ArgumentError =>
-  new ArgumentError(`${op}: ${name} is ${describeValue(value)}`, {
-    op,
-    received: value,
-    fix: isPromise(value) ? 'await it first' : fix,
-  });
+  refusedOption(op, name, value, fix);
 
 function contextOf({ canvas, context, powerPreference }: WebglOptions): WebGL2RenderingContext | Absent {
   return context ? (unusable(context) ?? context) : findContext(canvas, powerPreference);

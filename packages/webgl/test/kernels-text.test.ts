@@ -1,9 +1,9 @@
 /** What shaders look like, without a browser. */
 import type { Kernel } from '@tutti/core/backend';
+import { KernelBuilder, variable } from '@tutti/core/testing';
 import { expect, test } from 'vitest';
 import { compileKernel } from '../src/kernels/index.ts';
 import type { ShaderFeatures } from '../src/program.ts';
-import { KernelBuilder, variable } from './support/build.ts';
 
 const features: ShaderFeatures = { maxInputs: 14, maxOutputs: 4, rowShift: 12, software: false };
 
@@ -205,14 +205,14 @@ test('a long sum: fragments that take turns, and one that joins what they found'
     }
 
     // sum: 1 of float32, each from sum of f32 over 1024
-    uvec4 fetch_scratch(highp usampler2D t, int index) {
-      return texelFetch(t, ivec2(index & 15, index >> 4), 0);
+    uvec4 fetch_scratch(int index) {
+      return texelFetch(t0, ivec2(index & 15, index >> 4), 0);
     }
 
     uvec4 texel(int index) {
       float a0 = 0.0;
       for (int p_quad = 0; p_quad < 256; p_quad++) {
-        vec4 x0 = uintBitsToFloat(fetch_scratch(t0, p_quad));
+        vec4 x0 = uintBitsToFloat(fetch_scratch(p_quad));
         a0 += (x0.x + x0.y) + (x0.z + x0.w);
       }
       return uvec4(floatBitsToUint(a0));

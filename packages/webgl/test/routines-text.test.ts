@@ -96,6 +96,7 @@ it('a product of matrices by rows, which need not be written anew', () => {
       int r1 = q0 & 3;
       return sum_at(r1, q1 * 128 + r0);
     }
+
     uvec4 texel(int index) {
       vec4 x0 = uintBitsToFloat(sums_of(index));
       return floatBitsToUint(x0);
@@ -350,6 +351,7 @@ it('a convolution with padding', () => {
       int r2 = r1 & 3;
       return sum_at(r2, (q1 * 8 + q2) * 196 + r0);
     }
+
     uvec4 texel(int index) {
       vec4 x0 = uintBitsToFloat(sums_of(index));
       return floatBitsToUint(x0);

@@ -1,9 +1,9 @@
 import {
   type Anchor,
-  ArgumentError,
   type Backend,
   type Command,
   type CopyCommand,
+  checkRange,
   type DeviceBuffer,
   DeviceError,
   type DeviceInfo,
@@ -11,23 +11,25 @@ import {
   type DispatchCommand,
   dtypeInfo,
   type Fence,
+  freedError,
   type Kernel,
   OutOfMemoryError,
   type Program,
   Progress,
   printAnchor,
   printKernel,
+  type SizePool,
   type TuttiError,
 } from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from './program.ts';
-import { Binder, freedError } from './runtime/bind.ts';
+import { Binder } from './runtime/bind.ts';
 import { type Block, WebgpuBuffer } from './runtime/buffer.ts';
 import type { GpuDevice } from './runtime/device.ts';
 import { Encoder } from './runtime/encoder.ts';
 import { Executable } from './runtime/executable.ts';
 import { mergeWord, splitWords } from './runtime/patch.ts';
 import { Pipelines } from './runtime/pipelines.ts';
-import { Pool } from './runtime/pool.ts';
+import { bufferPool } from './runtime/pool.ts';
 import { Readback } from './runtime/readback.ts';
 import { type Encode, timeByFences, timeOnDevice } from './runtime/timing.ts';
 import { Tuner } from './runtime/tuner.ts';
@@ -50,7 +52,7 @@ export class WebgpuBackend implements Backend {
   readonly #device: GpuDevice;
   readonly #generators: Generators;
   readonly #pipelines: Pipelines;
-  readonly #pool: Pool;
+  readonly #pool: SizePool<Block>;
   readonly #workspace: Workspace;
   readonly #uniforms: Uniforms;
   readonly #binder: Binder;
@@ -69,7 +71,7 @@ export class WebgpuBackend implements Backend {
     this.#device = device;
     this.#generators = generators;
     this.#pipelines = new Pipelines(device);
-    this.#pool = new Pool(device.limits.maxBufferSize, (descriptor) =>
+    this.#pool = bufferPool(device.limits.maxBufferSize, (descriptor) =>
       device.watch('while memory was allocated', () => device.device.createBuffer(descriptor)),
     );
     this.#workspace = new Workspace(this.#pool);
@@ -89,7 +91,7 @@ export class WebgpuBackend implements Backend {
   allocate(bytes: number): DeviceBuffer {
     this.#device.health.check();
     this.#checkBytes(bytes);
-    const block = this.#pool.take(bytes);
+    const block = this.#pool.takeBytes(bytes);
     this.#bytes += bytes;
     this.#buffers++;
     return new WebgpuBuffer(bytes, block, this);
@@ -353,11 +355,3 @@ const fits = ({ stages }: WgslProgram, { maxStorageBuffers }: ShaderFeatures): b
     const storage = bindings.filter(({ access }) => access !== 'uniform');
     return storage.length <= maxStorageBuffers;
   });
-
-function checkRange(buffer: WebgpuBuffer, byteOffset: number, bytes: number): void {
-  if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;
-  throw new ArgumentError(
-    `bytes ${byteOffset} to ${byteOffset + bytes} are outside a buffer of ${buffer.bytes}`,
-    { received: [byteOffset, bytes] },
-  );
-}

@@ -6,7 +6,7 @@ import {
   type DeviceInfo,
   type ProbeResult,
 } from '@tutti/core/backend';
-import { checkOptions, describe as describeValue, isPromise, type OptionNames } from '@tutti/core/interop';
+import { checkOptions, type OptionNames, refusedOption } from '@tutti/core/interop';
 import { WebgpuBackend } from './backend.ts';
 import { compileKernel } from './kernels/index.ts';
 import { candidates, routine } from './routines/index.ts';
@@ -103,11 +103,7 @@ function checkValues({ adapter, device, powerPreference }: WebgpuOptions): void 
 }
 
 const refused = (name: string, value: unknown, fix: string): ArgumentError =>
-  new ArgumentError(`${op}: ${name} is ${describeValue(value)}`, {
-    op,
-    received: value,
-    fix: isPromise(value) ? 'await it first' : fix,
-  });
+  refusedOption(op, name, value, fix);
 
 function pretendsDefaults(options: WebgpuOptions): boolean {
   const wish = options.limits ?? environment('TUTTI_WEBGPU_LIMITS') ?? 'adapter';

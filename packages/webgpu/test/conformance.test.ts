@@ -1,9 +1,9 @@
 /** The suite in Node. Its kernels take minutes to compile in software, so part of it runs here: `pnpm conformance` runs all. */
-import { conformance, withoutRoutines } from '@tutti/conformance';
+import { conformance, deviceModes, withoutRoutines } from '@tutti/conformance';
 import { pollGently, useDriver } from '@tutti/testbed';
 import { expect, it } from 'vitest';
 import { webgpu } from '../src/index.ts';
-import { deviceModes, tell } from './support/conformance.ts';
+import { tell } from './support/conformance.ts';
 
 if (await useDriver()) pollGently();
 

@@ -1,11 +1,11 @@
 import { ExpressionBuilder, type Kernel } from '@tutti/core/backend';
-import { interpretKernel } from '@tutti/core/testing';
+import { difference, interpretKernel } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { compileKernel } from '../src/kernels/index.ts';
 import { openDevice } from '../src/runtime/device.ts';
 import { convertsHalves } from '../src/runtime/halves.ts';
 import { adapter, make } from './support/device.ts';
-import { difference, hardware, runKernel, software } from './support/kernels.ts';
+import { hardware, runKernel, software } from './support/kernels.ts';
 
 /** Every half, from memory to a float. */
 const widen: Kernel = (() => {

@@ -1,134 +1,24 @@
 /** Images and canvases, which only a browser has. */
 import { join } from 'node:path';
-import { type OpenPage, openPage } from '@tutti/testbed';
-import { createServer, type ViteDevServer } from 'vite';
+import { checkRefusal, checkRefusals, drawingCases, takingCases } from '@tutti/testbed/image-cases';
+import { type Ask, type CheckedPage, openCheckedPage } from '@tutti/testbed/site';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Checks } from './browser/page.ts';
 
-let server: ViteDevServer;
-let origin: string;
-let page: OpenPage;
+let opened: CheckedPage<Checks>;
 beforeAll(async () => {
-  server = await createServer({
-    root: join(import.meta.dirname, '..'),
-    configFile: false,
-    logLevel: 'error',
-    server: { host: '127.0.0.1', port: 0, hmr: false, watch: null },
-  });
-  await server.listen();
-  origin = server.resolvedUrls!.local[0]!;
-  page = await openPage(`${origin}test/browser/index.html`);
-  await page.until("'checks' in globalThis");
+  opened = await openCheckedPage(join(import.meta.dirname, '..'), 'test/browser/index.html');
 }, 120_000);
-afterAll(async () => {
-  page.close();
-  await server.close();
-});
+afterAll(() => opened.close());
 
-/** Runs a check in the page. */
-const ask = <K extends keyof Checks>(
-  check: K,
-  ...args: Parameters<Checks[K]>
-): Promise<Awaited<ReturnType<Checks[K]>>> =>
-  page.evaluate(`checks.${check}(${args.map((each) => JSON.stringify(each)).join()})`);
-
-/** RGBA without the channels that are not wanted. */
-const channelsOf = (pixels: readonly number[], channels: number): number[] =>
-  pixels.filter((_, i) => i % 4 < channels);
-
-function expectNear(got: readonly number[], want: readonly number[], tolerance: number): void {
-  expect(got).toHaveLength(want.length);
-  for (const [i, value] of want.entries()) expect(Math.abs(got[i]! - value)).toBeLessThanOrEqual(tolerance);
-}
+const ask: Ask<Checks> = (check, ...args) => opened.ask(check, ...args);
 
 describe('fromImage', () => {
-  const exact = ['ImageData', 'ImageBitmap', 'HTMLImageElement', 'HTMLCanvasElement', 'OffscreenCanvas'];
-  it.each(exact)('takes the pixels of an %s as they are', async (kind) => {
-    for (const channels of [3, 4]) {
-      const { shape, dtype, values, pixels } = await ask('source', kind, channels);
-      expect({ shape, dtype }).toEqual({ shape: [5, 7, channels], dtype: 'uint8' });
-      expect(values).toEqual(channelsOf(pixels, channels));
-    }
-  });
-
-  it('takes a frame, which may be closed at once', async () => {
-    const { values, pixels } = await ask('source', 'VideoFrame', 3);
-    expectNear(values, channelsOf(pixels, 3), 2);
-  });
-
-  it('takes what a video shows', async () => {
-    const { values, whole } = await ask('video');
-    expect(whole).toEqual([48, 64, 3]);
-    expectNear(
-      values,
-      [0, 1, 2, 3].flatMap(() => [200, 100, 50]),
-      4,
-    );
-  });
-
-  it.each(['ImageData', 'ImageBitmap', 'HTMLCanvasElement'])(
-    'does not multiply the alpha of an %s in',
-    async (kind) => {
-      const { values, pixels } = await ask('source', kind, 4, 128);
-      expectNear(values, pixels, 1); // a canvas keeps its colours multiplied, and loses the last bit
-    },
-  );
-
-  it('looks at a canvas before it returns', async () => {
-    const { values, pixels } = await ask('painted');
-    expect(values).toEqual(channelsOf(pixels, 3));
-  });
-
-  it('normalises', async () => {
-    const { dtype, values, pixels } = await ask('normalised');
-    expect(dtype).toBe('float32');
-    const [mean, std] = [
-      [0.5, 0.4, 0.3],
-      [0.2, 0.3, 0.4],
-    ];
-    const want = channelsOf(pixels, 3).map((value, i) => (value / 255 - mean[i % 3]!) / std[i % 3]!);
-    expectNear(values, want, 1e-5);
-  });
-
-  it('gives frame after frame to a compiled function', async () => {
-    const { pixels } = await ask('source', 'ImageData', 3);
-    const rgb = channelsOf(pixels, 3);
-    const mean = rgb.reduce((sum, value) => sum + value / 2, 0) / rgb.length;
-    expectNear(await ask('inTraining'), [mean, mean, mean], 1e-3);
-  });
+  for (const { name, check } of takingCases) it(name, () => check(ask));
 });
 
 describe('toCanvas', () => {
-  it.each(['uint8', 'float32'] as const)(
-    'draws %s pixels in colour, and makes the canvas fit',
-    async (dtype) => {
-      const { size, values, pixels } = await ask('drawn', dtype, 3);
-      expect(size).toEqual([7, 5]);
-      expect(values).toEqual(pixels);
-    },
-  );
-
-  it('draws grey, and clamps what is out of range', async () => {
-    const { size, values } = await ask('drawnAgain');
-    expect(size).toEqual([4, 1]);
-    expect(values).toEqual([0, 51, 255, 255].flatMap((grey) => [grey, grey, grey, 255]));
-  });
-
-  it('draws on a canvas of the document, frame by frame', async () => {
-    const { values, failure } = await ask('presented');
-    expect(values).toEqual([0, 51, 255].map((grey) => [grey, grey, grey, 255]));
-    expect(failure).toBe('undefined');
-  });
-
-  it('draws what is half transparent', async () => {
-    const { values, pixels } = await ask('drawn', 'uint8', 4, 128);
-    expectNear(values, pixels, 2); // the canvas keeps its colours multiplied
-  });
-
-  it('and fromImage give the same pixels again', async () => {
-    const { before, after } = await ask('roundTrip');
-    expect(after).toEqual(before);
-  });
+  for (const { name, check } of drawingCases) it(name, () => check(ask));
 });
 
 it('the buffer of a tensor goes into commands of the page', async () => {
@@ -136,31 +26,8 @@ it('the buffer of a tensor goes into commands of the page', async () => {
 });
 
 it('says what is wrong with an image or a canvas', async () => {
-  const foreign = `${origin.replace('127.0.0.1', 'localhost')}test/browser/dot.svg`;
-  const found = await ask('failures', foreign);
-  const argument = (message: string, fix: string) => ({
-    code: 'TUTTI_ARGUMENT',
-    message: expect.stringContaining(message),
-    fix: expect.stringContaining(fix),
-  });
-  expect(found).toEqual({
-    tainted: argument('the browser does not hand out the pixels of this HTMLImageElement', 'crossOrigin'),
-    notLoaded: argument('the image is 0 by 0 pixels', 'set image.src'),
-    loading: argument('the image is 0 by 0 pixels', 'wait until it has loaded: await image.decode()'),
-    broken: argument('the image is 0 by 0 pixels', 'it did not load: look at its address, data:image/png,no'),
-    noFrame: argument('the image is 0 by 0 pixels', 'requestVideoFrameCallback'),
-    closed: argument('the image is 0 by 0 pixels', 'it has been closed'),
-    sizeless: argument('the image is 0 by 150 pixels', 'a width and a height'),
-    noImage: argument('expected an image, received an HTMLParagraphElement', 'HTMLImageElement'),
-    brush: argument('received a CanvasRenderingContext2D', 'context.canvas'),
-    undrawn: argument(
-      'the browser does not hand out the pixels of this HTMLCanvasElement',
-      'canvas.getContext',
-    ),
-    stained: argument('the browser does not hand out the pixels of this HTMLCanvasElement', 'crossOrigin'),
-    context: argument('a context of another kind', 'drawImage'),
-    given: argument('the canvas gives no context', 'transferControlToOffscreen'),
-    large: { ...argument('100000 by 1 pixels', 'x.slice'), code: 'TUTTI_SHAPE' },
-  });
-  expect(page.errors).toEqual([]);
+  await checkRefusals(ask, opened.origin, 'test/browser/dot.svg', 'drawImage');
+  const said = ['does not hand out the pixels of this HTMLCanvasElement', 'canvas.getContext'] as const;
+  checkRefusal('undrawn', await ask('undrawn'), said);
+  expect(opened.page.errors).toEqual([]);
 });

@@ -1,65 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { Block } from '../src/runtime/buffer.ts';
 import { byteMask, splitWords } from '../src/runtime/patch.ts';
-import { Pool, sizeClass } from '../src/runtime/pool.ts';
 import { download, make, upload } from './support/device.ts';
 import { affine, bytesOf, dispatch, increment } from './support/programs.ts';
 
 const MiB = 1024 * 1024;
-
-describe('size classes', () => {
-  it('are multiples of 256 that waste less than a quarter, up to the limit', () => {
-    const most = 1024 * MiB;
-    expect([0, 1, 256, 257, 512, 513].map((bytes) => sizeClass(bytes, most))).toEqual([
-      256, 256, 256, 512, 512, 768,
-    ]);
-    for (let bytes = 1000; bytes < most; bytes = Math.floor(bytes * 1.37)) {
-      const size = sizeClass(bytes, most);
-      expect(size).toBeGreaterThanOrEqual(bytes);
-      expect(size - bytes).toBeLessThanOrEqual(Math.max(256, bytes / 4));
-      expect(size % 256).toBe(0);
-      expect(sizeClass(size, most)).toBe(size);
-    }
-    expect(sizeClass(900 * MiB, 901 * MiB + 3)).toBe(901 * MiB);
-  });
-});
-
-describe('the pool', () => {
-  const fake = (): { pool: Pool; destroyed: number[] } => {
-    const destroyed: number[] = [];
-    const pool = new Pool(
-      1024 * MiB,
-      ({ size }) => ({ destroy: () => destroyed.push(size) }) as unknown as GPUBuffer,
-    );
-    return { pool, destroyed };
-  };
-
-  it('hands a released block out again', () => {
-    const { pool } = fake();
-    const block = pool.take(1000);
-    pool.release(block);
-    expect(pool.take(900)).toBe(block);
-    expect(pool).toMatchObject({ reserved: 1024, allocations: 1 });
-  });
-
-  it('keeps half more than was ever in use, and destroys what has been free longest', () => {
-    const { pool, destroyed } = fake();
-    const use = (...sizes: number[]): void => {
-      const blocks = sizes.map((size): Block => pool.take(size * MiB));
-      for (const block of blocks) pool.release(block);
-    };
-    use(64, 128, 256); // 448 in use
-    expect(destroyed).toEqual([]);
-    use(192); // 640 reserved
-    expect(destroyed).toEqual([]);
-    use(160); // would be 800, and 672 are allowed: the longest free goes
-    expect(destroyed).toEqual([64 * MiB, 128 * MiB]);
-    expect(pool.reserved).toBe(608 * MiB);
-    pool.dispose();
-    expect(destroyed).toHaveLength(5);
-    expect(pool.reserved).toBe(0);
-  });
-});
 
 describe('ranges of bytes', () => {
   it('are cut into whole words and the ends of words', () => {

@@ -40,7 +40,7 @@ test('a kernel of one needs no masks; two input channels make a turn', () => {
       let r15 = u32(n4);
       let r16 = r15;
       let c17 = r14 * 4u + u32(n3);
-       {
+      {
         let p18 = r16 * 4u + c17;
         b2[p18] = s0_0_0_0;
       }
@@ -68,7 +68,7 @@ test('padding is masked, and taken out again where it made a NaN', () => {
       let p1 = min(p0, 2u);
       let n2 = i32(p1);
       var s0_0_0_0 = 0.0f;
-       {
+      {
         let q3 = n2 - 1;
         let a4 = q3 + 3;
         let a5 = 1;
@@ -87,14 +87,14 @@ test('padding is masked, and taken out again where it made a NaN', () => {
       let r16 = u32(0);
       let r17 = r16;
       let c18 = r15 * 3u + u32(n2);
-       {
+      {
         let p19 = r17 * 3u + c18;
         b2[p19] = s0_0_0_0;
       }
       if (is_nan(s0_0_0_0)) {
         for (var e20 = 0u; e20 < 1u; e20++) {
           var s21 = 0.0f;
-           {
+          {
             let q22 = n2 - 1;
             let a23 = (q22 + 3);
             let a24 = (1);
@@ -111,7 +111,7 @@ test('padding is masked, and taken out again where it made a NaN', () => {
           let r30 = u32(0);
           let r31 = r30;
           let c32 = r29 * 3u + u32(n2);
-           {
+          {
             let p33 = r31 * 3u + c32;
             b2[p33] = s21;
           }
@@ -152,7 +152,7 @@ test('a product through workgroup memory', () => {
       let m7 = n2 < 15;
       let r8 = lane / 32u;
       for (var k9 = 0; k9 < 15; k9 += 16) {
-         {
+        {
           let e10 = lane % 16u;
           let e11 = lane / 16u;
           let t12 = k9 + i32(e10);
@@ -163,7 +163,7 @@ test('a product through workgroup memory', () => {
           let a17 = o13 * 15 + n16 * 3 + n15 + 1;
           shared0[e10 * 33u + e11] = select(0.0f, b1[a17], (t12 < 15) & (o13 < 9));
         }
-         {
+        {
           let e18 = (lane + 128u) % 16u;
           let e19 = (lane + 128u) / 16u;
           let t20 = k9 + i32(e18);
@@ -174,7 +174,7 @@ test('a product through workgroup memory', () => {
           let a25 = o21 * 15 + n24 * 3 + n23 + 1;
           shared0[e18 * 33u + e19] = select(0.0f, b1[a25], (t20 < 15) & (o21 < 9));
         }
-         {
+        {
           let e26 = (lane + 256u) % 16u;
           let e27 = (lane + 256u) / 16u;
           let t28 = k9 + i32(e26);
@@ -185,7 +185,7 @@ test('a product through workgroup memory', () => {
           let a33 = o29 * 15 + n32 * 3 + n31 + 1;
           shared0[e26 * 33u + e27] = select(0.0f, b1[a33], (t28 < 15) & (o29 < 9));
         }
-         {
+        {
           let e34 = (lane + 384u) % 16u;
           let e35 = (lane + 384u) / 16u;
           let t36 = k9 + i32(e34);
@@ -196,7 +196,7 @@ test('a product through workgroup memory', () => {
           let a41 = o37 * 15 + n40 * 3 + n39 + 1;
           shared0[e34 * 33u + e35] = select(0.0f, b1[a41], (t36 < 15) & (o37 < 9));
         }
-         {
+        {
           let d42 = r8 + 0u;
           let t43 = k9 + i32(d42);
           let m44 = t43 < 15;
@@ -205,7 +205,7 @@ test('a product through workgroup memory', () => {
           let n47 = i32(q45);
           shared1[d42 * 32u + c1] = select(0.0f, b0[a6 + n47 * 7 + n46], m44 & m7);
         }
-         {
+        {
           let d48 = r8 + 4u;
           let t49 = k9 + i32(d48);
           let m50 = t49 < 15;
@@ -214,7 +214,7 @@ test('a product through workgroup memory', () => {
           let n53 = i32(q51);
           shared1[d48 * 32u + c1] = select(0.0f, b0[a6 + n53 * 7 + n52], m50 & m7);
         }
-         {
+        {
           let d54 = r8 + 8u;
           let t55 = k9 + i32(d54);
           let m56 = t55 < 15;
@@ -223,7 +223,7 @@ test('a product through workgroup memory', () => {
           let n59 = i32(q57);
           shared1[d54 * 32u + c1] = select(0.0f, b0[a6 + n59 * 7 + n58], m56 & m7);
         }
-         {
+        {
           let d60 = r8 + 12u;
           let t61 = k9 + i32(d60);
           let m62 = t61 < 15;

@@ -1,12 +1,21 @@
-import { type ConvOptions, convAnchor, convCase, generator } from '@tutti/core/testing';
+import {
+  type ConvCase,
+  type ConvOptions,
+  convAnchor,
+  convCase,
+  convCases,
+  convEmptyCases,
+  convLayers,
+  convPaddingCases,
+  randomConvCases,
+} from '@tutti/core/testing';
 import { expect, test } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { type ConvMethod, convRoutine } from '../src/routines/conv.ts';
 import { type GemmShape, gemmShapes } from '../src/routines/conv-gemm-plan.ts';
 import { candidates } from '../src/routines/index.ts';
-import { checkConv } from './support/conv.ts';
-import { make } from './support/device.ts';
 import { hardware, software } from './support/kernels.ts';
+import { checkAnchor } from './support/routines.ts';
 
 interface Configuration {
   readonly features: ShaderFeatures;
@@ -23,307 +32,20 @@ const small: readonly Configuration[] = [
   { features: { ...software, maxWorkgroups: 20 } },
 ];
 
-async function verify(options: ConvOptions, configurations = both, poison = 0): Promise<void> {
-  const backend = await make();
-  const example = convCase(options, 1, poison);
-  for (const { features, method } of configurations) {
-    const program = convRoutine(example.anchor, features, method);
-    if (!program) expect.fail('no routine');
-    await checkConv(backend, example, program, features);
-  }
+async function verify(each: ConvCase, configurations = both): Promise<void> {
+  for (const { features, method } of configurations)
+    await checkAnchor(each, convRoutine(each.anchor, features, method), features);
 }
 
-const pair = (a: number, b = a): number[] => [a, b];
+const layer = (name: string): ConvCase => convCase(name, convLayers[name]!);
 
-const layers: Record<string, ConvOptions> = {
-  plain: { batch: 2, inChannels: 5, outChannels: 7, inSize: [9, 11], kernelSize: [3, 3] },
-  'same padding': {
-    batch: 2,
-    inChannels: 5,
-    outChannels: 7,
-    inSize: [9, 11],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    epilogue: 'bias',
-  },
-  'kernel of one': {
-    batch: 2,
-    inChannels: 4,
-    outChannels: 8,
-    inSize: [8, 8],
-    kernelSize: [1, 1],
-    epilogue: 'bias',
-  },
-  'kernel of one, stride 2': {
-    batch: 2,
-    inChannels: 4,
-    outChannels: 8,
-    inSize: [8, 9],
-    kernelSize: [1, 1],
-    stride: [2, 2],
-  },
-  'a stem': {
-    inChannels: 3,
-    outChannels: 16,
-    inSize: [31, 29],
-    kernelSize: [7, 7],
-    stride: [2, 2],
-    padLow: [3, 3],
-    epilogue: 'scale',
-  },
-  'many channels': {
-    batch: 3,
-    inChannels: 80,
-    outChannels: 70,
-    inSize: [7, 7],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-  },
-  'one axis': {
-    batch: 2,
-    inChannels: 6,
-    outChannels: 5,
-    inSize: [50],
-    kernelSize: [5],
-    padLow: [2],
-    epilogue: 'bias',
-  },
-  'three axes': {
-    batch: 2,
-    inChannels: 2,
-    outChannels: 3,
-    inSize: [5, 6, 7],
-    kernelSize: [3, 2, 3],
-    padLow: [1, 0, 1],
-    stride: [2, 1, 1],
-    epilogue: 'bias',
-  },
-  'no axis': { batch: 3, inChannels: 4, outChannels: 5, inSize: [], kernelSize: [] },
-  'kernel dilation': {
-    inChannels: 3,
-    outChannels: 4,
-    inSize: [12, 13],
-    kernelSize: [3, 3],
-    kernelDilation: [2, 3],
-    padLow: [2, 3],
-  },
-  groups: {
-    batch: 2,
-    groups: 3,
-    inChannels: 4,
-    outChannels: 5,
-    inSize: [8, 8],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-  },
-  depthwise: { batch: 2, groups: 6, inSize: [10, 10], kernelSize: [3, 3], padLow: [1, 1], epilogue: 'bias' },
-  'depthwise with two channels': {
-    groups: 6,
-    outChannels: 2,
-    inSize: [10, 10],
-    kernelSize: [3, 3],
-    stride: [2, 2],
-  },
-  'other layouts': {
-    batch: 3,
-    groups: 2,
-    inChannels: 3,
-    outChannels: 4,
-    inSize: [6, 6],
-    kernelSize: [2, 2],
-    swapLhs: true,
-    swapRhs: true,
-    flip: true,
-    spread: true,
-  },
-  'the input gradient': {
-    batch: 2,
-    inChannels: 6,
-    outChannels: 4,
-    inSize: [5, 6],
-    kernelSize: [3, 3],
-    padLow: [2, 2],
-    swapRhs: true,
-    flip: true,
-  },
-  'the input gradient of stride 2': {
-    batch: 2,
-    inChannels: 6,
-    outChannels: 4,
-    inSize: [5, 6],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    padHigh: [2, 2],
-    inputDilation: [2, 2],
-    swapRhs: true,
-    flip: true,
-  },
-  'the input gradient of stride 3, with an epilogue': {
-    batch: 2,
-    inChannels: 3,
-    outChannels: 4,
-    inSize: [4, 4],
-    kernelSize: [2, 2],
-    padLow: [1, 1],
-    padHigh: [2, 1],
-    inputDilation: [3, 3],
-    epilogue: 'bias',
-  },
-  'a dilated input under a stride': {
-    inChannels: 2,
-    outChannels: 3,
-    inSize: [6, 7],
-    kernelSize: [3, 4],
-    padLow: [2, 1],
-    inputDilation: [4, 3],
-    stride: [2, 2],
-    kernelDilation: [2, 1],
-  },
-  'a cropped input': {
-    batch: 2,
-    inChannels: 2,
-    outChannels: 4,
-    inSize: [6, 6],
-    kernelSize: [3, 3],
-    padLow: [-1, -2],
-    padHigh: [0, 0],
-  },
-  'the kernel gradient': {
-    batch: 3,
-    inChannels: 20,
-    outChannels: 5,
-    inSize: [8, 9],
-    kernelSize: [6, 7],
-    swapLhs: true,
-    swapRhs: true,
-  },
-  'the kernel gradient with padding, summed in parts': {
-    inChannels: 40,
-    outChannels: 6,
-    inSize: [13, 14],
-    kernelSize: [13, 14],
-    padLow: [1, 1],
-    swapLhs: true,
-    swapRhs: true,
-    epilogue: 'scale',
-  },
-  'the kernel gradient of small images, summed in parts': {
-    inChannels: 300,
-    outChannels: 6,
-    inSize: [3, 3],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    swapLhs: true,
-    swapRhs: true,
-  },
-  'the kernel gradient of stride 2': {
-    batch: 4,
-    inChannels: 9,
-    outChannels: 7,
-    inSize: [9, 9],
-    kernelSize: [4, 4],
-    outSize: [3, 3],
-    kernelDilation: [2, 2],
-    padLow: [1, 1],
-    swapLhs: true,
-    swapRhs: true,
-  },
-  'the kernel gradient of a kernel of one': {
-    batch: 7,
-    inChannels: 3,
-    outChannels: 6,
-    inSize: [5, 6],
-    kernelSize: [5, 6],
-    swapLhs: true,
-    swapRhs: true,
-  },
-  'the input gradient of patches': {
-    batch: 2,
-    inChannels: 5,
-    outChannels: 3,
-    inSize: [2, 3],
-    kernelSize: [8, 8],
-    padLow: [7, 7],
-    padHigh: [7, 7],
-    inputDilation: [8, 8],
-    swapRhs: true,
-    flip: true,
-    epilogue: 'bias',
-  },
-  'four axes': {
-    batch: 2,
-    groups: 2,
-    inChannels: 2,
-    outChannels: 2,
-    inSize: [3, 3, 4, 3],
-    kernelSize: [2, 3, 2, 1],
-    padLow: [1, 0, 1, 0],
-    dtypes: ['float32', 'float16', 'float16'],
-  },
-  'padding beyond the input': {
-    inChannels: 2,
-    outChannels: 3,
-    inSize: [2, 3],
-    kernelSize: [2, 5],
-    padLow: [5, 9],
-  },
-  'float16 to bfloat16': {
-    batch: 2,
-    inChannels: 3,
-    outChannels: 5,
-    inSize: [7, 7],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    dtypes: ['float16', 'bfloat16', 'float16'],
-    epilogue: 'bias',
-  },
-  'bfloat16 with float32': {
-    batch: 2,
-    inChannels: 3,
-    outChannels: 4,
-    inSize: [6, 8],
-    kernelSize: [3, 3],
-    dtypes: ['bfloat16', 'float32', 'bfloat16'],
-  },
-  'an epilogue that reads bytes': {
-    batch: 2,
-    inChannels: 3,
-    outChannels: 5,
-    inSize: [6, 14],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    epilogue: 'mask',
-  },
-  'an epilogue that reads bytes, of odd rows': {
-    inChannels: 3,
-    outChannels: 5,
-    inSize: [5, 13],
-    kernelSize: [3, 3],
-    epilogue: 'mask',
-  },
-  'a group with a remainder of everything': {
-    batch: 3,
-    groups: 2,
-    inChannels: 9,
-    outChannels: 17,
-    inSize: [7, 5],
-    kernelSize: [2, 3],
-    padLow: [1, 0],
-    epilogue: 'bias',
-  },
-  'wide rows': {
-    inChannels: 2,
-    outChannels: 3,
-    inSize: [3, 230],
-    kernelSize: [3, 3],
-    padLow: [1, 1],
-    epilogue: 'bias',
-  },
-};
+test.concurrent.each([...convCases(), ...convPaddingCases(), ...convEmptyCases(), ...randomConvCases(24)])(
+  '$name',
+  { timeout: 240_000 },
+  (each) => verify(each),
+);
 
-test.each(Object.entries(layers))('%s', (_, options) => verify(options));
-
-test.each([
+test.concurrent.each([
   'same padding',
   'kernel of one',
   'depthwise',
@@ -332,63 +54,20 @@ test.each([
   'the kernel gradient',
   'float16 to bfloat16',
   'wide rows',
-])('on a small device: %s', (name) => verify(layers[name]!, small));
+])('on a small device: %s', { timeout: 240_000 }, (name) => verify(layer(name), small));
 
-test.each([
-  'same padding',
-  'a stem',
-  'the input gradient of stride 2',
-  'the kernel gradient of small images, summed in parts',
-])('padding adds no term, whatever the kernel holds: %s', (name) => verify(layers[name]!, both, 3));
+test.concurrent.each(Object.keys(gemmShapes) as GemmShape[])('blocks of %s', { timeout: 240_000 }, (method) =>
+  verify(layer('many channels'), [{ features: hardware, method }]),
+);
 
-test.each([
-  { inChannels: 0, outChannels: 3, inSize: pair(4), kernelSize: pair(2) },
-  { batch: 0, outChannels: 3, inSize: pair(4), kernelSize: pair(2) },
-  { outChannels: 0, inSize: pair(4), kernelSize: pair(2) },
-  { outChannels: 3, inSize: pair(2), kernelSize: pair(3) },
-  { outChannels: 3, inSize: pair(0), kernelSize: pair(1), padLow: pair(1) },
-  { outChannels: 3, inSize: pair(0), kernelSize: pair(1), padLow: pair(1), epilogue: 'bias' as const },
-])('empty sums and empty results %#', (options) => verify(options));
-
-/** Any geometry whose kernel fits. */
-function randomOptions(seed: number): ConvOptions {
-  const next = generator(seed);
-  const below = (n: number): number => Math.floor(next() * n);
-  const dims = 1 + below(3);
-  const each = (value: () => number): number[] => Array.from({ length: dims }, value);
-  const size = dims === 3 ? 5 : 9;
-  const kernelDilation = each(() => 1 + below(2));
-  const inputDilation = each(() => (next() < 0.7 ? 1 : 1 + below(3)));
-  const inSize = each(() => 1 + below(size));
-  const kernelSize = each(() => 1 + below(next() < 0.2 ? size : 3));
-  const window = kernelSize.map((k, d) => (k - 1) * kernelDilation[d]! + 1);
-  const padLow = each(() => below(4) - 1);
-  const padHigh = inSize.map((n, d) => {
-    const padded = (n - 1) * inputDilation[d]! + 1 + padLow[d]!;
-    return Math.max(window[d]! - padded, below(3));
-  });
-  return {
-    batch: 1 + below(4),
-    groups: next() < 0.7 ? 1 : 1 + below(3),
-    inChannels: 1 + below(next() < 0.3 ? 40 : 5),
-    outChannels: 1 + below(next() < 0.3 ? 40 : 6),
-    inSize,
-    kernelSize,
-    stride: each(() => 1 + below(3)),
-    padLow,
-    padHigh,
-    inputDilation,
-    kernelDilation,
-    swapLhs: next() < 0.4,
-    swapRhs: next() < 0.4,
-    flip: next() < 0.4,
-    spread: next() < 0.2,
-    ...(next() < 0.5 ? { epilogue: next() < 0.5 ? 'bias' : 'mask' } : {}),
-  };
-}
-
-test.each(Object.keys(gemmShapes) as GemmShape[])('blocks of %s', (method) =>
-  verify(layers['many channels']!, [{ features: hardware, method }]),
+test.concurrent.each(['same padding', 'a dilated input under a stride', 'groups', 'float16 to bfloat16'])(
+  'term by term: %s',
+  { timeout: 240_000 },
+  (name) =>
+    verify(layer(name), [
+      { features: software, method: 'sparse' },
+      { features: hardware, method: 'sparse' },
+    ]),
 );
 
 const large: ConvOptions = {
@@ -410,16 +89,3 @@ test('on hardware, blocks are worth timing where there are many products', () =>
   expect(candidates(convAnchor(large), software)).toBeUndefined();
   expect(candidates(convAnchor({ ...large, batch: 1, inChannels: 8 }), hardware)).toBeUndefined();
 });
-
-test.each(['same padding', 'a dilated input under a stride', 'groups', 'float16 to bfloat16'])(
-  'term by term: %s',
-  (name) =>
-    verify(layers[name]!, [
-      { features: software, method: 'sparse' },
-      { features: hardware, method: 'sparse' },
-    ]),
-);
-
-test.each(Array.from({ length: 14 }, (_, seed) => seed))('random geometry %i', (seed) =>
-  verify(randomOptions(seed + 1), both, seed % 4 === 0 ? 2 : 0),
-);

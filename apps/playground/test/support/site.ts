@@ -1,9 +1,8 @@
 /** The page as it is deployed, built and served as files, in Chromium. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type OpenPage, openPage } from '@tutti/testbed';
-import { build, preview } from 'vite';
+import { buildSite } from '@tutti/testbed/site';
 
 /** What the page shows at the end. */
 export interface Shown {
@@ -27,30 +26,10 @@ export interface Playground {
   close(): Promise<void>;
 }
 
-export interface Site {
-  readonly address: string;
-  readonly folder: string;
-  close(): Promise<void>;
-}
-
 const playground = join(import.meta.dirname, '../..');
 
-/** Builds a folder with an `index.html`, and serves what comes of it. */
-export async function buildSite(root: string): Promise<Site> {
-  const outDir = await mkdtemp(join(tmpdir(), 'tutti-playground-'));
-  const configFile = root === playground && join(root, 'vite.config.ts');
-  const common = { root, configFile, logLevel: 'error' } as const;
-  await build({ ...common, build: { outDir, emptyOutDir: true, target: 'es2022' } });
-  const server = await preview({ ...common, build: { outDir }, preview: { host: '127.0.0.1', port: 0 } });
-  const close = async (): Promise<void> => {
-    await server.close();
-    await rm(outDir, { recursive: true, force: true });
-  };
-  return { address: server.resolvedUrls!.local[0]!, folder: outDir, close };
-}
-
 export async function buildPlayground(): Promise<Playground> {
-  const { address, folder, close } = await buildSite(playground);
+  const { address, folder, close } = await buildSite(playground, join(playground, 'vite.config.ts'));
   const index = await readFile(join(folder, 'index.html'), 'utf8');
   let pages = 0;
 

@@ -12,6 +12,9 @@ export const allModes: readonly Mode[] = [
   'random',
 ];
 
+/** Those that need a device. The others judge the oracle, which a run with a reference backend does. */
+export const deviceModes: readonly Mode[] = [...backendModes, 'random'];
+
 /** Random graphs of each kind, where nothing else is asked for. */
 const usualRandomGraphs = 60;
 

@@ -47,6 +47,12 @@ export interface Program {
   readonly name: string;
   /** Settles when the program can be submitted; absent where that is so at once. Rejects with KernelError. */
   readonly ready?: Promise<void> | undefined;
+  /**
+   * Makes it ready at once, while the caller waits; absent where that is impossible. For `dataSync`.
+   *
+   * @throws KernelError
+   */
+  readonly finish?: (() => void) | undefined;
   /** The generated source, for debugging and for error messages. */
   readonly source: () => string;
 }

@@ -26,12 +26,16 @@ export class TuttiError extends Error {
       details.fix ? `${message}\n  fix: ${details.fix}` : message,
       details.cause === undefined ? undefined : { cause: details.cause },
     );
-    this.name = new.target.name;
     this.code = code;
     this.op = details.op;
     this.received = details.received;
     this.fix = details.fix;
     Object.defineProperty(this, marker, { value: true });
+  }
+
+  /** Written out in every class, because the names of classes are a letter in a program that was minified. */
+  override get name(): string {
+    return 'TuttiError';
   }
 
   /** True for a TuttiError of any copy of this package, where `instanceof` sees only its own. */
@@ -42,6 +46,10 @@ export class TuttiError extends Error {
 
 /** Shapes that do not fit each other, or a shape that is not one. */
 export class ShapeError extends TuttiError {
+  override get name(): string {
+    return 'ShapeError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_SHAPE', message, details);
   }
@@ -49,6 +57,10 @@ export class ShapeError extends TuttiError {
 
 /** An axis outside `-rank .. rank-1`, or named twice. */
 export class AxisError extends TuttiError {
+  override get name(): string {
+    return 'AxisError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_AXIS', message, details);
   }
@@ -56,6 +68,10 @@ export class AxisError extends TuttiError {
 
 /** A dtype that does not exist, or that the operation does not take. */
 export class DTypeError extends TuttiError {
+  override get name(): string {
+    return 'DTypeError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_DTYPE', message, details);
   }
@@ -63,6 +79,10 @@ export class DTypeError extends TuttiError {
 
 /** An index or a label outside its range. For an index that is data, it is thrown when a result is read. */
 export class IndexError extends TuttiError {
+  override get name(): string {
+    return 'IndexError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_INDEX', message, details);
   }
@@ -70,6 +90,10 @@ export class IndexError extends TuttiError {
 
 /** An argument that is wrong in itself: a negative rate, a name that is not known. */
 export class ArgumentError extends TuttiError {
+  override get name(): string {
+    return 'ArgumentError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_ARGUMENT', message, details);
   }
@@ -77,6 +101,10 @@ export class ArgumentError extends TuttiError {
 
 /** Tensors of different devices in one operation, or an operation that a device cannot do. */
 export class DeviceError extends TuttiError {
+  override get name(): string {
+    return 'DeviceError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_DEVICE', message, details);
   }
@@ -84,6 +112,10 @@ export class DeviceError extends TuttiError {
 
 /** A backend that was asked for and is not there. */
 export class BackendUnavailableError extends TuttiError {
+  override get name(): string {
+    return 'BackendUnavailableError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_BACKEND_UNAVAILABLE', message, details);
   }
@@ -91,6 +123,10 @@ export class BackendUnavailableError extends TuttiError {
 
 /** A tensor, a plan or a device that was used after `dispose()`. */
 export class DisposedError extends TuttiError {
+  override get name(): string {
+    return 'DisposedError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_DISPOSED', message, details);
   }
@@ -98,6 +134,10 @@ export class DisposedError extends TuttiError {
 
 /** No memory left on a device, or a buffer larger than the device can bind. */
 export class OutOfMemoryError extends TuttiError {
+  override get name(): string {
+    return 'OutOfMemoryError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_OUT_OF_MEMORY', message, details);
   }
@@ -105,6 +145,10 @@ export class OutOfMemoryError extends TuttiError {
 
 /** A gradient that does not exist: of a non-scalar without a seed, or through an operation that has none. */
 export class GradientError extends TuttiError {
+  override get name(): string {
+    return 'GradientError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_GRADIENT', message, details);
   }
@@ -112,6 +156,10 @@ export class GradientError extends TuttiError {
 
 /** Something a traced function may not do: read a value, change device. */
 export class TraceError extends TuttiError {
+  override get name(): string {
+    return 'TraceError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_TRACE', message, details);
   }
@@ -119,6 +167,10 @@ export class TraceError extends TuttiError {
 
 /** A kernel that failed to compile or to run. The generated source is in `received`. A defect of the library. */
 export class KernelError extends TuttiError {
+  override get name(): string {
+    return 'KernelError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_KERNEL', message, details);
   }
@@ -126,6 +178,10 @@ export class KernelError extends TuttiError {
 
 /** A broken invariant: a defect of the library, never of its user. */
 export class InternalError extends TuttiError {
+  override get name(): string {
+    return 'InternalError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_INTERNAL', message, {
       fix: 'this is a defect of the library; please report it',
@@ -136,6 +192,10 @@ export class InternalError extends TuttiError {
 
 /** A file or a byte stream that is not what it says it is: truncated, lying header, wrong format. */
 export class FormatError extends TuttiError {
+  override get name(): string {
+    return 'FormatError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_FORMAT', message, details);
   }
@@ -143,6 +203,10 @@ export class FormatError extends TuttiError {
 
 /** A file that could not be read or written: missing, not permitted, no space, or no file system at all. */
 export class FileError extends TuttiError {
+  override get name(): string {
+    return 'FileError';
+  }
+
   constructor(message: string, details?: ErrorDetails) {
     super('TUTTI_FILE', message, details);
   }

@@ -1,5 +1,6 @@
 /** What the author of a backend needs, and all that a backend may import from this project. */
 export * from './backend.ts';
+export * from './bytes.ts';
 export * from './capabilities.ts';
 export * from './dtype.ts';
 export * from './errors.ts';
@@ -11,3 +12,4 @@ export * from './print.ts';
 export * from './queue/index.ts';
 export * from './render/index.ts';
 export * from './routine.ts';
+export * from './software.ts';

@@ -1,5 +1,6 @@
 /** What an image shall become: the options of `fromImage` on every backend that takes images. */
 import { ArgumentError, DTypeError, dtypeInfo, ShapeError } from '../backend/index.ts';
+import type { TraceRefusal } from '../tensor/context.ts';
 import { checkOptions, type OptionNames, requireOptions } from '../tensor/options.ts';
 import { type ImageSource, type Pixels, pixelsOf } from './source.ts';
 
@@ -33,6 +34,12 @@ export interface ImagePlan {
   readonly mean: readonly number[];
   readonly scale: readonly number[];
 }
+
+/** Why `fromImage` is not called inside of a function that is traced: the first image would stay for ever. */
+export const imagesInTraces: TraceRefusal = {
+  because: 'it would look at the image once, and every call would get that',
+  fix: 'call fromImage outside, and pass the tensor to the function as an argument',
+};
 
 const op = 'fromImage';
 const optionNames: OptionNames<ImageOptions & { readonly device: unknown }> = {

@@ -18,6 +18,13 @@ const op = 'toCanvas';
 
 /** @throws ArgumentError for what is no tensor; ShapeError, DTypeError. */
 export function checkPicture(tensor: Tensor): Picture {
+  if (typeof (tensor as { readonly getContext?: unknown } | undefined)?.getContext === 'function') {
+    throw new ArgumentError(`${op}: expected a tensor, received ${describe(tensor)}`, {
+      op,
+      received: tensor,
+      fix: 'the tensor comes first: toCanvas(tensor, canvas)',
+    });
+  }
   const { shape, dtype } = requireTensor(op, tensor);
   const [height = 0, width = 0, channels = 1] = shape;
   const drawable = (shape.length === 2 || shape.length === 3) && height > 0 && width > 0;
@@ -46,6 +53,11 @@ export function checkPictureSize({ width, height }: Picture, most: number): void
   });
 }
 
+/** Every context of a canvas knows it. */
+const isContext = (value: unknown): boolean =>
+  typeof (value as { readonly canvas?: { readonly getContext?: unknown } } | null)?.canvas?.getContext ===
+  'function';
+
 /**
  * The context of a kind of a canvas that is the user's.
  *
@@ -61,7 +73,9 @@ export function contextOfCanvas(
     throw new ArgumentError(`${op}: expected a canvas, received ${describe(canvas)}`, {
       op,
       received: canvas,
-      fix: 'pass a canvas of the page or an OffscreenCanvas; where there are none, as in Node, read the pixels with await x.data()',
+      fix: isContext(canvas)
+        ? 'pass its canvas: context.canvas'
+        : 'pass a canvas of the page or an OffscreenCanvas; where there are none, as in Node, read the pixels with await x.data()',
     });
   }
   let context: RenderingContext | OffscreenRenderingContext | null;

@@ -47,6 +47,11 @@ export function pixelsOf(source: ImageSource): Pixels {
   });
 }
 
+const sizeOfDrawing = (address: string): string =>
+  /svg/i.test(address)
+    ? '; an SVG also needs a width and a height, which some browsers do not do without'
+    : '';
+
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
 
 const closed = (): string => 'it has been closed: call close() after this, or make another';
@@ -58,7 +63,7 @@ const emptiness: Readonly<Record<string, (source: never) => string>> = {
     !src
       ? 'set image.src, and wait until it has loaded: await image.decode()'
       : complete
-        ? `it did not load: look at its address, ${src.slice(0, 100)} (await image.decode() throws where that happens)`
+        ? `it did not load: look at its address, ${src.slice(0, 100)} (await image.decode() throws where that happens)${sizeOfDrawing(src)}`
         : 'wait until it has loaded: await image.decode()',
   HTMLVideoElement: () =>
     "wait for its first frame: the event 'loadeddata', or video.requestVideoFrameCallback",
@@ -127,6 +132,14 @@ const foreign =
 const undrawn =
   'a canvas has no pixels before canvas.getContext, nor any to read once an image of another site was drawn on it';
 
+const byHand = "draw it on a canvas, and pass that: canvas.getContext('2d').drawImage(image, 0, 0)";
+
+/** What to do about an image that the browser refused. For security is why it keeps those of other sites. */
+function fixOfKept(kind: string, cause: unknown): string {
+  if (kind.includes('Canvas')) return `${undrawn}; ${foreign}`;
+  return (cause as Partial<Error> | undefined)?.name === 'SecurityError' ? foreign : byHand;
+}
+
 /** What to throw when the browser refuses to hand an image over. */
 export function keptPixels(source: BrowserImage, cause: unknown): ArgumentError {
   const kind = tagOf(source);
@@ -136,7 +149,7 @@ export function keptPixels(source: BrowserImage, cause: unknown): ArgumentError 
       op,
       received: source,
       cause,
-      fix: kind.includes('Canvas') ? `${undrawn}; ${foreign}` : foreign,
+      fix: fixOfKept(kind, cause),
     },
   );
 }

@@ -1,20 +1,10 @@
 import type { Backend, Command, DeviceBuffer, Fence } from '../backend/index.ts';
 import type { Plan, PlanStep, Slot } from '../compiler/plan.ts';
 import { printPlan } from '../compiler/plan.ts';
+import type { Device } from '../tensor/device.ts';
+import { allocateAll, type Purpose } from './allocation.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
-
-/** Buffers of these sizes: all of them, or none. @throws OutOfMemoryError */
-export function allocateAll(backend: Backend, sizes: readonly number[]): DeviceBuffer[] {
-  const buffers: DeviceBuffer[] = [];
-  try {
-    for (const bytes of sizes) buffers.push(backend.allocate(bytes));
-  } catch (error) {
-    for (const buffer of buffers) backend.free(buffer);
-    throw error;
-  }
-  return buffers;
-}
 
 /**
  * A plan with its intermediate buffers. Commands are made anew only where a buffer or scalar has changed since the last
@@ -22,13 +12,15 @@ export function allocateAll(backend: Backend, sizes: readonly number[]): DeviceB
  */
 export class BoundPlan {
   readonly plan: Plan;
+  readonly #device: Device;
   readonly #backend: Backend;
   #temporaries: DeviceBuffer[] | undefined;
   #commands: Command[] = [];
 
-  constructor(plan: Plan, backend: Backend) {
+  constructor(plan: Plan, device: Device) {
     this.plan = plan;
-    this.#backend = backend;
+    this.#device = device;
+    this.#backend = device.backend;
   }
 
   /** True when programs have to be waited for. */
@@ -41,8 +33,29 @@ export class BoundPlan {
     await Promise.all(this.plan.steps.map((step) => (step.kind === 'run' ? step.program.ready : undefined)));
   }
 
+  /** As `ready`, while the caller waits. False where a program takes another way. @throws KernelError */
+  finish(): boolean {
+    const pending = this.plan.steps.flatMap((step) => {
+      return step.kind === 'run' && step.program.ready !== undefined ? [step.program] : [];
+    });
+    if (pending.some((program) => !program.finish)) return false;
+    for (const program of pending) program.finish!();
+    return true;
+  }
+
+  /** What the memory of an intermediate value is for: it is named after the first that stores to it. */
+  #purpose(temporary: number): Purpose {
+    const step = this.plan.steps.find(
+      (each) =>
+        each.kind === 'run' &&
+        each.buffers.some(({ kind, index }) => kind === 'temporary' && index === temporary),
+    );
+    const op = step?.kind === 'run' ? step.ir.name : 'plan';
+    return { op, what: 'an intermediate value', device: this.#device };
+  }
+
   run(inputs: readonly DeviceBuffer[], outputs: readonly DeviceBuffer[], scalars: readonly number[]): Fence {
-    this.#temporaries ??= allocateAll(this.#backend, this.plan.temporaries);
+    this.#temporaries ??= allocateAll(this.#backend, this.plan.temporaries, (i) => this.#purpose(i));
     const bound = { input: inputs, output: outputs, temporary: this.#temporaries };
     const resolve = ({ kind, index }: Slot): DeviceBuffer => bound[kind][index]!;
     for (const [i, step] of this.plan.steps.entries()) {

@@ -9,6 +9,7 @@ import { GraphNode, type NodeFlags } from '../tensor/node.ts';
 import { Tensor, type Variable } from '../tensor/tensor.ts';
 import { mapTree } from '../tensor/tree.ts';
 import { joinVerdicts } from '../tensor/verdict.ts';
+import { allocate, elements, type Purpose } from './allocation.ts';
 import { BoundPlan } from './bound-plan.ts';
 import { type Executor, executorOf, type OpenChecks, openChecks } from './executor.ts';
 import { realizeNodes } from './realize.ts';
@@ -68,7 +69,7 @@ export class CompiledTrace {
     this.#executor = executorOf(device.backend);
     const { fusion, verify } = settings();
     this.plan = this.#executor.build(graph, { fusion, verify, donations: donationsOf(trace, graph) });
-    this.#bound = new BoundPlan(this.plan, device.backend);
+    this.#bound = new BoundPlan(this.plan, device);
     this.#sources = graph.leaves.map((node) => standIns.get(node) ?? { kind: 'constant', node });
     for (const node of this.#constants()) node.retain();
     this.#effects = [...trace.effects.keys()];
@@ -103,8 +104,8 @@ export class CompiledTrace {
     const { backend } = this.#device;
     const inputs = nodes.map((node) => this.#executor.bufferOf(node));
     const made: DeviceBuffer[] = [];
-    const allocate = (bytes: number): DeviceBuffer => {
-      const buffer = backend.allocate(bytes);
+    const take = (bytes: number, output: number): DeviceBuffer => {
+      const buffer = allocate(backend, bytes, () => this.#purpose(output));
       made.push(buffer);
       return buffer;
     };
@@ -112,11 +113,11 @@ export class CompiledTrace {
     let fence: Fence;
     try {
       outputs = this.plan.outputs.map(({ bytes, inPlace }, i): DeviceBuffer => {
-        if (inPlace === undefined) return allocate(bytes);
+        if (inPlace === undefined) return take(bytes, i);
         const variable = this.#effects[i - this.#results.length]!;
         if (variable.stored.references === 1) return inputs[inPlace]!;
         // Somebody else still needs the old value: the new one gets a copy to overwrite.
-        const copy = allocate(bytes);
+        const copy = take(bytes, i);
         backend.submit([{ kind: 'copy', source: inputs[inPlace]!, target: copy, bytes }]);
         inputs[inPlace] = copy;
         return copy;
@@ -127,6 +128,13 @@ export class CompiledTrace {
       throw error;
     }
     return { results: this.#deliver(nodes, outputs), fence };
+  }
+
+  /** What the memory of an output is for: a result, the new value of a variable, a check. */
+  #purpose(output: number): Purpose {
+    const device = this.#device;
+    const result = this.#results[output] ?? this.#effects[output - this.#results.length];
+    return result ? elements('jit', { ...typeOf(result), device }) : { op: 'jit', what: 'a check', device };
   }
 
   #deliver(nodes: readonly GraphNode[], outputs: readonly DeviceBuffer[]): unknown {
@@ -160,6 +168,8 @@ export class CompiledTrace {
     for (const node of this.#constants()) node.release();
   }
 }
+
+const typeOf = ({ shape, dtype }: TensorType): TensorType => ({ shape, dtype });
 
 const targetsOf = (trace: Trace): GraphNode[] => [...trace.outputs, ...trace.effects.values()];
 

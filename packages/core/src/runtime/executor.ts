@@ -8,7 +8,8 @@ import type { DataCheck, GraphNode } from '../tensor/node.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Variable } from '../tensor/tensor.ts';
 import { doubtsOf, joinVerdicts, type Verdict } from '../tensor/verdict.ts';
-import { allocateAll, BoundPlan } from './bound-plan.ts';
+import { allocate, allocateAll, elements } from './allocation.ts';
+import { BoundPlan } from './bound-plan.ts';
 import { Checks } from './checks.ts';
 import { settings } from './settings.ts';
 import { counters } from './statistics.ts';
@@ -49,7 +50,7 @@ export class Executor {
     if (node.storage) return node.storage;
     const { host } = node;
     if (!host) throw new InternalError(`node ${node.id} (${node.op}) has no value`);
-    const buffer = this.backend.allocate(host.byteLength);
+    const buffer = allocate(this.backend, host.byteLength, () => elements('tensor', node));
     try {
       this.backend.write(buffer, new Uint8Array(host.buffer, host.byteOffset, host.byteLength));
     } catch (error) {
@@ -163,7 +164,7 @@ export class PreparedRun {
   constructor(executor: Executor, graph: CapturedGraph, plan: Plan, waiting: readonly Variable[]) {
     this.#executor = executor;
     this.#graph = graph;
-    this.#bound = new BoundPlan(plan, executor.backend);
+    this.#bound = new BoundPlan(plan, graph.outputs[0]!.device);
     this.#waiting = waiting;
     for (const variable of waiting) context.pending.delete(variable);
     // The nodes may be let go by their owners while programs compile.
@@ -181,6 +182,11 @@ export class PreparedRun {
 
   ready(): Promise<void> {
     return this.#bound.ready();
+  }
+
+  /** As `ready`, while the caller waits. False where the device cannot. @throws KernelError */
+  finish(): boolean {
+    return this.#bound.finish();
   }
 
   /** Ends the run: what was retained is let go, and variables that did not get their value wait again. */
@@ -204,9 +210,11 @@ export class PreparedRun {
     const { leaves, scalars } = this.#graph;
     const { plan } = this.#bound;
     const inputs = leaves.map((leaf) => this.#executor.bufferOf(leaf));
+    const stored = this.#stored();
     const buffers = allocateAll(
       backend,
       plan.outputs.map(({ bytes }) => bytes),
+      (i) => elements(stored[i]!.op, stored[i]!),
     );
     let fence: Fence;
     try {
@@ -221,11 +229,17 @@ export class PreparedRun {
     return fence;
   }
 
+  /** The nodes of the plan's outputs: those of the graph, and then those that are kept. */
+  #stored(): GraphNode[] {
+    const { nodes, outputs } = this.#graph;
+    return [...outputs, ...this.#bound.plan.kept.map((position) => nodes[position]!)];
+  }
+
   #deliver(buffers: readonly DeviceBuffer[]): void {
-    const { nodes, outputs, checks } = this.#graph;
+    const { outputs, checks } = this.#graph;
     const firstCheck = outputs.length - checks.length;
-    const kept = this.#bound.plan.kept.map((position) => nodes[position]!);
-    const results = [...outputs.slice(0, firstCheck), ...kept];
+    const stored = this.#stored();
+    const results = [...stored.slice(0, firstCheck), ...stored.slice(outputs.length)];
     const resultBuffers = [...buffers.slice(0, firstCheck), ...buffers.slice(outputs.length)];
     const flags = buffers.slice(firstCheck, outputs.length);
     const verdicts = this.#verdicts(flags, results);

@@ -2,6 +2,7 @@ import { ArgumentError, DisposedError, TraceError } from '../backend/index.ts';
 import { printPlan } from '../compiler/plan.ts';
 import { context, currentDevice } from '../tensor/context.ts';
 import { describe, isPromise } from '../tensor/describe.ts';
+import { refuseOptions } from '../tensor/options.ts';
 import { type Tensor, Variable } from '../tensor/tensor.ts';
 import { mapTree, treeTensors } from '../tensor/tree.ts';
 import { CompiledTrace } from './compiled-trace.ts';
@@ -47,7 +48,16 @@ export interface JitFunction<A extends unknown[], R> {
  * });
  * const loss = await step(images, labels);
  */
-export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<A, R> {
+export function jit<A extends unknown[], R>(fn: (...args: A) => R): JitFunction<A, R>;
+export function jit<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  ...others: readonly unknown[]
+): JitFunction<A, R> {
+  refuseOptions(
+    'jit',
+    others,
+    'write jit(fn): a plain argument that varies is a plan for each of its values',
+  );
   if (typeof fn !== 'function') {
     throw new ArgumentError('jit: expected a function', {
       op: 'jit',
@@ -136,10 +146,15 @@ function variableId(variable: Variable): number {
 
 /** Text that is equal for calls that one plan can serve. */
 function signature(args: readonly unknown[]): string {
-  const tensorText = (tensor: Tensor): string =>
-    tensor instanceof Variable
+  const tensorText = (tensor: Tensor): string => {
+    if (tensor.disposed) {
+      const position = args.findIndex((arg) => treeTensors(arg).includes(tensor));
+      tensor.refuseDisposed('jit', `argument ${position + 1}`);
+    }
+    return tensor instanceof Variable
       ? `variable ${variableId(tensor)}`
       : `tensor ${tensor.dtype}[${tensor.shape.join(',')}]@${tensor.device.key}`;
+  };
   const plain = (leaf: unknown): string => {
     if (leaf === null || ['undefined', 'string', 'boolean', 'number'].includes(typeof leaf)) {
       return `${typeof leaf} ${Object.is(leaf, -0) ? '-0' : String(leaf)}`;

@@ -81,15 +81,23 @@ function realizeNodesSync(nodes: readonly GraphNode[]): void {
 }
 
 function submitNow(device: Device, run: PreparedRun | undefined): void {
-  if (run?.isPending) {
-    run.end();
-    throw new DeviceError(`dataSync: device ${device} compiles asynchronously`, {
-      op: 'dataSync',
-      received: device.id,
-      fix: 'use await tensor.data()',
-    });
-  }
+  if (run?.isPending) finishNow(device, run);
   run?.submit();
+}
+
+function finishNow(device: Device, run: PreparedRun): void {
+  let finished = false;
+  try {
+    finished = run.finish();
+  } finally {
+    if (!finished) run.end();
+  }
+  if (finished) return;
+  throw new DeviceError(`dataSync: device ${device} compiles while nobody waits, and has not compiled this`, {
+    op: 'dataSync',
+    received: device.id,
+    fix: 'call await realize(x) first, or read it with await x.data()',
+  });
 }
 
 function byDevice(nodes: readonly GraphNode[]): Map<Device, GraphNode[]> {
@@ -174,7 +182,7 @@ declare module '../tensor/tensor.ts' {
      * @throws IndexError when an index that the value was computed with turned out to be out of range.
      */
     data(): Promise<DataArray>;
-    /** As `data`, and blocks. @throws DeviceError where the device cannot wait (WebGPU, WebGL, the browser's main thread). */
+    /** As `data`, and blocks. @throws DeviceError where the device cannot wait for results, or for what has to be compiled first. */
     dataSync(): DataArray;
     /** The value of a tensor of one element; of a bool 0 or 1. @throws ShapeError */
     item(): Promise<number>;

@@ -6,9 +6,11 @@ import {
   type DeviceInfo,
   type ProbeResult,
 } from '../backend/index.ts';
+import { closestName } from '../backend/suggest.ts';
 import { currentDevice, replaceDefaultDevice } from '../tensor/context.ts';
-import { Device } from '../tensor/device.ts';
-import { environmentVariable, settings } from './settings.ts';
+import { Device, undecided } from '../tensor/device.ts';
+import { refuseOptions } from '../tensor/options.ts';
+import { environmentVariable, isNode, settings } from './settings.ts';
 
 /** A device that is there, or a backend that is not, with the reason and the remedy. */
 export type DeviceEntry =
@@ -36,9 +38,15 @@ export interface DeviceSelection extends DeviceChoice {
 }
 
 const factories = new Map<string, BackendFactory>();
+/** Names that were taken out of them. */
+const unregistered = new Set<string>();
 const probes = new Map<string, Promise<ProbeResult>>();
 const opened = new Map<string, Promise<Device>>();
 const live = new Map<string, Device>();
+
+/** In Node, it names the default device. */
+const variable = 'TUTTI_DEVICE';
+
 let lastSelection: DeviceSelection | undefined;
 
 /**
@@ -50,6 +58,7 @@ export function registerBackend(factory: BackendFactory): void {
   checkFactory(factory);
   checkReplacement(factory);
   factories.set(factory.name, factory);
+  unregistered.delete(factory.name);
   probes.delete(factory.name);
   if (!currentDevice()) replaceDefaultDevice(automaticDevice());
 }
@@ -57,6 +66,13 @@ export function registerBackend(factory: BackendFactory): void {
 const backendName = /^[a-z][a-z0-9-]*$/;
 
 function checkFactory(factory: BackendFactory): void {
+  if (typeof factory === 'function') {
+    const { name } = factory as { readonly name: string };
+    throw new DeviceError('registerBackend: this is not a backend: it is a function', {
+      received: `function ${name}`,
+      fix: `pass what it gives: registerBackend(${name || 'make'}())`,
+    });
+  }
   const given: Partial<BackendFactory> = factory ?? {};
   const wrong =
     typeof given.name !== 'string' || !backendName.test(given.name)
@@ -85,9 +101,12 @@ function checkReplacement(factory: BackendFactory): void {
   });
 }
 
-/** Forgets a backend, and what is open of it; for tests. Its devices are disposed; the default device is chosen again if it was one. */
+/**
+ * Closes what is open of a backend, and forgets it: `registerBackend` brings it back. Its devices are disposed; the default device is
+ * chosen again if it was one.
+ */
 export async function unregisterBackend(name: string): Promise<void> {
-  factories.delete(name);
+  if (factories.delete(name)) unregistered.add(name);
   probes.delete(name);
   for (const [id, device] of opened) {
     if (id.split(':')[0] !== name) continue;
@@ -149,18 +168,32 @@ export async function devices(): Promise<DeviceEntry[]> {
   return (await Promise.all(entries)).flat();
 }
 
-function parseId(id: string): { readonly factory: BackendFactory; readonly index: number } {
+interface DeviceName {
+  readonly id: string;
+  /** Begins messages with what gave the id, where that was not the caller. */
+  readonly from: string;
+}
+
+function parseId({ id, from }: DeviceName): { readonly factory: BackendFactory; readonly index: number } {
   const match = /^([a-z][a-z0-9-]*)(?::(\d+))?$/.exec(id);
   const factory = match && factories.get(match[1]!);
   if (factory) return { factory, index: Number(match[2] ?? 0) };
-  const known = [...factories.keys()];
-  throw new BackendUnavailableError(`there is no backend called "${match?.[1] ?? id}"`, {
+  const name = match?.[1] ?? id;
+  throw new BackendUnavailableError(`${from}there is no backend called "${name}"`, {
     received: id,
-    fix:
-      known.length > 0
-        ? `known backends: ${known.join(', ')}`
-        : "import from 'tutti', which registers the installed backends",
+    fix: fixOfName(name),
   });
+}
+
+function fixOfName(name: string): string {
+  const known = registeredBackends().map((each) => each.name);
+  if (unregistered.has(name)) {
+    return `unregisterBackend('${name}') took it out: registerBackend(...) brings it back; known backends: ${known.join(', ') || 'none'}`;
+  }
+  if (known.length === 0) return "import from 'tutti', which registers the installed backends";
+  const meant = closestName(name.split(':')[0]!, [undecided, ...known]);
+  const guess = meant === undefined ? '' : `did you mean ${meant}? `;
+  return `${guess}known backends: ${known.join(', ')}; ${undecided} is the best of them that is available`;
 }
 
 /**
@@ -170,13 +203,17 @@ function parseId(id: string): { readonly factory: BackendFactory; readonly index
  * @throws BackendUnavailableError with the reason and the remedy when it is not there. There is no fallback.
  */
 export async function device(id: string): Promise<Device> {
-  if (id === 'auto') return chooseDevice();
-  const { factory, index } = parseId(id);
+  if (id === undecided) return chooseDevice();
+  return namedDevice({ id, from: '' });
+}
+
+async function namedDevice(name: DeviceName): Promise<Device> {
+  const { factory, index } = parseId(name);
   const canonical = deviceId(factory.name, index);
   forgetFailed(canonical);
   let result = opened.get(canonical);
   if (!result) {
-    result = open(factory, index, canonical);
+    result = open(factory, index, { id: canonical, from: name.from });
     opened.set(canonical, result);
     result.catch(() => opened.delete(canonical));
   }
@@ -192,17 +229,17 @@ function forgetFailed(id: string): void {
   live.delete(id);
 }
 
-async function open(factory: BackendFactory, index: number, id: string): Promise<Device> {
+async function open(factory: BackendFactory, index: number, { id, from }: DeviceName): Promise<Device> {
   const result = await probe(factory);
   if (!result.available) {
-    throw new BackendUnavailableError(`device ${id} is not available: ${result.reason}`, {
+    throw new BackendUnavailableError(`${from}device ${id} is not available: ${result.reason}`, {
       received: id,
       fix: result.fix,
     });
   }
   if (index >= result.devices.length) {
     throw new BackendUnavailableError(
-      `there is no device ${id}: ${factory.name} has ${result.devices.length}`,
+      `${from}there is no device ${id}: ${factory.name} has ${result.devices.length}`,
       {
         received: id,
         fix: `use ${result.devices.map((_, i) => deviceId(factory.name, i)).join(', ')}`,
@@ -220,8 +257,8 @@ async function open(factory: BackendFactory, index: number, id: string): Promise
  * processor: it is taken only where nothing else is there. Opens nothing.
  */
 export async function automaticChoice(): Promise<DeviceChoice> {
-  const asked = environmentVariable('TUTTI_DEVICE');
-  if (asked && asked !== 'auto') return { taken: asked, because: 'TUTTI_DEVICE', passedOver: [] };
+  const asked = environmentVariable(variable);
+  if (asked && asked !== undecided) return { taken: asked, because: variable, passedOver: [] };
   const passedOver: DeviceChoice['passedOver'][number][] = [];
   let emulated: string | undefined;
   for (const factory of registeredBackends()) {
@@ -237,7 +274,7 @@ export async function automaticChoice(): Promise<DeviceChoice> {
     passedOver.push({
       backend: name,
       reason: `software stands in for its hardware (${result.devices[0]?.description ?? 'no device'})`,
-      fix: `to use it all the same, set TUTTI_DEVICE=${name} or call setDefaultDevice('${name}')`,
+      fix: `to use it all the same, ${isNode ? `set ${variable}=${name} or ` : ''}call setDefaultDevice('${name}')`,
     });
   }
   return {
@@ -255,7 +292,7 @@ async function chooseDevice(): Promise<Device> {
       fix: passedOver[0]?.fix ?? "import from 'tutti', which registers the installed backends",
     });
   }
-  const chosen = await device(taken);
+  const chosen = await namedDevice({ id: taken, from: because === variable ? `${variable}: ` : '' });
   const { id } = chosen;
   const { description } = chosen.backend.info;
   lastSelection = { taken: id, description, because, passedOver };
@@ -284,7 +321,16 @@ export const deviceSelection = (): DeviceSelection | undefined => lastSelection;
  *
  * @throws BackendUnavailableError
  */
-export async function setDefaultDevice(target: string | Device): Promise<Device> {
+export async function setDefaultDevice(target: string | Device): Promise<Device>;
+export async function setDefaultDevice(
+  target: string | Device,
+  ...others: readonly unknown[]
+): Promise<Device> {
+  refuseOptions(
+    'setDefaultDevice',
+    others,
+    'settings belong to a backend: register one that was made with them',
+  );
   const chosen = typeof target === 'string' ? await device(target) : target;
   if (!(chosen instanceof Device)) {
     throw new DeviceError('setDefaultDevice: neither a device nor the id of one', {
@@ -293,7 +339,7 @@ export async function setDefaultDevice(target: string | Device): Promise<Device>
     });
   }
   await chosen.open();
-  if (target !== 'auto') tellChoice(chosen, 'setDefaultDevice');
+  if (target !== undecided) tellChoice(chosen, 'setDefaultDevice');
   replaceDefaultDevice(chosen);
   return chosen;
 }

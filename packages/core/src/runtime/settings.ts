@@ -14,8 +14,15 @@ export interface Settings {
   readonly log: (text: string) => void;
 }
 
-const environment: Readonly<Record<string, string | undefined>> =
-  (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env ?? {};
+interface NodeProcess {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly versions?: { readonly node?: string };
+}
+
+const { env: environment = {}, versions } = (globalThis as { process?: NodeProcess }).process ?? {};
+
+/** True in Node, and in what behaves as Node does: there is an environment, and a command line. */
+export const isNode: boolean = versions?.node !== undefined;
 
 /** A variable of the process's environment; undefined in a browser. */
 export const environmentVariable = (name: string): string | undefined => environment[name] || undefined;

@@ -1,6 +1,6 @@
 /** Running a function once on stand-ins, to learn what it computes and which variables it changes. */
 import { TraceError } from '../backend/index.ts';
-import { context, type TraceObserver } from '../tensor/context.ts';
+import { context, type TraceObserver, type TraceRefusal } from '../tensor/context.ts';
 import { GraphNode, nextNodeId } from '../tensor/node.ts';
 import { Tensor, Variable } from '../tensor/tensor.ts';
 import { mapTree, treeTensors } from '../tensor/tree.ts';
@@ -21,6 +21,11 @@ export interface Trace {
   /** Lets go of the traced graph. */
   release(): void;
 }
+
+const noValue: TraceRefusal = {
+  because: 'there is no value yet',
+  fix: 'return the tensor from the function and read it outside',
+};
 
 class Observer implements TraceObserver {
   readonly variables = new Map<Variable, GraphNode>();
@@ -76,11 +81,11 @@ class Observer implements TraceObserver {
     if (value && value.node.id >= this.since) this.#newGrads.add(value);
   }
 
-  refuse(what: string): never {
+  refuse(what: string, { because, fix }: TraceRefusal = noValue): never {
     // Remembered, because an async caller turns what is thrown here into a promise that nobody may be waiting for.
-    this.refusal ??= new TraceError(`${what} inside a function that jit is tracing: there is no value yet`, {
+    this.refusal ??= new TraceError(`${what} inside a function that jit is tracing: ${because}`, {
       op: what,
-      fix: 'return the tensor from the function and read it outside',
+      fix,
     });
     throw this.refusal;
   }

@@ -1,7 +1,7 @@
 import { ArgumentError, DeviceError, type DType, dtypeInfo } from '../backend/index.ts';
 import type { Primitive, PrimitiveAttributes } from '../ops/primitives.ts';
 import { context, defaultDevice } from './context.ts';
-import { Device } from './device.ts';
+import { Device, undecided } from './device.ts';
 import { GraphNode, type HostArray, type NodeFlags } from './node.ts';
 import { type Shape, sizeOf } from './shape.ts';
 import { requireTensor, Tensor } from './tensor.ts';
@@ -24,6 +24,17 @@ function checkDevice(op: string, device: unknown): void {
 export function differentDevices(op: string, one: Device, other: Device): DeviceError {
   const { id } = one;
   const received = [id, other.id];
+  const chosen = [id, other.id].find((each) => each !== undecided);
+  if (chosen !== undefined && received.includes(undecided)) {
+    return new DeviceError(
+      `${op}: operands on different devices, ${id} and ${other.id}; what is on ${undecided} was made before a device was set`,
+      {
+        op,
+        received,
+        fix: `call await setDefaultDevice('${chosen}') before tensors and models are made, or move what is on ${undecided}: await x.to('${chosen}')`,
+      },
+    );
+  }
   if (id !== other.id) {
     return new DeviceError(`${op}: operands on different devices, ${id} and ${other.id}`, {
       op,

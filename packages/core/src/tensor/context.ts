@@ -4,6 +4,12 @@ import type { Device } from './device.ts';
 import type { GraphNode } from './node.ts';
 import type { Tensor, Variable } from './tensor.ts';
 
+/** Why something cannot be done inside of a trace, and what to do about it. */
+export interface TraceRefusal {
+  readonly because: string;
+  readonly fix: string;
+}
+
 /** What a trace wants to know while a function runs under it. */
 export interface TraceObserver {
   /** The node that stands for a variable inside the trace. */
@@ -11,8 +17,10 @@ export interface TraceObserver {
   assign(variable: Variable, value: GraphNode): void;
   /** A `.grad` is about to be set: the trace puts the old one back when it ends, and disposes of the new one. */
   setGrad(tensor: Tensor, value: Tensor | undefined): void;
-  /** A value is asked for, which a trace does not have. Throws TraceError. */
-  refuse(what: string): never;
+  /**
+   * Something is asked for that a trace cannot have: a value, unless `refusal` says what else and what to do. Throws TraceError.
+   */
+  refuse(what: string, refusal?: TraceRefusal): never;
 }
 
 export interface Context {

@@ -1,4 +1,13 @@
-import { type Backend, type DeviceBuffer, DeviceError, type DeviceMemory } from '../backend/index.ts';
+import {
+  type Backend,
+  type DeviceBuffer,
+  DeviceError,
+  type DeviceMemory,
+  type TuttiError,
+} from '../backend/index.ts';
+
+/** The id of the automatic device until the choice has been made. */
+export const undecided = 'auto';
 
 let nextKey = 0;
 
@@ -19,7 +28,7 @@ export class Device {
 
   constructor(source: OpenedDevice | { readonly choose: () => Promise<OpenedDevice> }) {
     if ('choose' in source) {
-      this.#id = 'auto';
+      this.#id = undecided;
       this.#choose = source.choose;
     } else {
       this.#id = source.id;
@@ -30,6 +39,11 @@ export class Device {
   /** `cpu`, `cuda:1`; `auto` until the automatic choice has been made. */
   get id(): string {
     return this.#id;
+  }
+
+  /** What the device ended with: it was lost or disposed of, and its tensors are gone. Undefined while it is well. */
+  get failure(): TuttiError | undefined {
+    return this.#backend?.failure;
   }
 
   get isOpen(): boolean {

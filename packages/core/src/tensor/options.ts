@@ -43,6 +43,20 @@ export function requireOptions<Options>(
   checkOptions(op, options, names);
 }
 
+/**
+ * Refuses an object of options behind the last argument of a function that takes none. Anything else may stand there, as the
+ * index and the array do in `functions.map(jit)`.
+ *
+ * @throws ArgumentError
+ */
+export function refuseOptions(op: string, others: readonly unknown[], fix: string): void {
+  const [options] = others;
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return;
+  const [name] = Object.keys(options);
+  const what = name === undefined ? '' : `, and there is none called ${JSON.stringify(name)}`;
+  throw new ArgumentError(`${op}: it takes no options${what}`, { op, received: options, fix });
+}
+
 /** Options that are often given by position elsewhere, by the kind of value that stands in their place. */
 const usual: Readonly<Record<string, readonly string[]>> = {
   boolean: ['keepDim', 'training', 'causal', 'bias', 'strict'],
@@ -107,3 +121,11 @@ function refuseName(op: string, options: object, name: string, names: object): v
 
 const listed = (op: string, known: readonly string[]): string =>
   `${op} takes the option${known.length === 1 ? '' : 's'} ${known.join(', ')}`;
+
+/** What is thrown for an option whose value is none of those that it takes. */
+export const refusedOption = (op: string, name: string, value: unknown, fix: string): ArgumentError =>
+  new ArgumentError(`${op}: ${name} is ${describe(value)}`, {
+    op,
+    received: value,
+    fix: isPromise(value) ? 'await it first' : fix,
+  });

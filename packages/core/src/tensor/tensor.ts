@@ -42,10 +42,11 @@ export class Tensor {
     return this.#node ?? this.refuseDisposed();
   }
 
-  /** Says that a disposed tensor was used, and by which operation. @throws DisposedError @internal */
-  refuseDisposed(op?: string): never {
-    const shape = formatShape(this.#formerShape ?? []);
-    throw new DisposedError(`${op ? `${op}: ` : ''}a tensor of shape ${shape} has been disposed`, {
+  /** Says that a disposed tensor was used, by which operation, and as which of its arguments. @throws DisposedError @internal */
+  refuseDisposed(op?: string, argument?: string): never {
+    const it = `a tensor of shape ${formatShape(this.#formerShape ?? [])}`;
+    const which = argument ? `${argument}, ${it},` : it;
+    throw new DisposedError(`${op ? `${op}: ` : ''}${which} has been disposed`, {
       op,
       received: this.#formerShape,
       fix: 'dispose it after its last use, or return it from the scope(...) or the jitted function that made it',

@@ -1,19 +1,22 @@
 /** Tensors on canvases. */
 import type { DeviceBuffer } from '@tutti/core/backend';
 import {
+  allocateElements,
   checkPicture,
   checkPictureSize,
   contextOfCanvas,
-  deviceBufferOf,
+  type Device,
   type Picture,
   type PixelDType,
+  refuseInTrace,
   type Tensor,
+  useDeviceBuffer,
 } from '@tutti/core/interop';
-import type { WebglBackend } from '../backend.ts';
 import { texelsOf } from '../runtime/pool.ts';
-import { type Recipe, recipeOf } from '../runtime/programs.ts';
+import type { Recipe } from '../runtime/programs.ts';
 import { rectanglesOf } from '../runtime/ranges.ts';
 import { backendOf } from './device.ts';
+import { namedRecipe } from './recipes.ts';
 
 const op = 'toCanvas';
 
@@ -32,24 +35,18 @@ const op = 'toCanvas';
  * await toCanvas(sub(1, fromImage(video, { dtype: 'float32' })), canvas); // the negative
  */
 export function toCanvas(tensor: Tensor, canvas: HTMLCanvasElement | OffscreenCanvas): Promise<void> {
-  const computed = deviceBufferOf(tensor);
-  computed.catch(() => {}); // told to the caller, unless there is something else to tell
-  return show(tensor, computed, canvas);
+  refuseInTrace(op); // at once, because nobody there could wait for a promise
+  return show(tensor, canvas);
 }
 
-async function show(
-  tensor: Tensor,
-  computed: Promise<DeviceBuffer>,
-  canvas: HTMLCanvasElement | OffscreenCanvas,
-): Promise<void> {
+async function show(tensor: Tensor, canvas: HTMLCanvasElement | OffscreenCanvas): Promise<void> {
   const picture = checkPicture(tensor);
   const context = contextOfCanvas(
     canvas,
     '2d',
     "take a canvas that has none yet, or one of canvas.getContext('2d')",
   ) as CanvasRenderingContext2D;
-  const own = await computed;
-  const data = await bytesOf(backendOf(tensor.device, op), own, picture);
+  const data = await useDeviceBuffer(tensor, op, (own, device) => bytesOf(device, own, picture));
   const { height, width } = picture;
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
@@ -58,15 +55,16 @@ async function show(
 }
 
 /** RGBA, as an `ImageData` has it. */
-function bytesOf(backend: WebglBackend, source: DeviceBuffer, picture: Picture): Promise<Uint8Array> {
+function bytesOf(device: Device, source: DeviceBuffer, picture: Picture): Promise<Uint8Array> {
+  const backend = backendOf(device, op);
   const from = backend.memoryOf(source);
   return backend.perform(({ gl }, programs) => {
     checkPictureSize(picture, gl.getParameter(gl.MAX_TEXTURE_SIZE) as number);
     const draw = programs.use(recipe(picture));
-    const pixels = picture.height * picture.width;
-    const buffer = backend.allocate(pixels * 4);
+    const { height, width } = picture;
+    const buffer = allocateElements(op, { shape: [height, width, 4], dtype: 'uint8', device });
     const target = backend.memoryOf(buffer);
-    draw.run([from], [pixels], target, rectanglesOf(0, texelsOf(buffer.bytes), target.width));
+    draw.run([from], [height * width], target, rectanglesOf(0, texelsOf(buffer.bytes), target.width));
     const read = backend.read(buffer, 0, buffer.bytes);
     backend.free(buffer); // the read has been asked for
     return read;
@@ -86,8 +84,7 @@ const colours: Readonly<Record<number, string>> = {
 
 /** A texel has four pixels. `s0` is how many there are. */
 const recipe = ({ dtype, channels }: Picture): Recipe =>
-  recipeOf({
-    name: `${op} ${dtype} ${channels}`,
+  namedRecipe(`${op} ${dtype} ${channels}`, () => ({
     inputs: ['texels'],
     scalars: 1,
     code: `float load(int index) { ${load[dtype]} }
@@ -103,4 +100,4 @@ uvec4 texel(int index) {
   int first = index * 4;
   return uvec4(pixel(first), pixel(first + 1), pixel(first + 2), pixel(first + 3));
 }`,
-  });
+  }));

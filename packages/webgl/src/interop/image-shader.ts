@@ -3,7 +3,8 @@
  * float32 or 16 uint8, which may be of several pixels.
  */
 import type { Channels, ImagePlan, PixelDType } from '@tutti/core/interop';
-import { type Recipe, recipeOf } from '../runtime/programs.ts';
+import type { Recipe } from '../runtime/programs.ts';
+import { namedRecipe } from './recipes.ts';
 
 const shared = (channels: Channels): string => `ivec2 source() { return ivec2(s0, s1); }
 ivec2 size() { return ivec2(s2, s3); }
@@ -49,18 +50,13 @@ uvec4 texel(int index) {
 }`,
 };
 
-const recipes = new Map<string, Recipe>();
-
 /** Reads an image as its only input; its scalars are those of {@link imageScalars}. */
-export function imageRecipe(dtype: PixelDType, channels: Channels): Recipe {
-  const name = `fromImage ${dtype} ${channels}`;
-  let recipe = recipes.get(name);
-  if (!recipe) {
-    const code = `${shared(channels)}\n${texel[dtype]}`;
-    recipes.set(name, (recipe = recipeOf({ name, code, inputs: ['pixels'], scalars: 12 })));
-  }
-  return recipe;
-}
+export const imageRecipe = (dtype: PixelDType, channels: Channels): Recipe =>
+  namedRecipe(`fromImage ${dtype} ${channels}`, () => ({
+    code: `${shared(channels)}\n${texel[dtype]}`,
+    inputs: ['pixels'],
+    scalars: 12,
+  }));
 
 /** Sizes of source and result, mean and scale, as bits. */
 export function imageScalars({ pixels, shape, mean, scale }: ImagePlan): number[] {

@@ -1,26 +1,30 @@
 /** Images, canvases and video frames as tensors. */
-import { dtypeInfo } from '@tutti/core/backend';
 import {
+  allocateElements,
+  asPixels,
   type BrowserImage,
   checkImageOptions,
   checkImageSize,
   type Device,
   defaultDevice,
+  drawn,
   fromDeviceBuffer,
   type ImageOptions,
   type ImageSource,
   keptPixels,
   type Pixels,
+  imagesInTraces,
   planImage,
-  sizeOf,
+  refuseInTrace,
   type Tensor,
 } from '@tutti/core/interop';
 import type { GlContext } from '../runtime/context.ts';
-import { newCanvas } from '../runtime/find.ts';
 import { texelsOf } from '../runtime/pool.ts';
 import { rectanglesOf } from '../runtime/ranges.ts';
 import { backendOf } from './device.ts';
 import { imageRecipe, imageScalars } from './image-shader.ts';
+
+const op = 'fromImage';
 
 export interface FromImageOptions extends ImageOptions {
   /** A device of WebGL. Default: the default device. */
@@ -36,21 +40,25 @@ export interface FromImageOptions extends ImageOptions {
  * four nearest pixels, whose centres are at halves (`align_corners=False`); to make an image much smaller, scale it with
  * `createImageBitmap(image, { resizeWidth, resizeHeight, resizeQuality: 'high' })` first. uint8 rounds to the nearest.
  *
+ * An image element (and a frame that is shown in another size than it has) is taken as pages show it, from a canvas, which keeps colours
+ * multiplied by their alpha.
+ *
  * @param source Also an object `{ data, width, height }` with RGBA bytes.
  * @throws ArgumentError for what is no image, has not loaded, or whose pixels the browser keeps to itself; ShapeError,
- * DTypeError; DeviceError when the device is not an open one of WebGL.
+ * DTypeError; DeviceError when the device is not an open one of WebGL; TraceError inside of a function that `jit` traces.
  *
  * @example
  * const pixels = fromImage(video, { shape: [224, 224, 3], normalize: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } });
  * const batch = pixels.permute([2, 0, 1]).unsqueeze(0); // (1, 3, 224, 224)
  */
 export function fromImage(source: ImageSource, options: FromImageOptions = {}): Tensor {
+  refuseInTrace(op, imagesInTraces);
   checkImageOptions(options);
   const { device = defaultDevice() } = options;
-  const backend = backendOf(device, 'fromImage');
+  const backend = backendOf(device, op);
   const plan = planImage(source, options);
   const { pixels, shape, dtype } = plan;
-  const buffer = backend.allocate(sizeOf(shape) * dtypeInfo[dtype].bytes);
+  const buffer = allocateElements(op, { shape, dtype, device });
   try {
     const target = backend.memoryOf(buffer);
     backend.perform((context, programs) => {
@@ -86,7 +94,7 @@ function upload({ gl }: GlContext, pixels: Pixels): WebGLTexture {
     return texture;
   }
   try {
-    const source = apart(from.source);
+    const source = handedOver(from.source, pixels);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, source);
     return texture;
   } catch (cause) {
@@ -99,11 +107,7 @@ function upload({ gl }: GlContext, pixels: Pixels): WebGLTexture {
  * A bitmap goes to WebGL as it is, most often with its alpha multiplied in, and does not tell which. A canvas that it is drawn on takes
  * it as it is meant, and is taken apart by WebGL.
  */
-function apart(source: BrowserImage): BrowserImage {
-  if (Object.prototype.toString.call(source) !== '[object ImageBitmap]') return source;
-  const { width, height } = source as ImageBitmap;
-  const canvas = newCanvas(width, height);
-  const context = canvas.getContext('2d') as OffscreenCanvasRenderingContext2D;
-  context.drawImage(source as ImageBitmap, 0, 0);
-  return canvas;
+function handedOver(source: BrowserImage, pixels: Pixels): BrowserImage {
+  const isBitmap = Object.prototype.toString.call(source) === '[object ImageBitmap]';
+  return isBitmap ? drawn({ ...pixels, source }) : asPixels(source, pixels);
 }

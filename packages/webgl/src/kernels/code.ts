@@ -1,21 +1,10 @@
-/** Lines of a function body, indented by block. */
-export class Code {
-  readonly #lines: string[] = [];
+import { bare, Lines } from '@tutti/core/backend';
+
+export { bare };
+
+/** The body of a function. */
+export class Code extends Lines {
   readonly #taken = new Set<string>();
-  #indent = '  ';
-
-  line(text: string): void {
-    this.#lines.push(this.#indent + text);
-  }
-
-  block(head: string, body: () => void): void {
-    this.line(`${head} {`);
-    const outer = this.#indent;
-    this.#indent += '  ';
-    body();
-    this.#indent = outer;
-    this.line('}');
-  }
 
   /** A name that nothing else in this function has: the prefix and a number. Textures have `t`, scalars `s`. */
   name(prefix: string): string {
@@ -47,19 +36,4 @@ export class Code {
   counted(name: string, trips: string, body: () => void): void {
     this.block(`for (int ${name} = 0; ${name} < ${trips}; ${name}++)`, body);
   }
-
-  text(): string {
-    return this.#lines.join('\n');
-  }
-}
-
-/** Without the parentheses around all of it. */
-export function bare(text: string): string {
-  if (!text.startsWith('(') || !text.endsWith(')')) return text;
-  let depth = 0;
-  for (let i = 0; i < text.length - 1; i++) {
-    depth += text[i] === '(' ? 1 : text[i] === ')' ? -1 : 0;
-    if (depth === 0) return text;
-  }
-  return text.slice(1, -1);
 }

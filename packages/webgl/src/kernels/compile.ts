@@ -11,6 +11,7 @@ import {
   type Kernel,
   type PhaseScopes,
   Schedule,
+  Scope,
   sizeOf,
   usedVariables,
   weightOf,
@@ -23,9 +24,9 @@ import { packed, quadBits } from './memory.ts';
 import { type InParts, inParts } from './parts.ts';
 import { declarePoints } from './points.ts';
 import { Reducer, type Reduction } from './reduce.ts';
-import { type ScratchBuffer, Shader } from './shader.ts';
+import { Shader, type Substitute } from './shader.ts';
 import { widened } from './types.ts';
-import { Scope, Values } from './values.ts';
+import { Values } from './values.ts';
 
 /** @throws InternalError for kernels that the device's capabilities rule out. */
 export function compileKernel(kernel: Kernel, features: ShaderFeatures): GlslProgram {
@@ -45,8 +46,21 @@ export function compileKernel(kernel: Kernel, features: ShaderFeatures): GlslPro
 }
 
 function partStages({ first, last, scratch }: InParts, features: ShaderFeatures): GlslStage[] {
-  const shared = { buffer: first.buffers.length - 1, rowShift: scratch.rowShift };
-  return [first, last].map((kernel) => new StageEmitter(formOf(kernel), features, shared).stage());
+  const { rowShift } = scratch;
+  const shared: Substitute = {
+    buffer: first.buffers.length - 1,
+    textures: [{ kind: 'scratch', index: 0 }],
+    fetch: 'fetch_scratch',
+    code: ([name]) => `uvec4 fetch_scratch(int index) {
+  return texelFetch(${name}, ivec2(index & ${2 ** rowShift - 1}, index >> ${rowShift}), 0);
+}`,
+  };
+  return [first, last].map((kernel) => compileStage(kernel, features, shared));
+}
+
+/** The stage of a kernel that needs but one, with something else in place of one of its buffers. */
+export function compileStage(kernel: Kernel, features: ShaderFeatures, substitute: Substitute): GlslStage {
+  return new StageEmitter(formOf(kernel), features, substitute).stage();
 }
 
 /** Bodies heavier than this gain little from being copied, and compile longer. */
@@ -72,11 +86,11 @@ class StageEmitter {
   readonly #value: Expression;
   readonly #guard: Expression | undefined;
 
-  constructor(form: KernelForm, features: ShaderFeatures, scratch?: ScratchBuffer) {
+  constructor(form: KernelForm, features: ShaderFeatures, substitute?: Substitute) {
     this.#form = form;
     const { kernel, reduce, store } = form;
     const analysis = new IndexAnalysis();
-    this.#shader = new Shader(kernel, scratch);
+    this.#shader = new Shader(kernel, substitute);
     this.#lanes = new Lanes(kernel.space, analysis, unrolledLoop(form));
     this.#values = new Values(this.#shader, this.#code, this.#lanes, analysis, features.software);
     this.#reduction = reduce && {

@@ -1,2 +1,2 @@
 /** Kernels of the compiler's IR as GLSL. */
-export { compileKernel } from './compile.ts';
+export { compileKernel, compileStage } from './compile.ts';

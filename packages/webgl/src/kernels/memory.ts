@@ -40,11 +40,10 @@ export function quadBits(
   library: Library,
 ): string {
   const unit = unitOf(dtype);
-  if (aligned && !unit.quad) return `${source.fetch}(${source.texture}, ${bare(index)})`;
-  if (source.fetch === 'fetch')
-    return library.call(aligned ? unit.quad! : unit.from, 'scalar', source.texture, index);
-  if (unit.quad) throw new InternalError('elements of scratch memory have 32 bits');
-  const texels = ['', ' + 3'].map((more) => `${source.fetch}(${source.texture}, (${index}${more}) >> 2)`);
+  if (aligned && !unit.quad) return source.texel(bare(index));
+  if (source.texture) return library.call(aligned ? unit.quad! : unit.from, 'scalar', source.texture, index);
+  if (unit.quad) throw new InternalError('what takes the place of a buffer has elements of 32 bits');
+  const texels = ['', ' + 3'].map((more) => source.texel(`(${index}${more}) >> 2`));
   return library.call('window', 'scalar', ...texels, index);
 }
 
@@ -61,7 +60,7 @@ export function quadText(
 
 /** An element, or one for each lane. */
 export function elementText(dtype: DType, source: Source, index: Value, library: Library): string {
-  if (source.fetch !== 'fetch') throw new InternalError('scratch memory is read by fours');
+  if (!source.texture) throw new InternalError('what takes the place of a buffer is read by fours');
   const bits = library.call(unitOf(dtype).at, index.width, source.texture, index.text);
   return unpacked(dtype, bits, index.width, library);
 }

@@ -65,7 +65,7 @@ function divide(
   const { fragments, iterations, work } = needs[software ? 'software' : 'hardware'];
   const quads = Math.ceil(points / 4);
   const all = sizeOf(loops);
-  // Software computes squares of two rows by two texels, and rows in parallel: one row alone takes it four times as long.
+  // Software computes squares of two rows by two texels, and rows in parallel: one row alone wastes half of each, and all threads but one.
   const enough = software ? 2 ** rowShift : fragments / 4;
   if (quads > enough || quads * all < work) return undefined;
   const most = all / iterations;
@@ -89,34 +89,65 @@ const stored: Readonly<Record<ScalarType, DType>> = {
   bool: 'uint32',
 };
 
-function splitKernel(
-  { kernel, reduce, points }: KernelForm,
-  accumulator: Accumulator,
-  { loop, count }: Division,
-): Pick<InParts, 'first' | 'last'> {
-  const b = new ExpressionBuilder();
-  const add = (x: Expression, y: Expression): Expression => b.alu('add', 'i32', x, y);
-  const mul = (x: Expression, by: number): Expression => b.alu('mul', 'i32', x, b.int(by));
-  const { id, op, type, value, position } = accumulator;
-  const kept = position ? 'i32' : type;
-  const dtype = stored[kept];
-  const buffer = kernel.buffers.length;
-  const part: IndexVariable = { name: 'p', extent: count };
-  const place = kernel.space.reduce(
-    (index, variable) => add(mul(index, variable.extent), b.index(variable)),
-    b.index(part),
-  );
-  const buffers = [...kernel.buffers, { dtype, length: count * points, access: 'readWrite' as const }];
+/** What the two kernels of a reduction have in common. */
+interface Halves {
+  readonly b: ExpressionBuilder;
+  /** The type of what goes from one to the other, and the buffer that it goes through. */
+  readonly kept: ScalarType;
+  readonly buffer: number;
+  readonly buffers: Kernel['buffers'];
+  readonly part: IndexVariable;
+  readonly place: Expression;
+}
 
+const add = (b: ExpressionBuilder, x: Expression, y: Expression): Expression => b.alu('add', 'i32', x, y);
+const mul = (b: ExpressionBuilder, x: Expression, by: number): Expression =>
+  b.alu('mul', 'i32', x, b.int(by));
+
+function splitKernel(
+  form: KernelForm,
+  accumulator: Accumulator,
+  division: Division,
+): Pick<InParts, 'first' | 'last'> {
+  const { kernel, points } = form;
+  const b = new ExpressionBuilder();
+  const kept = accumulator.position ? 'i32' : accumulator.type;
+  const part: IndexVariable = { name: 'p', extent: division.count };
+  const length = division.count * points;
+  const halves: Halves = {
+    b,
+    kept,
+    buffer: kernel.buffers.length,
+    buffers: [...kernel.buffers, { dtype: stored[kept], length, access: 'readWrite' }],
+    part,
+    place: kernel.space.reduce(
+      (index, variable) => add(b, mul(b, index, variable.extent), b.index(variable)),
+      b.index(part),
+    ),
+  };
+  return {
+    first: firstKernel(form, accumulator, division, halves),
+    last: lastKernel(form, accumulator, division, halves),
+  };
+}
+
+/** What each part comes to. */
+function firstKernel(
+  { kernel, reduce, points }: KernelForm,
+  { id, op, type, value, position }: Accumulator,
+  { loop, count }: Division,
+  { b, kept, buffer, buffers, part, place }: Halves,
+): Kernel {
   const inner: IndexVariable = { name: loop.name, extent: loop.extent / count };
   // Parts that are neighbours in memory take turns: what four of them want next is a texel. Elsewhere each has a piece.
   const whole =
     points === 1
-      ? add(mul(b.index(inner), count), b.index(part))
-      : add(mul(b.index(part), inner.extent), b.index(inner));
+      ? add(b, mul(b, b.index(inner), count), b.index(part))
+      : add(b, mul(b, b.index(part), inner.extent), b.index(inner));
   const inPart = replacing(loop, whole, b);
   const result = b.accumulator(kept, id);
-  const first: Kernel = {
+  const sent = kept === 'bool' ? b.alu('cast', 'u32', result) : result;
+  return {
     ...kernel,
     name: `${kernel.name}_parts`,
     buffers,
@@ -133,28 +164,28 @@ function splitKernel(
         kind: 'map',
         loops: [],
         order: 'parallel',
-        stores: [
-          {
-            buffer,
-            index: place,
-            value: kept === 'bool' ? b.alu('cast', 'u32', result) : result,
-            mode: 'set',
-          },
-        ],
+        stores: [{ buffer, index: place, value: sent, mode: 'set' }],
       },
     ],
   };
+}
 
+/** What all parts come to. */
+function lastKernel(
+  { kernel }: KernelForm,
+  { id, op, type, value, position }: Accumulator,
+  { loop }: Division,
+  { b, kept, buffer, buffers, part, place }: Halves,
+): Kernel {
   const found = b.load(kept === 'bool' ? 'u32' : kept, buffer, place);
   const joined: Accumulator = position
     ? { id, op, type, value: replacing(loop, found, b)(value), position: found }
     : { id, op, type, value: kept === 'bool' ? b.alu('cast', 'bool', found) : found };
-  const last: Kernel = {
+  return {
     ...kernel,
     buffers,
     phases: [{ kind: 'reduce', loops: [part], accumulators: [joined] }, kernel.phases.at(-1)!],
   };
-  return { first, last };
 }
 
 /** Puts an expression in place of a variable. */

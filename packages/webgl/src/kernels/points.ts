@@ -1,9 +1,9 @@
 /** From the number of a quad of points to their index variables. */
-import type { IndexVariable } from '@tutti/core/backend';
+import type { IndexVariable, Scope } from '@tutti/core/backend';
 import { bare } from './code.ts';
 import type { Width } from './functions/index.ts';
 import { typeName } from './types.ts';
-import type { Scope, Values } from './values.ts';
+import type { Values } from './values.ts';
 
 const lanes = 'ivec4(0, 1, 2, 3)';
 

@@ -9,10 +9,11 @@ import {
   type IndexVariable,
   type ReducePhase,
   type Schedule,
+  Scope,
 } from '@tutti/core/backend';
 import { Accumulation } from './accumulate.ts';
 import type { Code } from './code.ts';
-import { Scope, type Values } from './values.ts';
+import type { Values } from './values.ts';
 
 /** Additions into one f32 accumulator before it is folded into an outer one: bounds the rounding error of long sums. */
 const blockLength = 256;

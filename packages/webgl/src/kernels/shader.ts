@@ -3,53 +3,59 @@ import type { Kernel, ScalarType } from '@tutti/core/backend';
 import type { GlslStage, StageBuffer } from '../program.ts';
 import { Library } from './functions/index.ts';
 
-/** A buffer that is scratch memory of the program, with rows of its own. */
-export interface ScratchBuffer {
+/** What a stage has in place of one of the kernel's buffers. */
+export interface Substitute {
   readonly buffer: number;
-  readonly rowShift: number;
+  /** Where it lies; what is stored goes to the first. */
+  readonly textures: readonly StageBuffer[];
+  /** The function that gets texels: `uvec4 name(int index)`. */
+  readonly fetch: string;
+  /** GLSL of that function. `names` are those of the textures. */
+  readonly code: (names: readonly string[]) => string;
 }
 
-/** The texture of a buffer, and the function that gets texels of it. */
+/** Where loads from a buffer go. */
 export interface Source {
-  readonly texture: string;
-  readonly fetch: 'fetch' | 'fetch_scratch';
+  /** The texture that it is, in the host's layout; undefined for a substitute. */
+  readonly texture: string | undefined;
+  readonly texel: (index: string) => string;
 }
 
 export class Shader {
   readonly kernel: Kernel;
   readonly library: Library = new Library();
-  readonly #scratch: ScratchBuffer | undefined;
-  readonly #textures: number[] = [];
+  readonly #substitute: Substitute | undefined;
+  readonly #sources = new Map<number, Source>();
+  readonly #inputs: StageBuffer[] = [];
+  /** The substitute's function, once it is called. */
+  readonly #fetches: string[] = [];
 
-  constructor(kernel: Kernel, scratch?: ScratchBuffer) {
+  constructor(kernel: Kernel, substitute?: Substitute) {
     this.kernel = kernel;
-    this.#scratch = scratch;
+    this.#substitute = substitute;
   }
 
   /** Where loads from a buffer go. */
   source(buffer: number): Source {
-    const known = this.#textures.indexOf(buffer);
-    const texture = `t${known >= 0 ? known : this.#textures.push(buffer) - 1}`;
-    return { texture, fetch: this.#isScratch(buffer) ? 'fetch_scratch' : 'fetch' };
+    let source = this.#sources.get(buffer);
+    if (!source) this.#sources.set(buffer, (source = this.#newSource(buffer)));
+    return source;
   }
 
-  #isScratch(buffer: number): boolean {
-    return buffer === this.#scratch?.buffer;
+  #newSource(buffer: number): Source {
+    const name = (input: StageBuffer): string => `t${this.#inputs.push(input) - 1}`;
+    if (buffer !== this.#substitute?.buffer) {
+      const texture = name({ kind: 'buffer', index: buffer });
+      return { texture, texel: (index) => `fetch(${texture}, ${index})` };
+    }
+    const { textures, fetch, code } = this.#substitute;
+    this.#fetches.push(code(textures.map(name)));
+    return { texture: undefined, texel: (index) => `${fetch}(${index})` };
   }
 
-  #bound(index: number): StageBuffer {
-    return this.#isScratch(index) ? { kind: 'scratch', index: 0 } : { kind: 'buffer', index };
-  }
-
-  /** `uvec4 fetch_scratch`, where it is called. */
-  #scratchFetch(): string[] {
-    if (!this.#textures.some((buffer) => this.#isScratch(buffer))) return [];
-    const { rowShift } = this.#scratch!;
-    return [
-      `uvec4 fetch_scratch(highp usampler2D t, int index) {
-  return texelFetch(t, ivec2(index & ${2 ** rowShift - 1}, index >> ${rowShift}), 0);
-}`,
-    ];
+  #target(buffer: number): StageBuffer {
+    const substitute = this.#substitute;
+    return buffer === substitute?.buffer ? substitute.textures[0]! : { kind: 'buffer', index: buffer };
   }
 
   scalar(type: ScalarType, param: number): string {
@@ -68,7 +74,7 @@ export class Shader {
 
   /** The stage whose main function has this body. */
   stage(comment: string, main: string, output: number, texels: number, operations: number): GlslStage {
-    const functions = [...this.#scratchFetch(), ...this.library.texts()];
+    const functions = [...this.#fetches, ...this.library.texts()];
     // The number of a texel is not negative, which no compiler knows.
     const infinite = [...functions, main].some((text) => text.includes('infinity_bits'));
     const code = [
@@ -81,7 +87,6 @@ export class Shader {
       '}',
       '',
     ].join('\n');
-    const inputs = this.#textures.map((buffer) => this.#bound(buffer));
-    return { code, inputs, outputs: [this.#bound(output)], texels, operations };
+    return { code, inputs: this.#inputs, outputs: [this.#target(output)], texels, operations };
   }
 }

@@ -8,11 +8,11 @@ import {
   type AluExpression,
   type Expression,
   type IndexAnalysis,
-  type IndexVariable,
-  InternalError,
   isFolded,
   type LoadExpression,
   type Schedule,
+  type Scope,
+  Scopes,
 } from '@tutti/core/backend';
 import { Arithmetic } from './alu.ts';
 import type { Code } from './code.ts';
@@ -25,33 +25,15 @@ import { typeName, type Value } from './types.ts';
 
 const components = ['x', 'y', 'z', 'w'];
 
-export class Scope {
-  readonly depth: number;
-  readonly copies: number;
-  /** The text of each variable of this scope, for each copy. */
-  readonly variables: Map<IndexVariable, readonly string[]> = new Map();
-  readonly names: Map<Expression, readonly string[]> = new Map();
-
-  constructor(depth: number, copies = 1) {
-    this.depth = depth;
-    this.copies = copies;
-  }
-
-  bind(variable: IndexVariable, ...texts: string[]): void {
-    this.variables.set(variable, texts);
-  }
-}
-
-export class Values {
+export class Values extends Scopes<Scope> {
   readonly shader: Shader;
   readonly code: Code;
   readonly lanes: Lanes;
   readonly arithmetic: Arithmetic;
   readonly #analysis: IndexAnalysis;
-  readonly #scopes: Scope[] = [];
-  readonly #accumulators = new Map<number, string>();
 
   constructor(shader: Shader, code: Code, lanes: Lanes, analysis: IndexAnalysis, software: boolean) {
+    super();
     this.shader = shader;
     this.code = code;
     this.lanes = lanes;
@@ -61,28 +43,6 @@ export class Values {
 
   get library(): Library {
     return this.shader.library;
-  }
-
-  /** The innermost open scope. */
-  get scope(): Scope {
-    return this.#scopes.at(-1)!;
-  }
-
-  open(scope: Scope): void {
-    this.#scopes.push(scope);
-  }
-
-  close(): void {
-    this.#scopes.pop();
-  }
-
-  isNamed(e: Expression): boolean {
-    return this.#scopes.some((scope) => scope.names.has(e));
-  }
-
-  /** The name of a finished accumulator. */
-  finish(id: number, name: string): void {
-    this.#accumulators.set(id, name);
   }
 
   /** Evaluates what the schedule names in the innermost scope, or at a lesser depth before it. */
@@ -113,11 +73,7 @@ export class Values {
   }
 
   text(e: Expression, copy = 0): string {
-    for (let i = this.#scopes.length - 1; i >= 0; i--) {
-      const names = this.#scopes[i]!.names.get(e);
-      if (names) return names[names.length > 1 ? copy : 0]!;
-    }
-    return this.#compute(e, copy);
+    return this.nameOf(e, copy) ?? this.#compute(e, copy);
   }
 
   #compute(e: Expression, copy: number): string {
@@ -125,27 +81,16 @@ export class Values {
       case 'const':
         return literal(e.type, e.value, this.library);
       case 'index':
-        return this.#variable(e.variable, copy);
+        return this.variable(e.variable, copy);
       case 'scalar':
         return this.shader.scalar(e.type, e.param);
-      case 'accumulator': {
-        const name = this.#accumulators.get(e.id);
-        if (!name) throw new InternalError(`accumulator ${e.id} is read before its phase`);
-        return name;
-      }
+      case 'accumulator':
+        return this.accumulator(e.id);
       case 'load':
         return this.#load(e, copy);
       case 'alu':
         return this.#alu(e, copy);
     }
-  }
-
-  #variable(variable: IndexVariable, copy: number): string {
-    for (let i = this.#scopes.length - 1; i >= 0; i--) {
-      const texts = this.#scopes[i]!.variables.get(variable);
-      if (texts) return texts[texts.length > 1 ? copy : 0]!;
-    }
-    throw new InternalError(`index variable ${variable.name} has no value`);
   }
 
   #alu(e: AluExpression, copy: number): string {

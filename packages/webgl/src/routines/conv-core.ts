@@ -29,6 +29,13 @@ interface Place {
   readonly column: string;
 }
 
+/** The input position of the first kernel position along an axis, and the kernel positions that meet the input. */
+interface Reach {
+  readonly low: string;
+  readonly from: string;
+  readonly to: string;
+}
+
 /** Names of coordinates in a texture. */
 interface At {
   readonly x: string;
@@ -167,8 +174,7 @@ export class ConvCore {
     });
   }
 
-  /** The input position of the first kernel position along an axis, and the kernel positions that meet the input. */
-  #reach(axis: ConvAxis, at: string, part?: string): { low: string; from: string; to: string } {
+  #reach(axis: ConvAxis, at: string, part?: string): Reach {
     const code = this.#code;
     const { stride, dilation, padLow, inSize, outSize, kernelSize } = axis;
     const text = plus(times(at, stride), -padLow);
@@ -200,8 +206,8 @@ export class ConvCore {
     place: Place,
     pixel: string,
     weight: string,
-    z: { low: string; from: string; to: string },
-    y: { low: string; from: string; to: string },
+    z: Reach,
+    y: Reach,
     visit: (pixel: string, weights: At) => void,
   ): void {
     const code = this.#code;
@@ -213,26 +219,10 @@ export class ConvCore {
     const offset = first[0] * plane + first[1] * weights.pitch;
     const p = code.keep('int', 'p', start);
     const w = code.keep('int', 'w', plus(weight, offset));
-    const along = (
-      { kernelSize, dilation }: ConvAxis,
-      range: { from: string; to: string },
-      [pixelStride, weightStride]: readonly [number, number],
-      from: readonly [string, string],
-      body: (pixels: string, weights: string) => void,
-    ): void => {
-      if (kernelSize === 1 && range.from === '0' && range.to === '1') {
-        body(...from);
-        return;
-      }
-      const tap = code.name('k');
-      code.block(`for (int ${tap} = ${range.from}; ${tap} < ${range.to}; ${tap}++)`, () =>
-        body(plus(from[0], times(tap, pixelStride * dilation)), plus(from[1], times(tap, weightStride))),
-      );
-    };
     const c = code.name('c');
     code.block(`for (int ${c} = 0; ${c} < ${place.channels}; ${c}++)`, () => {
-      along(axes[0], z, [strides.z, step[0] * plane], [p, w], (pz, wz) =>
-        along(axes[1], y, [strides.y, step[1] * weights.pitch], [pz, wz], (py, wy) =>
+      this.#along(axes[0], z, [strides.z, step[0] * plane], [p, w], (pz, wz) =>
+        this.#along(axes[1], y, [strides.y, step[1] * weights.pitch], [pz, wz], (py, wy) =>
           visit(
             /^\w+$/.test(py) ? py : code.keep('int', 'a', py),
             this.#at(wy, this.#weights.texels, this.#features.rowShift),
@@ -242,6 +232,25 @@ export class ConvCore {
       code.line(`${p} += ${strides.channel};`);
       code.line(`${w} += ${this.#kernel};`);
     });
+  }
+
+  /** Visits the kernel positions of an axis. Strides and starts are those of pixels and of weights. */
+  #along(
+    { kernelSize, dilation }: ConvAxis,
+    { from, to }: Reach,
+    [pixelStride, weightStride]: readonly [number, number],
+    [pixels, weights]: readonly [string, string],
+    visit: (pixels: string, weights: string) => void,
+  ): void {
+    if (kernelSize === 1 && from === '0' && to === '1') {
+      visit(pixels, weights);
+      return;
+    }
+    const code = this.#code;
+    const tap = code.name('k');
+    code.block(`for (int ${tap} = ${from}; ${tap} < ${to}; ${tap}++)`, () =>
+      visit(plus(pixels, times(tap, pixelStride * dilation)), plus(weights, times(tap, weightStride))),
+    );
   }
 
   #at(texel: string, total: number, shift: number): At {

@@ -4,12 +4,11 @@ import {
   type Expression,
   ExpressionBuilder,
   type IndexVariable,
-  type Kernel,
+  sizeOf,
 } from '@tutti/core/backend';
-import { compileKernel } from '../kernels/index.ts';
 import type { GlslStage, Scratch, ShaderFeatures, StageBuffer } from '../program.ts';
 import type { ConvPlan } from './conv-plan.ts';
-import { product } from './text.ts';
+import { copyStages } from './copy.ts';
 
 export interface Written {
   readonly stages: readonly GlslStage[];
@@ -66,35 +65,11 @@ function written(
   for (const [i, { stride }] of outer.entries())
     from = b.alu('add', 'i32', b.alu('mul', 'i32', at(b, space[i]!), b.int(stride)), from);
   space.push(...inner.space);
-  let to: Expression = b.int(0);
-  for (const variable of space)
-    to = b.alu('add', 'i32', b.alu('mul', 'i32', to, b.int(variable.extent)), at(b, variable));
-  const length = product(space.map(({ extent }) => extent));
-  const kernel: Kernel = {
-    kind: 'kernel',
-    name,
-    buffers: [
-      { dtype: operand.dtype, length: 2 ** 31 - 1, access: 'read' },
-      { dtype: 'float32', length, access: 'write' },
-    ],
-    scalars: [],
-    space: space.filter(({ extent }) => extent > 1),
-    phases: [
-      {
-        kind: 'map',
-        loops: [],
-        order: 'parallel',
-        stores: [{ buffer: 1, index: to, value: b.load('f32', 0, from, inner.guard), mode: 'set' }],
-      },
-    ],
-  };
-  const output: StageBuffer = { kind: 'scratch', index: scratch };
+  const value = b.load('f32', 0, from, inner.guard);
+  const target: StageBuffer = { kind: 'scratch', index: scratch };
+  const length = sizeOf(space);
   return {
-    stages: compileKernel(kernel, features).stages.map((stage) => ({
-      ...stage,
-      inputs: stage.inputs.map((): StageBuffer => ({ kind: 'buffer', index: slot })),
-      outputs: [output],
-    })),
+    stages: copyStages({ name, from: operand.dtype, to: 'float32', space, value }, slot, target, features),
     scratch: rowShift === undefined ? { bytes: length * 4 } : { bytes: length * 4, rowShift },
     texels: length / 4,
   };

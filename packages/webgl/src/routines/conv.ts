@@ -16,7 +16,7 @@ import { writePixels, writeWeights } from './conv-operands.ts';
 import { type ConvPlan, isEmpty, planConv } from './conv-plan.ts';
 import { productOf } from './conv-product.ts';
 import { dotProgram } from './dot.ts';
-import { assemble, finishStages, type SumsSource, sumAt, zeroProgram } from './finish.ts';
+import { assemble, finishStage, type SumsSource, sumAt, zeroProgram } from './finish.ts';
 import { components, decoded, divided, plus, product, range, times } from './text.ts';
 
 /** Fewer products are over before a second stage has begun. */
@@ -45,7 +45,7 @@ export function convProgram(anchor: ConvAnchor, features: ShaderFeatures): GlslP
   const pixels = writePixels(plan, 0, features);
   const weights = writeWeights(plan, 1, features);
   const sums = range(plan.rows).map((i): StageBuffer => ({ kind: 'scratch', index: 2 + i }));
-  const finish = finishStages(anchor, sumsOf(plan, sums, features), features);
+  const finish = finishStage(anchor, sumsOf(plan, sums, features), features);
   if (!finish) return undefined;
   const operands = [0, 1].map((index): StageBuffer => ({ kind: 'scratch', index }));
   const core = new ConvCore(plan, pixels, weights, features).emit(operands, sums);
@@ -55,7 +55,7 @@ export function convProgram(anchor: ConvAnchor, features: ShaderFeatures): GlslP
     ...sums.map(() => ({ bytes: plan.blocks * 16, rowShift: plan.shift })),
   ];
   const variant = `convolution: blocks of ${plan.rows} channels by 4, ${plan.lattices.length} lattices, sums in ${product(plan.parts)} parts`;
-  return assemble(anchor, [...pixels.stages, ...weights.stages, core, ...finish], scratch, variant);
+  return assemble(anchor, [...pixels.stages, ...weights.stages, core, finish], scratch, variant);
 }
 
 function sumsOf(plan: ConvPlan, textures: readonly StageBuffer[], { software }: ShaderFeatures): SumsSource {

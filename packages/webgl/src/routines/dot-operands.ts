@@ -13,13 +13,12 @@ import {
   type Expression,
   ExpressionBuilder,
   type IndexVariable,
-  type Kernel,
   type Product,
   type ProductOperand,
   type ScalarType,
 } from '@tutti/core/backend';
-import { compileKernel } from '../kernels/index.ts';
 import type { GlslStage, ShaderFeatures, StageBuffer } from '../program.ts';
+import { type Copy, copyStages } from './copy.ts';
 import { ceilDiv, product, roundUp } from './text.ts';
 
 /** Offsets and strides are in texels. */
@@ -113,7 +112,7 @@ export function relay(
   const [inner, outer] = along === 'k' ? [side.k, side.other] : [side.other, side.k];
   const width = roundUp(inner.extent, 4);
   const extents = batch.map((extent, i) => (side.batch[i] === 0 ? 1 : extent));
-  const kernel = relayKernel(side, type, extents, outer, inner);
+  const copy = relayed(side, type, extents, outer, inner);
   const matrix = (outer.extent * width) / 4;
   const strides = extents.map((extent, i) =>
     extent === 1 && side.batch[i] === 0 ? 0 : matrix * product(extents.slice(i + 1)),
@@ -129,35 +128,27 @@ export function relay(
       line: width / 4,
       length: width / 4,
     },
-    stages: compileKernel(kernel, features).stages.map((stage) => ({
-      ...stage,
-      inputs: stage.inputs.map((): StageBuffer => ({ kind: 'buffer', index: side.slot })),
-      outputs: [source],
-    })),
+    stages: copyStages(copy, side.slot, source, features),
     bytes: matrix * product(extents) * 16,
   };
 }
 
 /** Lines one after the other, each filled up with zeros to whole texels. */
-function relayKernel(
+function relayed(
   { dtype, offset, batch }: Side,
   type: ScalarType,
   extents: readonly number[],
   outer: Side['k'],
   inner: Side['k'],
-): Kernel {
+): Copy {
   const b = new ExpressionBuilder();
   const width = roundUp(inner.extent, 4);
   const space: IndexVariable[] = [];
-  let from: Expression = b.int(offset);
-  let to: Expression = b.int(0);
+  let index: Expression = b.int(offset);
   const add = (variable: IndexVariable, stride: number): void => {
-    const index = variable.extent === 1 ? b.int(0) : b.index(variable);
-    if (variable.extent > 1) {
-      space.push(variable);
-      from = b.alu('add', 'i32', from, b.alu('mul', 'i32', index, b.int(stride)));
-    }
-    to = b.alu('add', 'i32', b.alu('mul', 'i32', to, b.int(variable.extent)), index);
+    if (variable.extent === 1) return;
+    space.push(variable);
+    index = b.alu('add', 'i32', index, b.alu('mul', 'i32', b.index(variable), b.int(stride)));
   };
   for (const [i, extent] of extents.entries()) add({ name: `b${i}`, extent }, batch[i]!);
   add({ name: 'line', extent: outer.extent }, outer.stride);
@@ -165,23 +156,5 @@ function relayKernel(
   add(column, inner.stride);
   const guard =
     width === inner.extent ? undefined : b.alu('lt', 'bool', b.index(column), b.int(inner.extent));
-  const length = product(extents) * outer.extent * width;
-  return {
-    kind: 'kernel',
-    name: 'relay',
-    buffers: [
-      { dtype, length: 2 ** 31 - 1, access: 'read' },
-      { dtype: wide[type], length, access: 'write' },
-    ],
-    scalars: [],
-    space,
-    phases: [
-      {
-        kind: 'map',
-        loops: [],
-        order: 'parallel',
-        stores: [{ buffer: 1, index: to, value: b.load(type, 0, from, guard), mode: 'set' }],
-      },
-    ],
-  };
+  return { name: 'relay', from: dtype, to: wide[type], space, value: b.load(type, 0, index, guard) };
 }

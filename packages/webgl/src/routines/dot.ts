@@ -17,7 +17,7 @@ import { Code } from '../kernels/code.ts';
 import type { GlslProgram, ShaderFeatures, StageBuffer } from '../program.ts';
 import { blocksOf, type CorePlan, CoreStage } from './dot-core.ts';
 import { isDirect, lhsOf, relay, rhsOf, type Texels } from './dot-operands.ts';
-import { assemble, finishStages, type SumsSource, sumAt, zeroProgram } from './finish.ts';
+import { assemble, finishStage, type SumsSource, sumAt, zeroProgram } from './finish.ts';
 import { ceilDiv, components, decoded, plus, range, shiftOf, times } from './text.ts';
 
 /** Undefined for what a kernel like any other does as well. */
@@ -68,11 +68,11 @@ export function dotProgram(
   const plan = planCore(product, lhs.texels, features, summed);
   const sums = range(plan.rows).map((i): StageBuffer => ({ kind: 'scratch', index: relaid.length + i }));
   const core = new CoreStage(product, plan, lhs.texels, rhs.texels, features).emit(sums);
-  const finish = finishStages(anchor, sumsOf(product, plan, sums, features), features);
+  const finish = finishStage(anchor, sumsOf(product, plan, sums, features), features);
   if (!finish) return undefined;
   const scratch = [...relaid, ...sums.map(() => ({ bytes: blocksOf(plan) * 16, rowShift: plan.shift }))];
   const variant = `product: blocks of ${plan.rows} by 4, k in ${plan.parts} parts`;
-  return assemble(anchor, [...lhs.stages, ...rhs.stages, core, ...finish], scratch, variant);
+  return assemble(anchor, [...lhs.stages, ...rhs.stages, core, finish], scratch, variant);
 }
 
 /** Rows of a block: as many as there are outputs on software, which has all registers for one fragment; fewer on a GPU. */

@@ -2,14 +2,8 @@
  * The last stage of a routine: puts sums in the order of the result, applies the epilogue, stores. It is a kernel like those of the
  * compiler; only that where those fetch four elements of a buffer, it calls a function that gathers four sums.
  */
-import {
-  type Anchor,
-  finishKernel,
-  InternalError,
-  resultElements,
-  type ScalarType,
-} from '@tutti/core/backend';
-import { compileKernel } from '../kernels/index.ts';
+import { type Anchor, finishKernel, resultElements, type ScalarType } from '@tutti/core/backend';
+import { compileKernel, compileStage } from '../kernels/index.ts';
 import type { GlslProgram, GlslStage, Scratch, ShaderFeatures, StageBuffer } from '../program.ts';
 
 /** Sums in scratch memory. */
@@ -45,7 +39,8 @@ export function zeroProgram(anchor: Anchor, features: ShaderFeatures): GlslProgr
   return assemble(anchor, stages.map(ofAnchor), [], 'zero');
 }
 
-const anchorBuffer = ({ kind, index }: StageBuffer): StageBuffer => ({ kind, index: index + 1 });
+const anchorBuffer = (buffer: StageBuffer): StageBuffer =>
+  buffer.kind === 'buffer' ? { kind: 'buffer', index: buffer.index + 1 } : buffer;
 
 /** The kernel's buffers are the sums and the anchor's from the result on. */
 const ofAnchor = (stage: GlslStage): GlslStage => ({
@@ -54,34 +49,17 @@ const ofAnchor = (stage: GlslStage): GlslStage => ({
   outputs: stage.outputs.map(anchorBuffer),
 });
 
-/** The stages that make the result; undefined where they would read more textures than a stage may, and for a single sum. */
-export function finishStages(
+/** The stage that makes the result; undefined where it would read more textures than a stage may, and for a single sum. */
+export function finishStage(
   anchor: Anchor,
-  sums: SumsSource,
+  { textures, code, operations }: SumsSource,
   features: ShaderFeatures,
-): readonly GlslStage[] | undefined {
+): GlslStage | undefined {
   if (resultElements(anchor) === 1) return undefined;
-  const program = compileKernel(finishKernel(anchor, 1), features);
-  const stages = program.stages.map((stage) => gathering(stage, sums));
-  return stages.some(({ inputs }) => inputs.length > features.maxInputs) ? undefined : stages;
-}
-
-function gathering(stage: GlslStage, { textures, code, operations }: SumsSource): GlslStage {
-  const own = stage.inputs.findIndex(({ index }) => index === 0);
-  if (own < 0) return ofAnchor(stage);
-  const count = stage.inputs.length;
-  const names = textures.map((_, i) => `t${i === 0 ? own : count + i - 1}`);
-  const body = stage.code.replaceAll(`fetch(t${own}, `, 'sums_of(');
-  if (new RegExp(`\\bt${own}\\b`).test(body))
-    throw new InternalError('sums are wanted elsewhere than in the order of the result', { received: body });
-  const inputs = [...stage.inputs.map(anchorBuffer), ...textures.slice(1)];
-  inputs[own] = textures[0]!;
-  return {
-    ...ofAnchor(stage),
-    code: body.replace(/^(\/\/.*\n)*/, (head) => `${head}${code(names)}\n`),
-    inputs,
-    operations: stage.operations + operations,
-  };
+  const sums = { buffer: 0, textures, fetch: 'sums_of', code };
+  const stage = ofAnchor(compileStage(finishKernel(anchor, 1), features, sums));
+  if (stage.inputs.length > features.maxInputs) return undefined;
+  return { ...stage, operations: stage.operations + operations };
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Fetches along lines of texels, with their coordinates kept and stepped: `index & mask, index >> shift` for every fetch would cost
- * a third of the time of a product.
+ * Fetches along lines of texels, with their coordinates kept and stepped: `index & mask, index >> shift` for every fetch would be much
+ * beside the few products that a fetch is for.
  *
  *     x, y           of the first line, and constants for the others: where rows of the texture hold whole groups of lines
  *     x0, y0, x1, .. otherwise

@@ -1,4 +1,4 @@
-import { KernelError } from '@tutti/core/backend';
+import { KernelError, numbered } from '@tutti/core/backend';
 import type { DrawSource } from '../gpu/draw.ts';
 
 /** "ERROR: 0:3: 'missing' : undeclared identifier", as drivers say it, or something like it. */
@@ -18,11 +18,4 @@ export function compileError({ name, code }: DrawSource, log: string): KernelErr
     cause: log,
     fix: 'this is a defect of the library; please report it with the GLSL in `received`',
   });
-}
-
-/** Source as people read it beside an error message. */
-export function numbered(code: string): string {
-  const lines = code.split('\n');
-  const width = String(lines.length).length;
-  return lines.map((line, i) => `${String(i + 1).padStart(width)}  ${line}`).join('\n');
 }

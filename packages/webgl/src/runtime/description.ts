@@ -1,5 +1,10 @@
 /** What a context says of itself, in the contract's words. */
-import { type Capabilities, type DeviceInfo, defaultCapabilities } from '@tutti/core/backend';
+import {
+  type Capabilities,
+  type DeviceInfo,
+  defaultCapabilities,
+  isSoftwareDriver,
+} from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import { texelBytes } from './pool.ts';
 
@@ -7,9 +12,6 @@ export interface Description {
   readonly info: DeviceInfo;
   readonly features: ShaderFeatures;
 }
-
-/** Drivers that compute on the processor, by what they call themselves. */
-const softwareNames = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|warp/i;
 
 /** Texels in a row at most: few rows are left open at the end, and every WebGL 2 has at least 2048. */
 const mostRowShift = 12;
@@ -33,7 +35,7 @@ export const shortName = (renderer: string): string => {
 
 export function describeContext(gl: WebGL2RenderingContext): Description {
   const renderer = rendererOf(gl);
-  const software = softwareNames.test(renderer);
+  const software = isSoftwareDriver(renderer);
   const mostTexels = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   const inputs = gl.getParameter(gl.MAX_TEXTURE_IMAGE_UNITS) as number;
   const rowShift = Math.min(mostRowShift, Math.floor(Math.log2(mostTexels)));

@@ -1,7 +1,6 @@
-import { type Health, KernelError, type Program } from '@tutti/core/backend';
+import { type Health, KernelError, numbered, type Program } from '@tutti/core/backend';
 import type { DrawSource } from '../gpu/draw.ts';
 import type { GlslProgram, GlslStage } from '../program.ts';
-import { numbered } from './compile-error.ts';
 import { type Programs, type Recipe, recipeOf } from './programs.ts';
 
 /**

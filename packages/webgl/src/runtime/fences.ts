@@ -8,8 +8,8 @@ interface Pending {
 }
 
 /**
- * For so many milliseconds a fence is asked for in task after task; then about every millisecond. Most single kernels are done by then
- * (a sum of 256K takes 1.8 ms so, and 2.5 ms where timers begin after one), and a page still draws its frames.
+ * For so many milliseconds a fence is asked for in task after task; then about every millisecond. Most single kernels are done by then,
+ * and a page still draws its frames.
  */
 const eager = 4;
 

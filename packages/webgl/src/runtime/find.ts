@@ -1,4 +1,5 @@
 /** Where contexts come from, and why there may be none. */
+import { newCanvas } from '@tutti/core/interop';
 
 /** Why there is no WebGL, and what a person can do about it. */
 export interface Absent {
@@ -39,23 +40,10 @@ export function findContext(
   return canvas ? otherContext(message) : refused(message);
 }
 
-/** One that is in no page. There is no page in a worker, and in older browsers no canvas outside of one. */
-export function newCanvas(width: number, height: number): ContextCanvas {
-  if (typeof OffscreenCanvas !== 'undefined') return new OffscreenCanvas(width, height);
-  return pageCanvas(width, height);
-}
-
-function pageCanvas(width: number, height: number): HTMLCanvasElement {
-  const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
-  return canvas;
-}
-
 /** Some browsers have canvases outside of pages, but no WebGL for them. */
 function* canvases(): Generator<ContextCanvas> {
   yield newCanvas(1, 1);
-  if (typeof document !== 'undefined') yield pageCanvas(1, 1);
+  if (typeof document !== 'undefined') yield document.createElement('canvas');
 }
 
 function noWebglHere(): Absent {

@@ -4,7 +4,7 @@ import type { GlslStage, StageBuffer } from '../program.ts';
 import type { WebglBuffer } from './buffer.ts';
 import type { GlContext } from './context.ts';
 import type { Executable } from './executable.ts';
-import { type Block, type Pool, texelsOf } from './pool.ts';
+import { type Block, type TexturePool, texelsOf } from './pool.ts';
 import type { Programs, Recipe } from './programs.ts';
 import { bandsOf, rectanglesOf } from './ranges.ts';
 import type { Transfer } from './transfer.ts';
@@ -22,11 +22,11 @@ interface Holder {
 
 export class Runner {
   readonly #context: GlContext;
-  readonly #pool: Pool;
+  readonly #pool: TexturePool;
   readonly #programs: Programs;
   readonly #transfer: Transfer;
 
-  constructor(context: GlContext, pool: Pool, programs: Programs, transfer: Transfer) {
+  constructor(context: GlContext, pool: TexturePool, programs: Programs, transfer: Transfer) {
     this.#context = context;
     this.#pool = pool;
     this.#programs = programs;
@@ -36,7 +36,7 @@ export class Runner {
   run({ glsl, recipes }: Executable, buffers: readonly WebglBuffer[], scalars: readonly number[]): void {
     const scratch = glsl.scratch.map(
       ({ bytes, rowShift }): Holder => ({
-        block: this.#pool.take(texelsOf(bytes), rowShift === undefined ? undefined : 2 ** rowShift),
+        block: this.#pool.takeTexels(texelsOf(bytes), rowShift === undefined ? undefined : 2 ** rowShift),
       }),
     );
     const holderOf = ({ kind, index }: StageBuffer): Holder => {
@@ -67,7 +67,7 @@ export class Runner {
       );
     }
     // A texture cannot be read where it is drawn to: what is stored goes to another one, which takes its place.
-    const target = inputs.includes(before) ? this.#pool.take(before.texels, before.width) : before;
+    const target = inputs.includes(before) ? this.#pool.takeTexels(before.texels, before.width) : before;
     const most = Math.max(1, Math.floor(mostOperations / Math.max(1, operations)));
     const bands = bandsOf(rectanglesOf(0, texels, target.width), most);
     const others = more.map(({ block }) => block);

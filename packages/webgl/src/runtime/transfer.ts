@@ -1,7 +1,7 @@
 /** Bytes from the host to textures, and from one texture to another. */
 import type { Target } from '../gpu/draw.ts';
 import type { GlContext } from './context.ts';
-import { type Block, type Pool, texelBytes } from './pool.ts';
+import { type Block, type TexturePool, texelBytes } from './pool.ts';
 import { type Programs, recipeOf } from './programs.ts';
 import { type PartialTexel, rectanglesOf, splitTexels, wordMasks } from './ranges.ts';
 
@@ -18,10 +18,10 @@ const merge = recipeOf({
 
 export class Transfer {
   readonly #context: GlContext;
-  readonly #pool: Pool;
+  readonly #pool: TexturePool;
   readonly #programs: Programs;
 
-  constructor(context: GlContext, pool: Pool, programs: Programs) {
+  constructor(context: GlContext, pool: TexturePool, programs: Programs) {
     this.#context = context;
     this.#pool = pool;
     this.#programs = programs;
@@ -38,7 +38,7 @@ export class Transfer {
       const bytes = new Uint8Array(texelBytes);
       const start = each.texel * texelBytes + each.from - byteOffset;
       bytes.set(data.subarray(start, start + each.to - each.from), each.from);
-      const source = this.#pool.take(1);
+      const source = this.#pool.takeTexels(1);
       this.#upload(source, 0, bytes, 1);
       this.#mergeTexel(source, 0, target, each);
       this.#pool.release(source);
@@ -82,7 +82,7 @@ export class Transfer {
   #mergeTexel(source: Target, index: number, target: Target, partial: PartialTexel): void {
     const x = partial.texel % target.width;
     const y = Math.floor(partial.texel / target.width);
-    const before = this.#pool.take(1);
+    const before = this.#pool.takeTexels(1);
     const { gl } = this.#context;
     gl.bindFramebuffer(gl.FRAMEBUFFER, target.framebuffer);
     gl.activeTexture(gl.TEXTURE0);

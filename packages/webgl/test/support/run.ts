@@ -1,6 +1,7 @@
 /** Runs kernels in a page of Chromium, which is opened once for a file of tests. */
-import type { Kernel } from '@tutti/core/backend';
-import { type BufferContents, bufferContents } from '@tutti/core/testing';
+import { type Kernel, printKernel } from '@tutti/core/backend';
+import { type BufferContents, bufferContents, type KernelCase } from '@tutti/core/testing';
+import { expect } from 'vitest';
 import { compileKernel } from '../../src/kernels/index.ts';
 import type { GlslProgram, ShaderFeatures } from '../../src/program.ts';
 import { fromHex, toHex, toText } from '../browser/encoding.ts';
@@ -16,13 +17,6 @@ export interface ProgramCase {
   readonly program: GlslProgram;
   /** What the buffers of the result are. */
   readonly buffers: Kernel['buffers'];
-  readonly contents: readonly BufferContents[];
-  readonly scalars?: readonly number[];
-}
-
-export interface KernelCase {
-  readonly kernel: Kernel;
-  /** Contents of its buffers before it runs. */
   readonly contents: readonly BufferContents[];
   readonly scalars?: readonly number[];
 }
@@ -55,15 +49,27 @@ export async function runPrograms(cases: readonly ProgramCase[]): Promise<Buffer
   });
 }
 
-/** As `runPrograms`, of what the renderer makes of kernels for the context of the page. */
-export async function runKernels(cases: readonly KernelCase[]): Promise<BufferContents[][]> {
+/**
+ * Runs what the renderer makes of cases, all in one go, and says of each what is wrong with it.
+ *
+ * @param planned What a case is planned for where that is not the context of the page.
+ */
+export async function checkKernels(
+  cases: readonly KernelCase[],
+  planned: (index: number) => Partial<ShaderFeatures> = () => ({}),
+): Promise<void> {
   const features = await pageFeatures();
-  return runPrograms(
-    cases.map(({ kernel, contents, scalars = [] }) => ({
-      program: compileKernel(kernel, features),
-      buffers: kernel.buffers,
-      contents,
-      scalars,
-    })),
-  );
+  const made = cases.map(({ kernel, contents, scalars }, i) => ({
+    program: compileKernel(kernel, { ...features, ...planned(i) }),
+    buffers: kernel.buffers,
+    contents: contents(),
+    scalars,
+  }));
+  const results = await runPrograms(made);
+  const wrong = cases.flatMap(({ kernel, check }, i) => {
+    const found = check(results[i]!);
+    return found ? [`${found}\n${printKernel(kernel)}\n${made[i]!.program.source()}`] : [];
+  });
+  if (wrong.length > 0)
+    expect.fail(`${wrong.length} of ${cases.length} are wrong\n${wrong.slice(0, 5).join('\n\n')}`);
 }

@@ -10,7 +10,6 @@ import {
   fromDeviceBuffer,
   type OptionNames,
   requireOptions,
-  requireTensor,
   type Shape,
   sizeOf,
   type Tensor,
@@ -141,13 +140,10 @@ export interface TensorMemory {
  * encoder.copyBufferToBuffer(buffer, offset, vertices, 0, size);
  */
 export function gpuBufferOf(tensor: Tensor): Promise<TensorMemory> {
-  const computed = deviceBufferOf(tensor);
-  computed.catch(() => {}); // told to the caller, unless there is something else to tell
-  return memoryOf(tensor, computed);
+  return memoryOf(tensor, deviceBufferOf(tensor, 'gpuBufferOf'));
 }
 
 async function memoryOf(tensor: Tensor, computed: Promise<DeviceBuffer>): Promise<TensorMemory> {
-  requireTensor('gpuBufferOf', tensor);
   const own = await computed;
   const { gpu, offset } = backendOf(tensor.device, 'gpuBufferOf').memoryOf(own);
   return { buffer: gpu, offset, size: own.bytes };

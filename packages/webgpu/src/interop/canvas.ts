@@ -4,11 +4,15 @@ import {
   checkPicture,
   checkPictureSize,
   contextOfCanvas,
-  deviceBufferOf,
+  type Device,
+  type Picture,
   type PixelDType,
+  refuseInTrace,
   type Tensor,
+  useDeviceBuffer,
 } from '@tutti/core/interop';
 import { backendOf } from './device.ts';
+import { pipelineOf, uniformBuffer } from './resources.ts';
 
 const op = 'toCanvas';
 
@@ -29,26 +33,25 @@ const op = 'toCanvas';
  * await toCanvas(sub(1, fromImage(video, { dtype: 'float32' })), canvas); // the negative
  */
 export function toCanvas(tensor: Tensor, canvas: HTMLCanvasElement | OffscreenCanvas): Promise<void> {
-  const computed = deviceBufferOf(tensor);
-  computed.catch(() => {}); // told to the caller, unless there is something else to tell
-  return show(tensor, computed, canvas);
+  refuseInTrace(op); // at once, because nobody there could wait for a promise
+  return show(tensor, canvas);
 }
 
-async function show(
-  tensor: Tensor,
-  computed: Promise<DeviceBuffer>,
-  canvas: HTMLCanvasElement | OffscreenCanvas,
-): Promise<void> {
+async function show(tensor: Tensor, canvas: HTMLCanvasElement | OffscreenCanvas): Promise<void> {
   const picture = checkPicture(tensor);
   const context = contextOfCanvas(
     canvas,
     'webgpu',
     'take a canvas of its own, and copy it: await toCanvas(x, other); context2d.drawImage(other, 0, 0)',
   ) as GPUCanvasContext;
-  const own = await computed;
-  const backend = backendOf(tensor.device, op);
+  await useDeviceBuffer(tensor, op, (own, device) => present(device, own, picture, context));
+}
+
+function present(on: Device, own: DeviceBuffer, picture: Picture, context: GPUCanvasContext): void {
+  const backend = backendOf(on, op);
   const { gpu, offset } = backend.memoryOf(own);
-  const { height, width, channels, dtype } = picture;
+  const { height, width, channels } = picture;
+  const { canvas } = context;
   backend.perform('while a tensor was drawn', (device) => {
     // What is too large for a texture would be an error of WebGPU, which ends the device.
     checkPictureSize(picture, device.limits.maxTextureDimension2D);
@@ -56,9 +59,12 @@ async function show(
     if (canvas.height !== height) canvas.height = height;
     const format = navigator.gpu.getPreferredCanvasFormat();
     context.configure({ device, format, alphaMode: channels === 4 ? 'premultiplied' : 'opaque' });
-    const pipeline = canvasPipeline(device, dtype, channels, format);
+    const pipeline = canvasPipeline(device, picture, format);
     const binding = { buffer: gpu, offset, size: Math.ceil(own.bytes / 4) * 4 };
-    draw(device, pipeline, context.getCurrentTexture(), [binding, sizeBuffer(device, width)]);
+    draw(device, pipeline, context.getCurrentTexture(), [
+      binding,
+      uniformBuffer(device, Uint32Array.of(width, 0, 0, 0)),
+    ]);
   });
 }
 
@@ -90,38 +96,20 @@ fn value(index: u32) -> f32 { return clamp(load(index), 0.0, 1.0); }
   return ${colours[channels]};
 }`;
 
-const pipelines = new WeakMap<GPUDevice, Map<string, GPURenderPipeline>>();
-
 function canvasPipeline(
   device: GPUDevice,
-  dtype: PixelDType,
-  channels: number,
+  { dtype, channels }: Picture,
   format: GPUTextureFormat,
 ): GPURenderPipeline {
-  let known = pipelines.get(device);
-  if (!known) pipelines.set(device, (known = new Map()));
-  const name = `${op} ${dtype} ${channels} ${format}`;
-  let pipeline = known.get(name);
-  if (!pipeline) {
-    const module = device.createShaderModule({ label: name, code: code(dtype, channels) });
-    pipeline = device.createRenderPipeline({
-      label: name,
+  const label = `${op} ${dtype} ${channels} ${format}`;
+  return pipelineOf(device, label, code(dtype, channels), (module) =>
+    device.createRenderPipeline({
+      label,
       layout: 'auto',
       vertex: { module, entryPoint: 'corner' },
       fragment: { module, entryPoint: 'pixel', targets: [{ format }] },
-    });
-    known.set(name, pipeline);
-  }
-  return pipeline;
-}
-
-/** `UNIFORM | COPY_DST` */
-const uniformUsage = 0x40 | 0x08;
-
-function sizeBuffer(device: GPUDevice, width: number): GPUBuffer {
-  const buffer = device.createBuffer({ size: 16, usage: uniformUsage });
-  device.queue.writeBuffer(buffer, 0, new Uint32Array([width, 0, 0, 0]));
-  return buffer;
+    }),
+  );
 }
 
 function draw(

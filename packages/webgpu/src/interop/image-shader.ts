@@ -3,6 +3,7 @@
  * invocation makes one 32-bit word: a float32, or four uint8, which may be of two pixels.
  */
 import type { Channels, PixelDType } from '@tutti/core/interop';
+import { pipelineOf } from './resources.ts';
 
 const workgroup = 64;
 const mostWorkgroups = 65535;
@@ -67,27 +68,13 @@ fn main(
   ${word[dtype].store}
 }`;
 
-const pipelines = new WeakMap<GPUDevice, Map<string, GPUComputePipeline>>();
-
-/** The pipeline, compiled once for each device, dtype and number of channels. */
+/** The pipeline that makes elements of pixels. */
 export function imagePipeline(device: GPUDevice, dtype: PixelDType, channels: Channels): GPUComputePipeline {
-  let known = pipelines.get(device);
-  if (!known) pipelines.set(device, (known = new Map()));
-  const name = `${op} ${dtype} ${channels}`;
-  let pipeline = known.get(name);
-  if (!pipeline) {
-    const module = device.createShaderModule({ label: name, code: code(dtype, channels) });
-    pipeline = device.createComputePipeline({
-      label: name,
-      layout: 'auto',
-      compute: { module, entryPoint: 'main' },
-    });
-    known.set(name, pipeline);
-  }
-  return pipeline;
+  const label = `fromImage ${dtype} ${channels}`;
+  return pipelineOf(device, label, code(dtype, channels), (module) =>
+    device.createComputePipeline({ label, layout: 'auto', compute: { module, entryPoint: 'main' } }),
+  );
 }
-
-const op = 'fromImage';
 
 /** Submits a pipeline that makes so many words. */
 export function runOver(

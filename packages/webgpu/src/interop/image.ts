@@ -1,21 +1,26 @@
 /** Images, canvases and video frames as tensors. */
-import { dtypeInfo } from '@tutti/core/backend';
 import {
+  allocateElements,
   checkImageOptions,
   checkImageSize,
   type Device,
   defaultDevice,
   fromDeviceBuffer,
   type ImageOptions,
+  type ImagePlan,
   type ImageSource,
+  imagesInTraces,
   type Pixels,
   planImage,
-  sizeOf,
+  refuseInTrace,
   type Tensor,
 } from '@tutti/core/interop';
 import { backendOf } from './device.ts';
 import { imagePipeline, runOver } from './image-shader.ts';
+import { uniformBuffer } from './resources.ts';
 import { writePixels } from './source.ts';
+
+const op = 'fromImage';
 
 export interface FromImageOptions extends ImageOptions {
   /** A device of WebGPU. Default: the default device. */
@@ -31,40 +36,39 @@ export interface FromImageOptions extends ImageOptions {
  * four nearest pixels, whose centres are at halves (`align_corners=False`); to make an image much smaller, scale it with
  * `createImageBitmap(image, { resizeWidth, resizeHeight, resizeQuality: 'high' })` first. uint8 rounds to the nearest.
  *
+ * An image element (and a frame that is shown in another size than it has) is taken as pages show it, from a canvas, which keeps colours
+ * multiplied by their alpha.
+ *
  * @param source Also an object `{ data, width, height }` with RGBA bytes: there are no images in Node.
  * @throws ArgumentError for what is no image, has not loaded, or whose pixels the browser keeps to itself; ShapeError,
- * DTypeError; DeviceError when the device is not an open one of WebGPU.
+ * DTypeError; DeviceError when the device is not an open one of WebGPU; TraceError inside of a function that `jit` traces.
  *
  * @example
  * const pixels = fromImage(video, { shape: [224, 224, 3], normalize: { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } });
  * const batch = pixels.permute([2, 0, 1]).unsqueeze(0); // (1, 3, 224, 224)
  */
 export function fromImage(source: ImageSource, options: FromImageOptions = {}): Tensor {
+  refuseInTrace(op, imagesInTraces);
   checkImageOptions(options);
   const { device = defaultDevice() } = options;
-  const backend = backendOf(device, 'fromImage');
-  const { pixels, shape, dtype, mean, scale } = planImage(source, options);
-  const [height, width, channels] = shape;
-
-  const buffer = backend.allocate(sizeOf(shape) * dtypeInfo[dtype].bytes);
+  const backend = backendOf(device, op);
+  const plan = planImage(source, options);
+  const { pixels, shape, dtype } = plan;
+  const buffer = allocateElements(op, { shape, dtype, device });
   try {
     const { gpu, offset } = backend.memoryOf(buffer);
     backend.perform('while an image became a tensor', (on) => {
       const texture = upload(on, pixels);
-      const parameters = parameterBuffer(
-        on,
-        [pixels.width, pixels.height, width, height],
-        [...mean, ...scale],
-      );
+      const uniforms = uniformBuffer(on, parameters(plan));
       const words = Math.ceil(buffer.bytes / 4);
-      runOver(on, words, imagePipeline(on, dtype, channels), [
+      runOver(on, words, imagePipeline(on, dtype, shape[2]), [
         texture.createView(),
         { buffer: gpu, offset, size: words * 4 },
-        { buffer: parameters },
+        { buffer: uniforms },
       ]);
       // What has been submitted still sees them.
       texture.destroy();
-      parameters.destroy();
+      uniforms.destroy();
     });
     return fromDeviceBuffer(buffer, { shape, dtype, device });
   } catch (error) {
@@ -89,14 +93,9 @@ function upload(device: GPUDevice, pixels: Pixels): GPUTexture {
   return texture;
 }
 
-/** `UNIFORM | COPY_DST` */
-const uniformUsage = 0x40 | 0x08;
-
-function parameterBuffer(device: GPUDevice, sizes: readonly number[], floats: readonly number[]): GPUBuffer {
-  const data = new ArrayBuffer(48);
-  new Uint32Array(data, 0, 4).set(sizes);
-  new Float32Array(data, 16, 8).set(floats);
-  const buffer = device.createBuffer({ size: data.byteLength, usage: uniformUsage });
-  device.queue.writeBuffer(buffer, 0, data);
-  return buffer;
+/** Sizes of source and result, mean and scale. */
+function parameters({ pixels, shape, mean, scale }: ImagePlan): Uint32Array<ArrayBuffer> {
+  const [height, width] = shape;
+  const floats = Float32Array.of(...mean, ...scale);
+  return Uint32Array.of(pixels.width, pixels.height, width, height, ...new Uint32Array(floats.buffer));
 }

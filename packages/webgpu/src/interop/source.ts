@@ -1,8 +1,9 @@
 /** Pixels on their way to a texture. */
-import { keptPixels, type Pixels } from '@tutti/core/interop';
+import { asPixels, keptPixels, type Pixels } from '@tutti/core/interop';
 
 /** Puts them into a texture of their size, in format `rgba8unorm`. @throws ArgumentError where the browser keeps them */
-export function writePixels({ width, height, from }: Pixels, device: GPUDevice, texture: GPUTexture): void {
+export function writePixels(pixels: Pixels, device: GPUDevice, texture: GPUTexture): void {
+  const { width, height, from } = pixels;
   if (from.kind === 'bytes') {
     const bytes = from.data as Uint8Array<ArrayBuffer>;
     device.queue.writeTexture({ texture }, bytes, { bytesPerRow: width * 4 }, [width, height]);
@@ -11,7 +12,7 @@ export function writePixels({ width, height, from }: Pixels, device: GPUDevice, 
   const { source } = from;
   try {
     device.queue.copyExternalImageToTexture(
-      { source },
+      { source: asPixels(source, pixels) },
       { texture, premultipliedAlpha: false, colorSpace: 'srgb' },
       [width, height],
     );

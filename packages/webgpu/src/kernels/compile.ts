@@ -1,10 +1,9 @@
 /** A kernel as a WGSL program: a stage for each of its segments. */
-import { IndexAnalysis, type Kernel } from '@tutti/core/backend';
+import { IndexAnalysis, type Kernel, type Segment, segmentsOf } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
 import { flatGroup, flatStage } from './flat.ts';
 import { groupOfPoints } from './forms.ts';
 import { rowStage } from './rows.ts';
-import { type Segment, segmentsOf } from './segments.ts';
 
 export function compileKernel(kernel: Kernel, features: ShaderFeatures): WgslProgram {
   const stages = segmentsOf(kernel).map((segment) => stageOf(segment, kernel, features));

@@ -13,6 +13,7 @@ import {
   type PhaseScopes,
   rootsOf,
   Schedule,
+  type Segment,
   sizeOf,
   usedVariables,
 } from '@tutti/core/backend';
@@ -22,7 +23,6 @@ import { decodePoint } from './decode.ts';
 import { formsOf, groupAlong } from './forms.ts';
 import { type Grid, gridOf } from './grid.ts';
 import { type FlatPlan, planFlat } from './plan.ts';
-import type { Segment } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { type StoreForms, Stores, type Tail } from './stores.ts';
 import { Scope, Values } from './values.ts';

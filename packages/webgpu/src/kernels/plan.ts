@@ -14,12 +14,12 @@ import {
   type IndexVariable,
   type Phase,
   rootsOf,
+  type Segment,
   sizeOf,
   visitExpressions,
   weightOf,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import type { Segment } from './segments.ts';
 
 /** A stage of points with loops. */
 export interface RowPlan {

@@ -8,6 +8,7 @@ import {
   type IndexAnalysis,
   type Phase,
   rootsOf,
+  type Segment,
   type Store,
   sizeOf,
   usedVariables,
@@ -20,7 +21,6 @@ import { type Grid, gridOf } from './grid.ts';
 import { lanesOf, pack } from './memory.ts';
 import { PhaseEmitter } from './phases.ts';
 import { planRows, type RowPlan } from './plan.ts';
-import type { Segment } from './segments.ts';
 import { Shader, type ShaderParameters } from './shader.ts';
 import { storeWords } from './stores.ts';
 import { Scope, Values } from './values.ts';

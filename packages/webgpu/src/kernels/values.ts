@@ -7,13 +7,14 @@
 import {
   type AluExpression,
   type Expression,
+  Scope as GeneralScope,
   type IndexAnalysis,
   type IndexVariable,
-  InternalError,
   isFolded,
   type LoadExpression,
   loadIndices,
   type Schedule,
+  Scopes,
 } from '@tutti/core/backend';
 import { aluText, literal } from './alu.ts';
 import type { Code } from './code.ts';
@@ -28,51 +29,27 @@ export interface Group {
   readonly number: string;
 }
 
-export class Scope {
-  readonly depth: number;
-  readonly copies: number;
+export class Scope extends GeneralScope {
   readonly group: Group | undefined;
-  /** The text of each variable of this scope, for each copy. */
-  readonly variables: Map<IndexVariable, readonly string[]> = new Map();
-  readonly names: Map<Expression, readonly string[]> = new Map();
   /** Words of narrow buffers that several copies share. */
   readonly words: Map<string, string> = new Map();
 
   constructor(depth: number, copies = 1, group?: Group) {
-    this.depth = depth;
-    this.copies = copies;
+    super(depth, copies);
     this.group = group;
-  }
-
-  bind(variable: IndexVariable, ...texts: string[]): void {
-    this.variables.set(variable, texts);
   }
 }
 
-export class Values {
+export class Values extends Scopes<Scope> {
   readonly shader: Shader;
   readonly code: Code;
   readonly analysis: IndexAnalysis;
-  readonly #scopes: Scope[] = [];
-  readonly #accumulators = new Map<number, string>();
 
   constructor(shader: Shader, code: Code, analysis: IndexAnalysis) {
+    super();
     this.shader = shader;
     this.code = code;
     this.analysis = analysis;
-  }
-
-  /** The innermost open scope. */
-  get scope(): Scope {
-    return this.#scopes.at(-1)!;
-  }
-
-  open(scope: Scope): void {
-    this.#scopes.push(scope);
-  }
-
-  close(): void {
-    this.#scopes.pop();
   }
 
   /**
@@ -101,15 +78,6 @@ export class Values {
     }
   }
 
-  isNamed(e: Expression): boolean {
-    return this.#scopes.some((scope) => scope.names.has(e));
-  }
-
-  /** The name of a finished accumulator. */
-  finish(id: number, name: string): void {
-    this.#accumulators.set(id, name);
-  }
-
   /** Evaluates what the schedule names in a scope: the innermost one, or one around it. */
   settle(schedule: Schedule, scope: Scope = this.scope): void {
     const { code } = this;
@@ -125,11 +93,7 @@ export class Values {
 
   /** The value of an expression in a copy of the innermost scope. */
   text(e: Expression, copy = 0): string {
-    for (let i = this.#scopes.length - 1; i >= 0; i--) {
-      const names = this.#scopes[i]!.names.get(e);
-      if (names) return names[names.length > 1 ? copy : 0]!;
-    }
-    return this.#compute(e, copy);
+    return this.nameOf(e, copy) ?? this.#compute(e, copy);
   }
 
   #compute(e: Expression, copy: number): string {
@@ -137,27 +101,16 @@ export class Values {
       case 'const':
         return literal(e.type, e.value);
       case 'index':
-        return this.#variable(e.variable, copy);
+        return this.variable(e.variable, copy);
       case 'scalar':
         return this.shader.scalar(e.type, e.param);
-      case 'accumulator': {
-        const name = this.#accumulators.get(e.id);
-        if (!name) throw new InternalError(`accumulator ${e.id} is read before its phase`);
-        return name;
-      }
+      case 'accumulator':
+        return this.accumulator(e.id);
       case 'load':
         return this.#load(e, copy);
       case 'alu':
         return this.#alu(e, copy);
     }
-  }
-
-  #variable(variable: IndexVariable, copy: number): string {
-    for (let i = this.#scopes.length - 1; i >= 0; i--) {
-      const texts = this.#scopes[i]!.variables.get(variable);
-      if (texts) return texts[texts.length > 1 ? copy : 0]!;
-    }
-    throw new InternalError(`index variable ${variable.name} has no value`);
   }
 
   #alu(e: AluExpression, copy: number): string {

@@ -17,6 +17,7 @@ import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslProgram } from '../program.ts';
 import { Results, resultMemory } from './epilogue.ts';
 import { assemble } from './finish.ts';
+import { ceilDiv, range } from './numbers.ts';
 
 /** Wider queries and values do not fit into registers. */
 const mostWidth = 128;
@@ -30,9 +31,6 @@ export interface AttentionForm {
   /** Keys in workgroup memory at a time, a multiple of `keys`. */
   readonly tile: number;
 }
-
-const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
-const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
 function formFor(anchor: AttentionAnchor, features: ShaderFeatures): AttentionForm {
   const vectors = ceilDiv(anchor.width, 4) + ceilDiv(anchor.valueWidth, 4);

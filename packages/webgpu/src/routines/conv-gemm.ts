@@ -16,11 +16,11 @@ import {
   isPadded,
   pointsOf,
   resultElements,
+  sizeOf,
   tapsOf,
 } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { gridOf } from '../kernels/grid.ts';
-import { sizeOf } from '../kernels/segments.ts';
 import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import { type GemmPlan, invocationsOf, pitchOf } from './conv-gemm-plan.ts';

@@ -3,7 +3,7 @@
  *
  * The figures are nanoseconds of a thread for the four invocations of a vector, fitted to SwiftShader on the layers of small networks. A
  * load costs as much as a dozen products, a little less where all lanes have one address, and it is hundreds of bytes of code; a turn
- * that outgrows the instruction cache takes twice the time. So a tile shares pixels among kernel positions and output channels, weights
+ * that outgrows the instruction cache is slow. So a tile shares pixels among kernel positions and output channels, weights
  * among pixels, and goes through a row of the kernel in a turn, but not through more.
  */
 import { type ConvAxes, type ConvAxis, type ConvPart, isInside, pointsOf } from '@tutti/core/backend';

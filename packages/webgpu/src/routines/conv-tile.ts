@@ -14,10 +14,10 @@ import {
   type IndexVariable,
   isInside,
   isPadded,
+  sizeOf,
 } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { gridOf } from '../kernels/grid.ts';
-import { sizeOf } from '../kernels/segments.ts';
 import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslStage } from '../program.ts';
 import { loadOperand, type Memory, workspaceOf } from './conv-operands.ts';

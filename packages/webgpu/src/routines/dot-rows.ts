@@ -13,9 +13,9 @@ import {
   plainResult,
   resultElements,
   rowMajor,
+  sizeOf,
 } from '@tutti/core/backend';
 import { compileKernel } from '../kernels/index.ts';
-import { sizeOf } from '../kernels/segments.ts';
 import type { ShaderFeatures, WgslProgram } from '../program.ts';
 import { assemble } from './finish.ts';
 

@@ -17,14 +17,15 @@ import {
   IndexAnalysis,
   type IndexVariable,
   loadIndices,
+  resultBuffer,
   Schedule,
+  sizeOf,
   usedVariables,
   visitExpressions,
 } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { decodePoint } from '../kernels/decode.ts';
 import { lanesOf, pack, packWord, wordShift, wordType } from '../kernels/memory.ts';
-import { sizeOf } from '../kernels/segments.ts';
 import type { Shader, ShaderMemory } from '../kernels/shader.ts';
 import { type Group, Scope, Values } from '../kernels/values.ts';
 
@@ -50,9 +51,6 @@ export interface ResultRow {
   readonly values: readonly string[];
 }
 
-/** The buffer of the result. */
-export const outOf = (anchor: Anchor): number => (anchor.kind === 'attention' ? (anchor.mask ? 4 : 3) : 2);
-
 /**
  * - `vector`: four words at once.
  * - `element`: the element is a word.
@@ -62,7 +60,7 @@ export const outOf = (anchor: Anchor): number => (anchor.kind === 'attention' ? 
 type ResultForm = 'vector' | 'element' | 'word' | 'atomic';
 
 function formOf(anchor: Anchor, { extent, width, single }: ResultLayout): ResultForm {
-  const lanes = lanesOf(anchor.buffers[outOf(anchor)]!.dtype);
+  const lanes = lanesOf(anchor.buffers[resultBuffer(anchor)]!.dtype);
   if (lanes > 1) return width % lanes === 0 && extent % lanes === 0 ? 'word' : 'atomic';
   return width % 4 === 0 && extent % 4 === 0 && !single ? 'vector' : 'element';
 }
@@ -74,7 +72,7 @@ export function resultMemory(
   more: Pick<ShaderMemory, 'vectors' | 'workspace'> = {},
 ): ShaderMemory {
   const form = formOf(anchor, layout);
-  const out = outOf(anchor);
+  const out = resultBuffer(anchor);
   const vectors = new Set(more.vectors);
   if (form === 'vector') vectors.add(out);
   return {
@@ -87,7 +85,7 @@ export function resultMemory(
 
 /** Whether the result or what the epilogue loads is narrower than a word. */
 const hasNarrow = (anchor: Anchor): boolean =>
-  anchor.buffers.slice(outOf(anchor)).some(({ dtype }) => lanesOf(dtype) > 1);
+  anchor.buffers.slice(resultBuffer(anchor)).some(({ dtype }) => lanesOf(dtype) > 1);
 
 /** Depths of values: of the function, of a column, of a row, of an element. */
 const depths = { all: 0, column: 1, row: 2, element: 3 } as const;
@@ -241,8 +239,8 @@ export class Results {
 
   #store(column: string, first: string, values: readonly string[]): void {
     const { ragged, extent, width } = this.#layout;
-    const out = outOf(this.#anchor);
-    const { dtype } = this.#anchor.buffers[outOf(this.#anchor)]!;
+    const out = resultBuffer(this.#anchor);
+    const { dtype } = this.#anchor.buffers[resultBuffer(this.#anchor)]!;
     const name = this.#shader.buffer(out);
     const together = this.#form === 'vector' ? 4 : this.#form === 'word' ? lanesOf(dtype) : 1;
     const place =
@@ -267,7 +265,7 @@ export class Results {
   }
 
   #packed(values: readonly string[]): string {
-    const { dtype } = this.#anchor.buffers[outOf(this.#anchor)]!;
+    const { dtype } = this.#anchor.buffers[resultBuffer(this.#anchor)]!;
     if (this.#form === 'element') return values[0]!;
     return this.#form === 'word' ? packWord(dtype, values) : `vec4<${wordType(dtype)}>(${values.join(', ')})`;
   }

@@ -1,9 +1,8 @@
 /** Where the operands of a matrix product lie. */
-import { type DotAnchor, dtypeInfo, type Product, type ProductOperand } from '@tutti/core/backend';
+import { type DotAnchor, dtypeInfo, type Product, type ProductOperand, sizeOf } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { decodePoint } from '../kernels/decode.ts';
 import { lanesOf } from '../kernels/memory.ts';
-import { sizeOf } from '../kernels/segments.ts';
 import type { Shader } from '../kernels/shader.ts';
 
 /** Whether the tiles can take it: operands hold the type of the sums, and strides are not negative. */

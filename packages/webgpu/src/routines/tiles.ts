@@ -29,7 +29,7 @@ export interface Place {
   readonly column: string;
 }
 
-export function workgroupsOf(product: Product, { rows, columns, parts }: Tiling): number {
+function workgroupsOf(product: Product, { rows, columns, parts }: Tiling): number {
   return parts * matrices(product) * ceilDiv(product.m, rows) * ceilDiv(product.n, columns);
 }
 

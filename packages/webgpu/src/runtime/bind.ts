@@ -1,6 +1,5 @@
 /** Commands in the form that an encoder takes, prepared once for each command. */
-import { type DispatchCommand, DisposedError, InternalError, type ScalarType } from '@tutti/core/backend';
-import type { WgslProgram } from '../program.ts';
+import { type DispatchCommand, freedError, InternalError, scalarBits } from '@tutti/core/backend';
 import type { Block, WebgpuBuffer } from './buffer.ts';
 import type { GpuDevice } from './device.ts';
 import type { Executable } from './executable.ts';
@@ -116,26 +115,4 @@ export class Binder {
   dispose(): void {
     this.#groups.clear();
   }
-}
-
-export const freedError = (): DisposedError => new DisposedError('the buffer has been freed');
-
-const bits = new DataView(new ArrayBuffer(4));
-
-const encodeScalar: Readonly<Record<ScalarType, (value: number) => void>> = {
-  f32: (value) => bits.setFloat32(0, value),
-  i32: (value) => bits.setInt32(0, value),
-  u32: (value) => bits.setUint32(0, value),
-  bool: (value) => bits.setUint32(0, value ? 1 : 0),
-};
-
-function scalarBits({ name, scalarTypes }: WgslProgram, values: readonly number[]): Uint32Array | undefined {
-  if (values.length !== scalarTypes.length) {
-    throw new InternalError(`kernel ${name} takes ${scalarTypes.length} scalars and got ${values.length}`);
-  }
-  if (values.length === 0) return undefined;
-  return Uint32Array.from(values, (value, i) => {
-    encodeScalar[scalarTypes[i]!](value);
-    return bits.getUint32(0);
-  });
 }

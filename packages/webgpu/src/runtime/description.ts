@@ -1,5 +1,10 @@
 /** What an adapter or a device says of itself, in the contract's words. */
-import { type Capabilities, type DeviceInfo, defaultCapabilities } from '@tutti/core/backend';
+import {
+  type Capabilities,
+  type DeviceInfo,
+  defaultCapabilities,
+  isSoftwareDriver,
+} from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 
 /** The limits that matter here. */
@@ -55,13 +60,10 @@ export function described(
   };
 }
 
-/** Drivers that compute on the processor, by what they call themselves. */
-const softwareNames = /swiftshader|llvmpipe|lavapipe|softpipe|software|basic render|warp/i;
-
 export function isSoftware(info: GPUAdapterInfo | undefined): boolean {
   if (!info) return false;
   const names = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`;
-  return info.isFallbackAdapter === true || softwareNames.test(names);
+  return info.isFallbackAdapter === true || isSoftwareDriver(names);
 }
 
 /** "NVIDIA H200 (nvidia, hopper)" or, where the browser hides the name, "apple, metal-3". */

@@ -1,6 +1,6 @@
-import { KernelError, type Program } from '@tutti/core/backend';
+import { KernelError, numbered, type Program } from '@tutti/core/backend';
 import type { WgslProgram } from '../program.ts';
-import { numbered, type Pipeline, type Pipelines } from './pipelines.ts';
+import type { Pipeline, Pipelines } from './pipelines.ts';
 
 /** Settles which of several programs for the same work it shall be. */
 export type Choice = () => Promise<WgslProgram>;

@@ -1,5 +1,5 @@
 /** From WGSL to pipelines: compiled in parallel, kept by their text, and with errors that show the text. */
-import { KernelError, type TuttiError } from '@tutti/core/backend';
+import { KernelError, numbered, type TuttiError } from '@tutti/core/backend';
 import type { StageBinding, WgslStage } from '../program.ts';
 import type { GpuDevice } from './device.ts';
 
@@ -137,11 +137,4 @@ async function compileError(
     cause,
     fix: 'this is a defect of the library; please report it with the WGSL in `received`',
   });
-}
-
-/** Source as people read it beside an error message. */
-export function numbered(code: string): string {
-  const lines = code.split('\n');
-  const width = String(lines.length).length;
-  return lines.map((line, i) => `${String(i + 1).padStart(width)}  ${line}`).join('\n');
 }

@@ -1,16 +1,16 @@
+import type { SizePool } from '@tutti/core/backend';
 import type { Block } from './buffer.ts';
-import type { Pool } from './pool.ts';
 
 /**
  * Scratch memory of programs. One block serves all: commands run one after the other, and what a program left there
  * means nothing to the next.
  */
 export class Workspace {
-  readonly #pool: Pool;
+  readonly #pool: SizePool<Block>;
   #needed = 0;
   #block: Block | undefined;
 
-  constructor(pool: Pool) {
+  constructor(pool: SizePool<Block>) {
     this.#pool = pool;
   }
 
@@ -22,7 +22,7 @@ export class Workspace {
   get block(): Block {
     if (this.#block && this.#block.bytes >= this.#needed) return this.#block;
     if (this.#block) this.#pool.release(this.#block);
-    this.#block = this.#pool.take(this.#needed);
+    this.#block = this.#pool.takeBytes(this.#needed);
     return this.#block;
   }
 }

@@ -1,7 +1,7 @@
 /** Devices for tests. One that is not there fails the test. */
 import type { Backend, DeviceBuffer } from '@tutti/core/backend';
 import { useDriver } from '@tutti/testbed';
-import { afterEach } from 'vitest';
+import { afterAll, afterEach } from 'vitest';
 import { WebgpuBackend } from '../../src/backend.ts';
 import { borrowDevice, openDevice } from '../../src/runtime/device.ts';
 import { findAdapter, findGpu, isAbsent } from '../../src/runtime/gpu.ts';
@@ -33,6 +33,17 @@ export async function make(limits: 'adapter' | 'default' = 'adapter'): Promise<W
   const backend = new WebgpuBackend(await openDevice(await adapter(), limits === 'default'), noGenerators);
   open.push(backend);
   return backend;
+}
+
+let ofFile: Promise<WebgpuBackend> | undefined;
+afterAll(async () => (await ofFile)?.dispose());
+
+/** One device for all tests of a file that only run programs: it compiles a text once. */
+export async function shared(): Promise<WebgpuBackend> {
+  ofFile ??= adapter()
+    .then((found) => openDevice(found, false))
+    .then((device) => new WebgpuBackend(device, noGenerators));
+  return ofFile;
 }
 
 /** A backend on a device that the caller made. */

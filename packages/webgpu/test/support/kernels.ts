@@ -1,9 +1,11 @@
-/** Runs generated kernels on a device, and says where they differ from the interpreter. */
-import type { Kernel } from '@tutti/core/backend';
-import { type BufferContents, bufferContents, readElement } from '@tutti/core/testing';
+/** Runs generated kernels on a device. */
+import { type Kernel, printKernel } from '@tutti/core/backend';
+import { type BufferContents, bufferContents, type KernelCase } from '@tutti/core/testing';
+import { expect } from 'vitest';
 import type { WebgpuBackend } from '../../src/backend.ts';
 import { compileKernel } from '../../src/kernels/index.ts';
 import type { ShaderFeatures, WgslProgram } from '../../src/program.ts';
+import { shared } from './device.ts';
 
 /** What a device without extras offers, as a software adapter and as hardware. */
 export const software: ShaderFeatures = {
@@ -58,29 +60,15 @@ export const runKernel = (
 ): Promise<BufferContents[]> =>
   runProgram(backend, kernel, compileKernel(kernel, features), buffers, scalars);
 
-/** The first element that differs. NaNs are equal. */
-export function difference(
-  kernel: Pick<Kernel, 'buffers'>,
-  got: readonly BufferContents[],
-  want: readonly BufferContents[],
-  zeros: 'alike' | 'signed' = 'alike',
-): string | undefined {
-  for (const [i, { dtype, length }] of kernel.buffers.entries()) {
-    for (let k = 0; k < length; k++) {
-      const [a, b] = [readElement(dtype, got[i]!, k), readElement(dtype, want[i]!, k)];
-      if (!sameValue(a, b, zeros)) return `b${i}[${k}] is ${a}, not ${b}`;
-    }
+/** Runs a case as it is planned for each of these devices. */
+export async function checkKernel(
+  { kernel, scalars, contents, check }: KernelCase,
+  machines: Readonly<Record<string, ShaderFeatures>>,
+): Promise<void> {
+  const backend = await shared();
+  for (const [name, features] of Object.entries(machines)) {
+    const program = compileKernel(kernel, features);
+    const wrong = check(await runProgram(backend, kernel, program, contents(), scalars));
+    if (wrong) expect.fail(`on ${name}: ${wrong}\n${printKernel(kernel)}\n${program.source()}`);
   }
-  return undefined;
-}
-
-/** Below this, devices may take a float for zero. */
-const leastNormal = 2 ** -126;
-
-/** Which of two zeros max and min give is open, and with it the sign of many others. */
-function sameValue(got: number, want: number, zeros: 'alike' | 'signed'): boolean {
-  if (Object.is(got, want)) return true;
-  if (want !== 0 || zeros === 'alike')
-    return got === want || (Math.abs(got) < leastNormal && Math.abs(want) < leastNormal);
-  return false;
 }

@@ -34,6 +34,12 @@ export class IndexAnalysis {
     return this.bounds(e).low >= 0;
   }
 
+  /** Whether i32 arithmetic stays within its range, so that nothing wraps. */
+  isBounded(e: Expression): boolean {
+    const { low, high } = this.bounds(e);
+    return low > any.low || high < any.high;
+  }
+
   /** Bounds of an i32 expression. */
   bounds(e: Expression): Bounds {
     let known = this.#bounds.get(e);
@@ -130,20 +136,20 @@ export class IndexAnalysis {
   }
 }
 
-/** The largest power of two, up to 4, that divides an integer expression wherever `variable` is a multiple of `size`. */
+/** The largest power of two, up to 16, that divides an integer expression wherever `variable` is a multiple of `size`. */
 function powerDividing(
   e: Expression,
   variable: IndexVariable,
   size: number,
   known: Map<Expression, number>,
 ): number {
-  if (e.op === 'const') return [4, 2].find((power) => e.value % power === 0) ?? 1;
-  if (e.op === 'index') return e.variable.extent === 1 ? 4 : e.variable === variable ? size : 1;
+  if (e.op === 'const') return [16, 8, 4, 2].find((power) => e.value % power === 0) ?? 1;
+  if (e.op === 'index') return e.variable.extent === 1 ? 16 : e.variable === variable ? size : 1;
   if (e.op !== 'alu' || e.type !== 'i32' || e.args.length !== 2) return 1;
   let answer = known.get(e);
   if (answer === undefined) {
     const [a, b] = e.args.map((arg) => powerDividing(arg, variable, size, known)) as [number, number];
-    answer = e.alu === 'add' || e.alu === 'sub' ? Math.min(a, b) : e.alu === 'mul' ? Math.min(4, a * b) : 1;
+    answer = e.alu === 'add' || e.alu === 'sub' ? Math.min(a, b) : e.alu === 'mul' ? Math.min(16, a * b) : 1;
     known.set(e, answer);
   }
   return answer;

@@ -1,5 +1,6 @@
 /** What renderers of kernels to the text of a language have in common. */
 export * from './analysis.ts';
+export * from './approximations.ts';
 export {
   type ConvAxes,
   type ConvAxis,
@@ -13,8 +14,11 @@ export {
 } from './convolution.ts';
 export * from './facts.ts';
 export * from './finish.ts';
+export * from './lines.ts';
 export * from './product.ts';
 export * from './schedule.ts';
+export * from './scopes.ts';
+export * from './segments.ts';
 export * from './text.ts';
 export * from './used.ts';
 export * from './work.ts';

@@ -22,3 +22,10 @@ export function powerOfTwoShift(extent: number): number | undefined {
   const shift = Math.log2(extent);
   return Number.isInteger(shift) ? shift : undefined;
 }
+
+/** Source with the numbers of its lines, as people read it beside an error message. */
+export function numbered(code: string): string {
+  const lines = code.split('\n');
+  const width = String(lines.length).length;
+  return lines.map((line, i) => `${String(i + 1).padStart(width)}  ${line}`).join('\n');
+}

@@ -1,19 +1,14 @@
 /**
  * exp, expm1 and tanh on f32x4.
  *
- * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r), with Cephes' minimax P (relative
- * error 2^-26). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits: two cheap
+ * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits: two cheap
  * instructions where `nearest` and `trunc_sat` cost a dozen on x64.
  */
+import { expm1Polynomial, ln2ForExp } from '@tutti/core/backend';
 import type { Code, Emit } from '../code.ts';
 
 const log2e = Math.LOG2E;
-/** ln 2 in two parts; n * high is exact for |n| < 2^15. */
-const ln2High = 0.693359375;
-const ln2Low = -0.00021219444005469057;
-const expm1Series = [
-  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
-];
+const [ln2High, ln2Low] = ln2ForExp;
 const roundingShift = 12582912; // 1.5 * 2^23
 
 interface Reduced {
@@ -29,7 +24,7 @@ function reduce(code: Code, x: Emit): Reduced {
   const n = code.keep(code.op('f32x4.sub', shifted, code.f32x4(roundingShift)));
   const high = code.keep(code.nmadd(n, code.f32x4(ln2High), x));
   const r = code.keep(code.nmadd(n, code.f32x4(ln2Low), high));
-  const series = code.polynomial(r, expm1Series);
+  const series = code.polynomial(r, expm1Polynomial);
   const square = code.op('f32x4.mul', r, r);
   return { shifted, r, tail: code.keep(code.madd(series, square, r)) };
 }

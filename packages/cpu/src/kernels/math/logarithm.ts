@@ -3,11 +3,11 @@
  *
  * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and with s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
  */
+import { ln2ForLog, logPolynomial } from '@tutti/core/backend';
 import type { Code, Emit } from '../code.ts';
 
-const ln2High = 6.9313812256e-1; // 16 bits, so that k * high is exact
-const ln2Low = 9.0580006145e-6;
-const [lg1, lg2, lg3, lg4] = [0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841] as const;
+const [ln2High, ln2Low] = ln2ForLog;
+const [lg1, lg2, lg3, lg4] = logPolynomial;
 const sqrtHalfBits = 0x3f3504f3;
 const oneBits = 0x3f800000;
 

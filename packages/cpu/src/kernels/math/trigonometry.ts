@@ -6,10 +6,9 @@
  * 2^28 takes a slow road, lane by lane, with as many bits of 2/pi as the exponent asks for (Payne and Hanek), so that
  * every finite angle is right.
  */
+import { cosinePolynomial, sinePolynomial, twoOverPiWords } from '@tutti/core/backend';
 import type { Code, Emit } from '../code.ts';
 
-const sinSeries = [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4];
-const cosSeries = [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5];
 const twoOverPi = 2 / Math.PI;
 const halfPiHigh = 1.5707963109016418; // 25 bits
 const halfPiLow = 1.5893254773528196e-8;
@@ -19,11 +18,11 @@ const largest = 2 ** 28;
 /** sin(r + quadrant pi/2); bits of `quadrant` above the lowest two do not matter. */
 function sineOfQuadrant(code: Code, r: Emit, quadrant: Emit): Emit {
   const square = code.keep(code.op('f32x4.mul', r, r));
-  const sine = code.madd(code.op('f32x4.mul', square, r), code.polynomial(square, sinSeries), r);
+  const sine = code.madd(code.op('f32x4.mul', square, r), code.polynomial(square, sinePolynomial), r);
   const oneMinusHalf = code.nmadd(square, code.f32x4(0.5), code.f32x4(1));
   const cosine = code.madd(
     code.op('f32x4.mul', square, square),
-    code.polynomial(square, cosSeries),
+    code.polynomial(square, cosinePolynomial),
     oneMinusHalf,
   );
   const odd = code.op('i32x4.eq', code.op('v128.and', quadrant, code.i32x4(1)), code.i32x4(1));
@@ -68,10 +67,11 @@ function fast(code: Code, x: Emit, quarterTurns: number): Emit {
  * The bytes of 2/pi behind the binary point, after three zeros: the 96 bits that an angle of a given exponent needs start
  * at byte (exponent bits / 8) & 15.
  */
-const twoOverPiBytes = [
-  0, 0, 0, 0xa2, 0xf9, 0x83, 0x6e, 0x4e, 0x44, 0x15, 0x29, 0xfc, 0x27, 0x57, 0xd1, 0xf5, 0x34, 0xdd, 0xc0,
-  0xdb, 0x62, 0x95, 0x99, 0x3c, 0x43, 0x90, 0x41, 0, 0, 0, 0, 0,
-];
+const twoOverPiBytes = (): number[] => {
+  const bytes = new DataView(new ArrayBuffer(32));
+  for (const [i, word] of twoOverPiWords.slice(0, 6).entries()) bytes.setUint32(3 + 4 * i, word);
+  return [...new Uint8Array(bytes.buffer)];
+};
 
 /** [f32 angle >= 128] -> [f32 r, i32 n]: the fraction of |x| * 2/pi as a 64-bit fixed-point number (after ARM's sinf). */
 function reduceLarge(code: Code): number {
@@ -94,10 +94,11 @@ function reduceLarge(code: Code): number {
       .i8x16(...picks)
       .op('i8x16.add')
       .set(window);
-    fn.i8x16(...twoOverPiBytes.slice(0, 16))
+    const digits = twoOverPiBytes();
+    fn.i8x16(...digits.slice(0, 16))
       .get(window)
       .op('i8x16.swizzle');
-    fn.i8x16(...twoOverPiBytes.slice(16))
+    fn.i8x16(...digits.slice(16))
       .get(window)
       .i8x16(16)
       .op('i8x16.sub')

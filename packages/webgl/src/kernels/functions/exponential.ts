@@ -1,10 +1,10 @@
 /**
  * exp, expm1 and tanh. The built-in `exp` may be off by many units of the last place.
  *
- * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r), with Cephes' minimax P (relative
- * error 2^-26). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits.
+ * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits.
  */
-import { type Functions, horner } from './function.ts';
+import { expm1Polynomial, expPolynomial, ln2ForExp } from '@tutti/core/backend';
+import { type Functions, floatLiteral, horner } from './function.ts';
 
 export type ExponentialName =
   | 'exp_f32'
@@ -17,11 +17,8 @@ export type ExponentialName =
   | 'times_power_of_two'
   | 'half_power_of_two';
 
-const expm1Series = [
-  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
-];
-/** The same with one term less: 2^-28 of e^r. */
-const expSeries = [0.49999994, 0.16666521, 0.04166839, 0.00836871, 0.0013814613];
+const [ln2High, ln2Low] = ln2ForExp;
+const log2e = floatLiteral(Math.LOG2E);
 
 export const exponentialFunctions: Functions<ExponentialName> = {
   // The integer nearest to a * b, for |a * b| < 2^22.
@@ -30,14 +27,14 @@ export const exponentialFunctions: Functions<ExponentialName> = {
 }`,
   // x - n ln 2, with ln 2 in two parts; n * the first is exact. Compilers would put the parts together again.
   exp_remainder: `F exp_remainder(F x, F n) {
-  return opaque(x - n * 0.693359375) + n * 0.00021219444;
+  return opaque(x - n * ${ln2High}) + n * ${-ln2Low};
 }`,
   // e^r - 1
   exp_tail: `F exp_tail(F r) {
-  return ${horner('r', expm1Series)} * (r * r) + r;
+  return ${horner('r', expm1Polynomial)} * (r * r) + r;
 }`,
   exp_near_zero: `F exp_near_zero(F r) {
-  return (${horner('r', expSeries)} * (r * r) + r) + 1.0;
+  return (${horner('r', expPolynomial)} * (r * r) + r) + 1.0;
 }`,
   // For results that are normal numbers.
   times_power_of_two: `F times_power_of_two(F x, I n) {
@@ -49,7 +46,7 @@ export const exponentialFunctions: Functions<ExponentialName> = {
 }`,
   // What would be denormal is 0.
   exp_f32: `F exp_f32(F x) {
-  I n = nearest_integer(x, 1.442695);
+  I n = nearest_integer(x, ${log2e});
   F e = times_power_of_two(exp_near_zero(exp_remainder(x, F(n))), n);
   F large = select_f32(e, F(infinity()), lt_f32(F(88.72283), x));
   return select_f32(select_f32(large, F(0.0), lt_f32(x, F(-87.33655))), x, is_nan(x));
@@ -57,7 +54,7 @@ export const exponentialFunctions: Functions<ExponentialName> = {
   // 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), where the last bracket is exact as long as it matters.
   expm1_f32: `F expm1_f32(F x) {
   F c = clamp(x, -20.0, 89.0);
-  I n = nearest_integer(c, 1.442695);
+  I n = nearest_integer(c, ${log2e});
   F scale = half_power_of_two(n);
   F part = scale * exp_tail(exp_remainder(c, F(n))) + (scale - 0.5);
   // x itself where it is NaN or less than 2^-25.

@@ -3,9 +3,13 @@
  *
  * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and with s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
  */
+import { floatDigits, ln2ForLog, logPolynomial } from '@tutti/core/backend';
 import type { Functions } from './function.ts';
 
 export type LogarithmName = 'log_f32' | 'log1p_f32' | 'log_split' | 'log_sum';
+
+const c = logPolynomial.map(floatDigits);
+const [ln2High, ln2Low] = ln2ForLog;
 
 export const logarithmFunctions: Functions<LogarithmName> = {
   // 1 + f and k of a positive number. An integer below 2^23 converts exactly, which makes denormals normal.
@@ -21,10 +25,10 @@ export const logarithmFunctions: Functions<LogarithmName> = {
   F s = f / (f + 2.0);
   F z = s * s;
   F w = z * z;
-  F r = z * (w * 0.28498787 + 0.6666666) + w * (w * 0.24279079 + 0.40000972);
+  F r = z * (w * ${c[2]} + ${c[0]}) + w * (w * ${c[3]} + ${c[1]});
   F half_square = 0.5 * f * f;
-  F tail = s * (half_square + r) + (k * 0.0000090580006 + correction);
-  return k * 0.69313812 + (opaque(tail - half_square) + f);
+  F tail = s * (half_square + r) + (k * ${ln2Low} + correction);
+  return k * ${ln2High} + (opaque(tail - half_square) + f);
 }`,
   log_f32: `F log_f32(F x) {
   U bits = floatBitsToUint(x);

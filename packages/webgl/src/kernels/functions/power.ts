@@ -6,13 +6,12 @@
  * of which the first has so few bits (`head`) that products with it are exact, after FreeBSD's e_powf.c:
  * log2 m = 2/(3 ln 2) (3 s + s^3 + 3/5 s^5 + ...) with s = (m - 1) / (m + 1).
  */
+import { log2Polynomial, log2Scale } from '@tutti/core/backend';
 import { type Functions, floatLiteral, horner } from './function.ts';
 
 export type PowerName = 'pow_f32' | 'pow_magnitude' | 'log2_parts' | 'head';
 
-const series = [3 / 5, 3 / 7, 3 / 9, 3 / 11, 3 / 13, 3 / 15];
-const scale = 2 / (3 * Math.LN2);
-const scaleHead = 0.9619140625;
+const [scaleHead, scaleRest] = log2Scale;
 
 export const powerFunctions: Functions<PowerName> = {
   // The first 12 bits of the mantissa.
@@ -30,7 +29,7 @@ export const powerFunctions: Functions<PowerName> = {
   F d_head = head(d);
   F s_rest = ((f - s_head * d_head) - s_head * (m - (d_head - 1.0))) / d;
   F z = s * s;
-  F r = s_rest * (s_head + s) + z * z * ${horner('z', series)};
+  F r = s_rest * (s_head + s) + z * z * ${horner('z', log2Polynomial)};
   F square = s_head * s_head;
   F t_head = head((square + 3.0) + r);
   F t_rest = r - ((t_head - 3.0) - square);
@@ -39,7 +38,7 @@ export const powerFunctions: Functions<PowerName> = {
   F p_head = head(u + v);
   F p_rest = v - (p_head - u);
   F high = ${floatLiteral(scaleHead)} * p_head;
-  F low = ${floatLiteral(scale - scaleHead)} * p_head + ${floatLiteral(scale)} * p_rest;
+  F low = ${floatLiteral(scaleRest)} * p_head + ${floatLiteral(scaleHead + scaleRest)} * p_rest;
   F k = F(n);
   F first = head((high + low) + k);
   rest = low - ((first - k) - high);

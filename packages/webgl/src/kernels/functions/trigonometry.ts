@@ -5,6 +5,7 @@
  * to 4096, n times each of the first parts of pi/2 is exact. Beyond, as many bits of 2/pi as the exponent asks for are multiplied as
  * integers (Payne and Hanek), so that every finite angle is right.
  */
+import { cosinePolynomial, halfPiParts, sinePolynomial, twoOverPiWords } from '@tutti/core/backend';
 import { type Functions, floatLiteral, horner } from './function.ts';
 
 export type TrigonometryName =
@@ -16,27 +17,10 @@ export type TrigonometryName =
   | 'reduce_large_angle'
   | 'multiply_high';
 
-const sinSeries = [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4];
-const cosSeries = [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5];
+const halfPi = halfPiParts.map(floatLiteral);
 
-/** What `Math.PI / 2` lacks. */
-const halfPiRest = 6.123233995736766e-17;
-
-/** pi/2 in parts of 12 bits, and what is left of it. */
-const halfPi = ((): readonly number[] => {
-  let rest = Math.PI / 2;
-  const parts = [0, 1, 2].map(() => {
-    const step = 2 ** (Math.floor(Math.log2(rest)) - 11);
-    const part = Math.floor(rest / step) * step;
-    rest -= part;
-    return part;
-  });
-  return [...parts, rest + halfPiRest];
-})();
-
-/** 32 zero bits, then the bits of 2/pi behind the binary point. */
-const twoOverPi =
-  '0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u';
+/** Bits of 2/pi from 32 before the binary point on. */
+const twoOverPi = ['0u', ...twoOverPiWords.map((word) => `0x${word.toString(16)}u`)].join(', ');
 
 export const trigonometryFunctions: Functions<TrigonometryName> = {
   multiply_high: {
@@ -92,15 +76,15 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   reduce_angle: `F reduce_angle(F x, out I quadrant) {
   quadrant = nearest_integer(x, ${floatLiteral(2 / Math.PI)});
   F k = F(quadrant);
-  F first = opaque(x - k * ${floatLiteral(halfPi[0]!)});
-  F second = opaque(first - k * ${floatLiteral(halfPi[1]!)});
-  F third = opaque(second - k * ${floatLiteral(halfPi[2]!)});
-  return third - k * ${floatLiteral(halfPi[3]!)};
+  F first = opaque(x - k * ${halfPi[0]});
+  F second = opaque(first - k * ${halfPi[1]});
+  F third = opaque(second - k * ${halfPi[2]});
+  return third - k * ${halfPi[3]};
 }`,
   sine_polynomials: `F sine_polynomials(F r, I quadrant) {
   F z = r * r;
-  F sine = (z * r) * ${horner('z', sinSeries)} + r;
-  F cosine = (z * z) * ${horner('z', cosSeries)} + (1.0 - 0.5 * z);
+  F sine = (z * r) * ${horner('z', sinePolynomial)} + r;
+  F cosine = (z * z) * ${horner('z', cosinePolynomial)} + (1.0 - 0.5 * z);
   F value = select_f32(sine, cosine, eq_i32(quadrant & 1, I(1)));
   return intBitsToFloat(floatBitsToInt(value) ^ ((quadrant & 2) << 30));
 }`,

@@ -1,9 +1,9 @@
 /**
  * exp, expm1 and tanh. The built-in `exp` may be off by 3 + 2|x| units of the last place.
  *
- * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r), with Cephes' minimax P (relative
- * error 2^-26). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits.
+ * All three write x = n ln 2 + r with |r| <= ln 2 / 2 and use e^r - 1 = r + r^2 P(r). n comes from adding 1.5 * 2^23, which rounds to an integer and leaves it in the low bits.
  */
+import { expm1Polynomial, expPolynomial, floatDigits, ln2ForExp } from '@tutti/core/backend';
 import { type Functions, horner } from './function.ts';
 
 export type ExponentialName =
@@ -17,11 +17,8 @@ export type ExponentialName =
   | 'times_power_of_two'
   | 'half_power_of_two';
 
-const expm1Series = [
-  5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
-];
-/** The same with one term less: 2^-28 of e^r. */
-const expSeries = [0.49999994, 0.16666521, 0.04166839, 0.00836871, 0.0013814613];
+const [ln2High, ln2Low] = ln2ForExp;
+const log2e = floatDigits(Math.LOG2E);
 
 export const exponentialFunctions: Functions<ExponentialName> = {
   // The integer nearest to a * b, for |a * b| < 2^22.
@@ -30,15 +27,15 @@ export const exponentialFunctions: Functions<ExponentialName> = {
 }`,
   // x - n ln 2, with ln 2 in two parts; n * the first is exact. Mesa would add the parts first.
   exp_remainder: `fn exp_remainder(x: f32, n: f32) -> f32 {
-  return fma(n, 0.00021219444, opaque(fma(n, -0.693359375, x)));
+  return fma(n, ${-ln2Low}, opaque(fma(n, ${-ln2High}, x)));
 }`,
   // e^r - 1
   exp_tail: `fn exp_tail(r: f32) -> f32 {
-  return fma(${horner('r', expm1Series)}, r * r, r);
+  return fma(${horner('r', expm1Polynomial)}, r * r, r);
 }`,
   // e^r. Mesa would add r and 1 first.
   exp_near_zero: `fn exp_near_zero(r: f32) -> f32 {
-  return opaque(fma(${horner('r', expSeries)}, r * r, r)) + 1.0;
+  return opaque(fma(${horner('r', expPolynomial)}, r * r, r)) + 1.0;
 }`,
   // For results that are normal numbers. A product is a shift that software does not do lane by lane.
   times_power_of_two: `fn times_power_of_two(x: f32, n: i32) -> f32 {
@@ -50,7 +47,7 @@ export const exponentialFunctions: Functions<ExponentialName> = {
 }`,
   // What would be denormal is 0.
   exp_f32: `fn exp_f32(x: f32) -> f32 {
-  let n = nearest_integer(x, 1.442695);
+  let n = nearest_integer(x, ${log2e});
   let e = times_power_of_two(exp_near_zero(exp_remainder(x, f32(n))), n);
   let limited = select(select(e, infinity(), x > 88.72283), 0.0, x < -87.33655);
   return select(limited, x, is_nan(x));
@@ -58,7 +55,7 @@ export const exponentialFunctions: Functions<ExponentialName> = {
   // 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)), where the last bracket is exact as long as it matters.
   expm1_f32: `fn expm1_f32(x: f32) -> f32 {
   let c = select(select(x, 89.0, x > 89.0), -20.0, x < -20.0);
-  let n = nearest_integer(c, 1.442695);
+  let n = nearest_integer(c, ${log2e});
   let scale = half_power_of_two(n);
   let half = fma(scale, exp_tail(exp_remainder(c, f32(n))), scale - 0.5);
   // x itself where it is NaN or less than 2^-25.

@@ -3,9 +3,13 @@
  *
  * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and with s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + R(s^2)).
  */
+import { floatDigits, ln2ForLog, logPolynomial } from '@tutti/core/backend';
 import type { Functions } from './function.ts';
 
 export type LogarithmName = 'log_f32' | 'log1p_f32' | 'log_split' | 'log_sum';
+
+const c = logPolynomial.map(floatDigits);
+const [ln2High, ln2Low] = ln2ForLog;
 
 export const logarithmFunctions: Functions<LogarithmName> = {
   // (bits of 1 + f, k) of a positive number. An integer below 2^23 converts exactly, which makes denormals normal.
@@ -21,10 +25,10 @@ export const logarithmFunctions: Functions<LogarithmName> = {
   let s = f / (f + 2.0);
   let z = s * s;
   let w = z * z;
-  let r = fma(z, fma(w, 0.28498787, 0.6666666), w * fma(w, 0.24279079, 0.40000972));
+  let r = fma(z, fma(w, ${c[2]}, ${c[0]}), w * fma(w, ${c[3]}, ${c[1]}));
   let half_square = 0.5 * f * f;
-  let tail = fma(s, half_square + r, fma(k, 0.0000090580006, correction));
-  return fma(k, 0.69313812, (tail - half_square) + f);
+  let tail = fma(s, half_square + r, fma(k, ${ln2Low}, correction));
+  return fma(k, ${ln2High}, (tail - half_square) + f);
 }`,
   log_f32: `fn log_f32(x: f32) -> f32 {
   let bits = bitcast<u32>(x);

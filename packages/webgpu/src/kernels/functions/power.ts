@@ -6,13 +6,12 @@
  * of which the first has so few bits (`head`) that products with it are exact, after FreeBSD's e_powf.c:
  * log2 m = 2/(3 ln 2) (3 s + s^3 + 3/5 s^5 + ...) with s = (m - 1) / (m + 1).
  */
+import { log2Polynomial, log2Scale } from '@tutti/core/backend';
 import { type Functions, floatLiteral, horner } from './function.ts';
 
 export type PowerName = 'pow_f32' | 'pow_magnitude' | 'log2_parts' | 'head';
 
-const series = [3 / 5, 3 / 7, 3 / 9, 3 / 11, 3 / 13, 3 / 15];
-const scale = 2 / (3 * Math.LN2);
-const scaleHead = 0.9619140625;
+const [scaleHead, scaleRest] = log2Scale;
 
 export const powerFunctions: Functions<PowerName> = {
   // The first 12 bits of the mantissa.
@@ -30,7 +29,7 @@ export const powerFunctions: Functions<PowerName> = {
   let d_head = head(d);
   let s_rest = fma(-s_head, m - (d_head - 1.0), fma(-s_head, d_head, f)) / d;
   let z = s * s;
-  let r = fma(s_rest, s_head + s, z * z * ${horner('z', series)});
+  let r = fma(s_rest, s_head + s, z * z * ${horner('z', log2Polynomial)});
   let square = s_head * s_head;
   let t_head = head((square + 3.0) + r);
   let t_rest = r - ((t_head - 3.0) - square);
@@ -39,7 +38,7 @@ export const powerFunctions: Functions<PowerName> = {
   let p_head = head(u + v);
   let p_rest = v - (p_head - u);
   let high = ${floatLiteral(scaleHead)} * p_head;
-  let low = fma(${floatLiteral(scale - scaleHead)}, p_head, ${floatLiteral(scale)} * p_rest);
+  let low = fma(${floatLiteral(scaleRest)}, p_head, ${floatLiteral(scaleHead + scaleRest)} * p_rest);
   let k = f32(split.y);
   let first = head((high + low) + k);
   return vec2<f32>(first, low - ((first - k) - high));

@@ -5,6 +5,7 @@
  * to 4096, n times each of the first parts of pi/2 is exact. Beyond, as many bits of 2/pi as the exponent asks for are multiplied as
  * integers (Payne and Hanek), so that every finite angle is right.
  */
+import { cosinePolynomial, halfPiParts, sinePolynomial, twoOverPiWords } from '@tutti/core/backend';
 import { type Functions, floatLiteral, horner } from './function.ts';
 
 export type TrigonometryName =
@@ -16,27 +17,10 @@ export type TrigonometryName =
   | 'reduce_large_angle'
   | 'multiply_high';
 
-const sinSeries = [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4];
-const cosSeries = [4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5];
+const halfPi = halfPiParts.map((part) => floatLiteral(-part));
 
-/** What `Math.PI / 2` lacks. */
-const halfPiRest = 6.123233995736766e-17;
-
-/** pi/2 in parts of 12 bits, and what is left of it. */
-const halfPi = ((): readonly number[] => {
-  let rest = Math.PI / 2;
-  const parts = [0, 1, 2].map(() => {
-    const step = 2 ** (Math.floor(Math.log2(rest)) - 11);
-    const part = Math.floor(rest / step) * step;
-    rest -= part;
-    return part;
-  });
-  return [...parts, rest + halfPiRest];
-})();
-
-/** 32 zero bits, then the bits of 2/pi behind the binary point. */
-const twoOverPi =
-  '0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u';
+/** Bits of 2/pi from 32 before the binary point on. */
+const twoOverPi = ['0u', ...twoOverPiWords.map((word) => `0x${word.toString(16)}u`)].join(', ');
 
 export const trigonometryFunctions: Functions<TrigonometryName> = {
   multiply_high: `fn multiply_high(a: u32, b: u32) -> u32 {
@@ -75,16 +59,16 @@ export const trigonometryFunctions: Functions<TrigonometryName> = {
   reduce_angle: `fn reduce_angle(x: f32) -> vec2<u32> {
   let n = nearest_integer(x, ${floatLiteral(2 / Math.PI)});
   let k = f32(n);
-  let first = opaque(fma(k, ${floatLiteral(-halfPi[0]!)}, x));
-  let second = opaque(fma(k, ${floatLiteral(-halfPi[1]!)}, first));
-  let third = opaque(fma(k, ${floatLiteral(-halfPi[2]!)}, second));
-  let r = fma(k, ${floatLiteral(-halfPi[3]!)}, third);
+  let first = opaque(fma(k, ${halfPi[0]}, x));
+  let second = opaque(fma(k, ${halfPi[1]}, first));
+  let third = opaque(fma(k, ${halfPi[2]}, second));
+  let r = fma(k, ${halfPi[3]}, third);
   return vec2<u32>(bitcast<u32>(r), u32(n));
 }`,
   sine_polynomials: `fn sine_polynomials(r: f32, quadrant: u32) -> f32 {
   let z = r * r;
-  let sine = fma(z * r, ${horner('z', sinSeries)}, r);
-  let cosine = fma(z * z, ${horner('z', cosSeries)}, fma(z, -0.5, 1.0));
+  let sine = fma(z * r, ${horner('z', sinePolynomial)}, r);
+  let cosine = fma(z * z, ${horner('z', cosinePolynomial)}, fma(z, -0.5, 1.0));
   let value = select(sine, cosine, (quadrant & 1u) == 1u);
   return bitcast<f32>(bitcast<u32>(value) ^ ((quadrant & 2u) * 0x40000000u));
 }`,

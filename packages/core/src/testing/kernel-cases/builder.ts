@@ -10,11 +10,8 @@ import {
   type Kernel,
   type ReduceOp,
   type ScalarType,
-  sizeOf,
-} from '@tutti/core/backend';
-import { type BufferContents, bufferContents, generator, writeElement } from '@tutti/core/testing';
-
-export const variable = (name: string, extent: number): IndexVariable => ({ name, extent });
+} from '../../backend/index.ts';
+import { sizeOf } from '../../backend/render/index.ts';
 
 /** A kernel of one value for each point of a space; buffer 0 is the output. */
 export class KernelBuilder {
@@ -106,15 +103,4 @@ export class KernelBuilder {
       ],
     };
   }
-}
-
-/** Small integers, or booleans, the same for every call. */
-export function contentsOf({ buffers }: Pick<Kernel, 'buffers'>): BufferContents[] {
-  return buffers.map(({ dtype, length }, i) => {
-    const random = generator(length + i);
-    const contents = bufferContents(dtype, length);
-    const most = dtype === 'bool' ? 2 : 16;
-    for (let k = 0; k < length; k++) writeElement(dtype, contents, k, Math.floor(random() * most));
-    return contents;
-  });
 }

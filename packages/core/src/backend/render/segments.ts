@@ -4,18 +4,10 @@
  * A parallel map whose values depend on no accumulator has no rows: its loops are as good as dimensions of the space, and as such run
  * on as many invocations as there are elements (the base of a scatter, ahead of its updates).
  */
-import {
-  IndexAnalysis,
-  type IndexVariable,
-  type Kernel,
-  type MapPhase,
-  type Phase,
-  rootsOf,
-  sizeOf,
-  visitExpressions,
-} from '@tutti/core/backend';
-
-export { sizeOf };
+import { visitExpressions } from '../expressions.ts';
+import type { IndexVariable, Kernel, MapPhase, Phase } from '../kernel.ts';
+import { IndexAnalysis } from './analysis.ts';
+import { rootsOf, sizeOf } from './work.ts';
 
 export interface Segment {
   readonly space: readonly IndexVariable[];

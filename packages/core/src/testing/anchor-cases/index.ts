@@ -1,0 +1,7 @@
+/** Anchors that every backend's routines are tested with. */
+export * from './case.ts';
+export * from './conv.ts';
+export * from './conv-case.ts';
+export * from './dot.ts';
+export * from './dot-case.ts';
+export * from './dot-floats.ts';

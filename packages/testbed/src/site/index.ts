@@ -1,0 +1,3 @@
+/** Pages that Vite serves to the browser of a test. */
+export * from './checked-page.ts';
+export * from './serve.ts';
