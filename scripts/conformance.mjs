@@ -1,6 +1,6 @@
 // The conformance suite on every backend where it can run: `tutti conformance` in Node, and what only a browser has in headless
 // Chromium. Takes the flags of `tutti conformance`; `--json FILE` gets one report of both.
-//   node scripts/conformance.mjs --backend cpu,webgpu,webgl --json report.json
+//   node scripts/conformance.mjs --backend cpu,webgpu,webgl,cuda-emulated --json report.json
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,9 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Backends that exist in a page alone. */
 const inPage = new Set(['webgl']);
+
+/** Backends that only these modules have, and that run when they are named. */
+const modules = { 'cuda-emulated': join(root, 'scripts/emulated-cuda.mjs') };
 
 const places = [
   {
@@ -40,6 +43,12 @@ export function takeOption(args, name) {
   }
   return { value, rest };
 }
+
+/** The flags that make backends known which nothing else brings. */
+export const registering = (names) =>
+  [...new Set(names.map((name) => modules[name.split(':')[0]]))].flatMap((module) =>
+    module ? ['--register', module] : [],
+  );
 
 /** One report of several. What two have judged, the oracle, counts once. */
 export function mergeReports(reports) {
@@ -74,7 +83,7 @@ async function main(args) {
       if (own?.length === 0) continue;
       const report = join(scratch, `${i}.json`);
       const flags = [...(names.length > 0 ? ['--backend', names.join(',')] : []), '--json', report];
-      const code = await run([...command, ...flags, ...rest]);
+      const code = await run([...command, ...registering(names), ...flags, ...rest]);
       worst = Math.max(worst, code);
       try {
         reports.push(JSON.parse(readFileSync(report, 'utf8')));

@@ -59,6 +59,14 @@ const steps = [
     upToDate: () => existsSync(installStamp) && readFileSync(installStamp, 'utf8') === installHash(),
     done: () => writeFileSync(installStamp, installHash()),
   },
+  {
+    // The addon and the emulator of CUDA. Where it cannot be installed, their tests fail and say what is missing.
+    name: 'C++ compiler',
+    in: ['test'],
+    uncounted: true,
+    upToDate: () => hasCommand('g++') || !mayInstallPackages(),
+    run: () => ['sh', '-c', 'apt-get update && apt-get install --yes --no-install-recommends g++ libc6-dev'],
+  },
   { name: 'build', in: ['test'], needs: ['install'], run: () => turbo('build') },
   {
     name: 'build',
@@ -94,6 +102,15 @@ const steps = [
     counts: (code) => vitestCounts(code, vitestReport),
   },
 ];
+
+// ---------------------------------------------------------------------------------------------------
+// What the machine has
+
+const hasCommand = (name) =>
+  (process.env.PATH ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
+
+/** A container of a CI, mostly: Debian's tools, and the right to use them. */
+const mayInstallPackages = () => process.getuid?.() === 0 && hasCommand('apt-get');
 
 // ---------------------------------------------------------------------------------------------------
 // Installing only when something that an install reads has changed

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergeReports, takeOption } from '../conformance.mjs';
+import { mergeReports, registering, takeOption } from '../conformance.mjs';
 
 describe('takeOption', () => {
   it.each([
@@ -7,6 +7,12 @@ describe('takeOption', () => {
     [['--every', '3', '--backend=webgl'], { value: 'webgl', rest: ['--every', '3'] }],
     [['--every', '3'], { value: undefined, rest: ['--every', '3'] }],
   ])('%j', (args, expected) => expect(takeOption(args, '--backend')).toEqual(expected));
+});
+
+it('a backend that only a module has is registered when it is named', () => {
+  expect(registering(['cpu', 'webgpu'])).toEqual([]);
+  const flags = registering(['cpu', 'cuda-emulated', 'cuda-emulated:1']);
+  expect(flags).toEqual(['--register', expect.stringMatching(/[\\/]scripts[\\/]emulated-cuda\.mjs$/)]);
 });
 
 describe('mergeReports', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../src/main.ts';
 
 /** Exit code and standard error of a command line. */
@@ -69,12 +69,14 @@ describe('arguments that make no sense exit with 2', () => {
 });
 
 describe('errors', () => {
+  beforeEach(() => vi.stubEnv('TUTTI_CUDA_DRIVER', '/nowhere/libcuda.so.1')); // the machine may have one
+  afterEach(() => vi.unstubAllEnvs());
+
   it('--device of a backend that is not there: says why and what to do, and takes no other', async () => {
     const { code, stderr } = await train('--device', 'cuda');
     expect(code).toBe(1);
-    expect(stderr).toBe(
-      'error [TUTTI_BACKEND_UNAVAILABLE]: device cuda is not available: it is planned: there is no package @tutti/cuda yet\n' +
-        '  fix: use another device: `tutti doctor` lists those of this machine\n',
+    expect(stderr).toMatch(
+      /^error \[TUTTI_BACKEND_UNAVAILABLE\]: device cuda is not available: .+\n {2}fix: .+\n$/,
     );
   });
 
@@ -95,7 +97,6 @@ describe('errors', () => {
     expect((await train('--device', 'cuda')).stderr).toContain('    at ');
     vi.stubEnv('TUTTI_DEBUG', '0');
     expect((await train('--device', 'cuda')).stderr).not.toContain('    at ');
-    vi.unstubAllEnvs();
   });
 });
 

@@ -81,7 +81,10 @@ describe('tutti train mnist', () => {
   });
 
   it('TUTTI_DEVICE of a missing backend is an error, without fallback', async () => {
-    const { code, stdout, stderr } = await train(small, { TUTTI_DEVICE: 'cuda' });
+    const { code, stdout, stderr } = await train(small, {
+      TUTTI_DEVICE: 'cuda',
+      TUTTI_CUDA_DRIVER: '/nowhere/libcuda.so.1',
+    });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^error \[TUTTI_BACKEND_UNAVAILABLE\]: .*cuda/);
   });

@@ -19,8 +19,8 @@ export interface KnownBackend {
 }
 
 /**
- * All known backends, in the order of the automatic choice. To add one is to add an entry, its package to the optional
- * peer dependencies, and its types to `optional.d.ts`.
+ * All known backends, in the order of the automatic choice. To add one is to add an entry, and its package to the optional
+ * peer dependencies. One that is planned has its types in a `declare module` until it is there.
  *
  * The imports stand in `try` blocks with their names written out: a bundler then takes in those that are installed, and
  * leaves the others as a failure at run time, which is an answer.
@@ -31,8 +31,8 @@ export const knownBackends: readonly KnownBackend[] = [
     package: '@tutti/cuda',
     runs: 'NVIDIA GPUs, in Node',
     included: false,
-    planned: true,
-    factory: optionalBackend({ name: 'cuda', priority: 40, planned: true }, async () => {
+    planned: false,
+    factory: optionalBackend({ name: 'cuda', priority: 40, planned: false }, async () => {
       try {
         return (await import('@tutti/cuda')).cuda;
       } catch (cause) {

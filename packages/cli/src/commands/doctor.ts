@@ -105,7 +105,7 @@ export function describe({ tutti, machine: m, environment, backends, automatic }
   ].join('\n');
 }
 
-const row = (name: string, text: string): string => `${name.padEnd(13)}${text}`;
+const row = (name: string, text: string): string => `${name.padEnd(12)} ${text}`;
 
 function describeBackend(backend: BackendReport): string[] {
   if (!backend.available) {

@@ -1,0 +1,119 @@
+// A device with everything that is open on it. For one thread, which may be any but always the same.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "commands.h"
+#include "context.h"
+#include "events.h"
+#include "graphs.h"
+#include "memory.h"
+#include "modules.h"
+#include "pinned.h"
+#include "transfer.h"
+#include "waiter.h"
+
+namespace tutti {
+
+// A stream of the order in which everything happens.
+class WorkStream {
+ public:
+  explicit WorkStream(const Context& context);
+  ~WorkStream();
+  WorkStream(const WorkStream&) = delete;
+  WorkStream& operator=(const WorkStream&) = delete;
+
+  CUstream handle() const { return handle_; }
+
+ private:
+  const Context& context_;
+  CUstream handle_ = nullptr;
+};
+
+// A task that is given the data of a read: pinned memory, filled once the task runs.
+class ReadTask : public Task {
+ public:
+  PinnedBlock block;
+};
+
+// A task that is given the milliseconds between the marks.
+class TimeTask : public Task {
+ public:
+  std::vector<double> milliseconds;
+
+ protected:
+  void run() override;
+
+ private:
+  friend class Device;
+  const Context* context_ = nullptr;
+  std::vector<Event> marks_;
+};
+
+class Device {
+ public:
+  Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t stagingBytes, TaskSink done);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  // At the start of every use: throws what the device failed with, and makes it current on this thread.
+  void enter();
+  std::optional<NativeError> failure() const { return context_.failure(); }
+
+  CUdeviceptr allocate(std::size_t bytes);
+  void free(CUdeviceptr address);
+  void trim();
+  struct MemoryInfo {
+    std::size_t free;
+    std::size_t total;
+  };
+  MemoryInfo memoryInfo() const;
+
+  ModuleTable& modules() { return modules_; }
+
+  void submit(const std::uint32_t* words, std::size_t length);
+  std::uint32_t capture(const std::uint32_t* words, std::size_t length);
+  void launchGraph(std::uint32_t graph);
+  void releaseGraph(std::uint32_t graph);
+  void time(const std::uint32_t* words, std::size_t length, std::unique_ptr<TimeTask> task);
+
+  // Throws INVALID_ARGUMENT unless the bytes lie within one allocation.
+  void requireReadable(CUdeviceptr source, std::uint64_t bytes, const char* call) const;
+  void write(CUdeviceptr target, const unsigned char* data, std::size_t bytes, bool idle);
+  void read(CUdeviceptr source, std::size_t bytes, std::unique_ptr<ReadTask> task);
+  void readNow(CUdeviceptr source, unsigned char* target, std::size_t bytes);
+  // Runs the task once everything so far has run.
+  void whenPassed(std::unique_ptr<Task> task);
+
+  struct Statistics {
+    std::uint64_t allocations;
+    std::uint64_t bytes;
+    std::uint64_t pinnedBytes;
+    std::uint64_t modules;
+    std::uint64_t graphs;
+    std::uint64_t overlappedWrites;
+    std::uint64_t orderedWrites;
+  };
+  Statistics statistics() const;
+
+  // Waits for the device and ends the waiting thread. Gives the tasks that nobody will run; nothing but the destructor may follow.
+  std::deque<std::unique_ptr<Task>> stop();
+
+ private:
+  // In the order of their making; released in the reverse order.
+  Context context_;
+  EventPool events_;
+  EventPool timers_;
+  WorkStream work_;
+  PinnedMemory pinned_;
+  DeviceMemory memory_;
+  Transfer transfer_;
+  ModuleTable modules_;
+  GraphTable graphs_;
+  CommandReader reader_;
+  Waiter waiter_;
+};
+
+}  // namespace tutti

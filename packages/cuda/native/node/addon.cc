@@ -1,0 +1,34 @@
+// `Binding` of src/native/binding.ts.
+#include <napi.h>
+
+#include "../library.h"
+#include "addon_data.h"
+#include "compiler_object.h"
+#include "device_object.h"
+#include "driver_object.h"
+
+namespace tutti {
+namespace {
+
+// As `interfaceVersion` of src/native/binding.ts.
+constexpr int interfaceVersion = 1;
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  keepThisLibraryLoaded();
+  auto* data = new AddonData;
+  env.SetInstanceData(data);
+  data->uint8Array = Napi::Persistent(env.Global().Get("Uint8Array").As<Napi::Function>());
+  data->driver = Napi::Persistent(DriverObject::define(env));
+  data->device = Napi::Persistent(DeviceObject::define(env));
+  data->compiler = Napi::Persistent(CompilerObject::define(env));
+  exports["interfaceVersion"] = interfaceVersion;
+  exports["openDriver"] = Napi::Function::New<DriverObject::open>(env, "openDriver");
+  exports["openCompiler"] = Napi::Function::New<CompilerObject::open>(env, "openCompiler");
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tutti_cuda, initialise)
+
+}  // namespace tutti

@@ -1,0 +1,274 @@
+import {
+  type Anchor,
+  type Backend,
+  type Command,
+  checkRange,
+  type DeviceBuffer,
+  DeviceError,
+  type DeviceInfo,
+  type DeviceMemory,
+  type DispatchCommand,
+  dtypeInfo,
+  type Fence,
+  freedError,
+  type Kernel,
+  OutOfMemoryError,
+  type Program,
+  Progress,
+  printAnchor,
+  printKernel,
+  type SizePool,
+  type TuttiError,
+} from '@tutti/core/backend';
+import type { CompilationFigures } from './compiler/compile.ts';
+import type { FunctionInfo, NativeStatistics } from './native/binding.ts';
+import type { CudaFeatures, CudaProgram } from './program.ts';
+import { type Block, CudaBuffer } from './runtime/buffer.ts';
+import { Clock } from './runtime/clock.ts';
+import { mostElements } from './runtime/description.ts';
+import type { CudaDevice } from './runtime/device.ts';
+import { type Encoded, Encoder } from './runtime/encode.ts';
+import { Executable } from './runtime/executable.ts';
+import { formatBytes } from './runtime/host.ts';
+import { devicePool } from './runtime/memory.ts';
+import { Modules } from './runtime/modules.ts';
+import { Submission } from './runtime/submission.ts';
+import { Workspace } from './runtime/workspace.ts';
+
+/** What turns kernels and anchors into CUDA C. */
+export interface Generators {
+  compileKernel(kernel: Kernel, features: CudaFeatures): CudaProgram;
+  routine(anchor: Anchor, features: CudaFeatures): CudaProgram | undefined;
+}
+
+/** CUDA C programs on a device of the driver. */
+export class CudaBackend implements Backend {
+  readonly info: DeviceInfo;
+  readonly #device: CudaDevice;
+  readonly #generators: Generators;
+  readonly #modules: Modules;
+  readonly #pool: SizePool<Block>;
+  readonly #workspace: Workspace;
+  readonly #submission: Submission;
+  readonly #progress: Progress;
+  readonly #clock = new Clock();
+  readonly #programs = new Map<string, Executable | undefined>();
+  #bytes = 0;
+  #buffers = 0;
+
+  constructor(device: CudaDevice, generators: Generators) {
+    this.info = device.info;
+    this.#device = device;
+    this.#generators = generators;
+    this.#modules = new Modules(device);
+    this.#progress = new Progress(() => this.#passing(), device.health);
+    this.#pool = devicePool(device, this.#clock);
+    this.#workspace = new Workspace(this.#pool);
+    const buffer = (each: DeviceBuffer): CudaBuffer => this.#own(each);
+    const encoder = new Encoder(this.#workspace, { buffer, program: (command) => this.#executable(command) });
+    this.#submission = new Submission(device, encoder);
+    device.reclaim = () => this.#pool.shrink();
+    device.health.onFailure(() => this.#release());
+  }
+
+  get failure(): TuttiError | undefined {
+    return this.#device.health.failure;
+  }
+
+  allocate(bytes: number): DeviceBuffer {
+    this.#device.health.check();
+    this.#checkBytes(bytes);
+    const block = this.#pool.takeBytes(bytes);
+    this.#bytes += bytes;
+    this.#buffers++;
+    return new CudaBuffer(bytes, block, this);
+  }
+
+  /** @throws OutOfMemoryError */
+  #checkBytes(bytes: number): void {
+    const most = this.info.capabilities.bytesPerBuffer;
+    if (bytes >= 0 && bytes <= most && Number.isInteger(bytes)) return;
+    throw new OutOfMemoryError(
+      `a buffer of ${bytes} bytes is not possible; this device takes up to ${most} (${formatBytes(most)})`,
+      { received: bytes, fix: 'split the tensor' },
+    );
+  }
+
+  free(buffer: DeviceBuffer): void {
+    if (this.failure) return;
+    const own = this.#own(buffer);
+    own.freed = true;
+    this.#bytes -= own.bytes;
+    this.#buffers--;
+    this.#pool.release(own.block);
+  }
+
+  write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
+    this.#device.health.check();
+    const { block } = this.#checked(buffer, byteOffset, data.byteLength);
+    if (data.byteLength === 0) return;
+    // What nothing under way touches is written beside the work.
+    const idle = block.lastUse <= this.#clock.passed;
+    if (!idle) block.lastUse = this.#clock.tick();
+    this.#device.call('while data was written', (native) =>
+      native.write(block.address + byteOffset, data, idle),
+    );
+  }
+
+  read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
+    try {
+      this.#device.health.check();
+      const { block } = this.#checked(buffer, byteOffset, bytes);
+      if (bytes === 0) return Promise.resolve(new Uint8Array(0));
+      const time = this.#clock.tick();
+      block.lastUse = time;
+      const read = this.#device.wait(reading, (native) => native.read(block.address + byteOffset, bytes));
+      return read.then((result) => {
+        this.#clock.note(time);
+        return result;
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  readSync(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array {
+    this.#device.health.check();
+    const { block } = this.#checked(buffer, byteOffset, bytes);
+    if (bytes === 0) return new Uint8Array(0);
+    const result = this.#device.call(reading, (native) => native.readSync(block.address + byteOffset, bytes));
+    this.#clock.note(this.#clock.now);
+    return result;
+  }
+
+  compile(kernel: Kernel): Program {
+    const generate = (): CudaProgram => {
+      for (const { dtype, length } of kernel.buffers) {
+        this.#checkBytes(length * dtypeInfo[dtype].bytes);
+        checkElements(length);
+      }
+      return this.#generators.compileKernel(kernel, this.#device.features);
+    };
+    return this.#cached(printKernel(kernel), generate)!;
+  }
+
+  routine(anchor: Anchor): Program | undefined {
+    const generate = (): CudaProgram | undefined => {
+      for (const { length } of anchor.buffers) checkElements(length);
+      const program = this.#generators.routine(anchor, this.#device.features);
+      return program && program.workspaceBytes <= this.info.capabilities.bytesPerBuffer ? program : undefined;
+    };
+    return this.#cached(printAnchor(anchor), generate);
+  }
+
+  /** A program that was generated elsewhere. */
+  load(program: CudaProgram): Executable {
+    this.#device.health.check();
+    this.#workspace.require(program.workspaceBytes);
+    return new Executable(program, this.#modules, this);
+  }
+
+  submit(commands: readonly Command[]): Fence {
+    this.#device.health.check();
+    this.#submission.submit(commands, this.#touch);
+    return this.#progress.submitted(commands.length);
+  }
+
+  async time(commands: readonly Command[]): Promise<readonly number[]> {
+    this.#device.health.check();
+    if (commands.length === 0) return [];
+    const times = this.#submission.time(commands, this.#touch);
+    this.#progress.submitted(commands.length);
+    return [...(await times)];
+  }
+
+  memory(): DeviceMemory {
+    return {
+      bytes: this.#bytes,
+      buffers: this.#buffers,
+      reserved: this.#pool.reserved,
+      allocations: this.#pool.allocations,
+    };
+  }
+
+  /** Figures of the driver's side, for tests and reports. */
+  get statistics(): NativeStatistics {
+    return this.#device.call('while figures were read', (native) => native.statistics());
+  }
+
+  /** What has been compiled so far, for tests and reports. */
+  get compilation(): CompilationFigures {
+    return this.#device.compiler.figures;
+  }
+
+  /** Registers, spills and shared memory of each stage of a program that is ready. */
+  resources(program: Executable): readonly FunctionInfo[] {
+    return program.functions.map((fn) =>
+      this.#device.call('while figures were read', (native) => native.functionInfo(fn)),
+    );
+  }
+
+  dispose(): void {
+    this.#device.dispose();
+  }
+
+  /** Lets everything go that the device held, when it has failed or was disposed. */
+  #release(): void {
+    this.#bytes = 0;
+    this.#buffers = 0;
+    this.#programs.clear();
+    this.#modules.dispose();
+    this.#pool.dispose();
+  }
+
+  /** Settles when everything that has been asked for by now has run. */
+  async #passing(): Promise<void> {
+    const { now } = this.#clock;
+    await this.#device.wait('while work was done', (native) => native.passed());
+    this.#clock.note(now);
+  }
+
+  readonly #touch = (all: readonly Encoded[]): void => {
+    const time = this.#clock.tick();
+    for (const { buffers } of all) for (const { block } of buffers) block.lastUse = time;
+  };
+
+  #cached(key: string, generate: () => CudaProgram | undefined): Program | undefined {
+    this.#device.health.check();
+    if (!this.#programs.has(key)) {
+      const generated = generate();
+      this.#programs.set(key, generated && this.load(generated));
+    }
+    return this.#programs.get(key);
+  }
+
+  #executable({ program }: DispatchCommand): Executable {
+    if (program instanceof Executable && program.owner === this) return program;
+    throw new DeviceError(`the program ${program.name} belongs to another device`);
+  }
+
+  #own(buffer: DeviceBuffer): CudaBuffer {
+    if (!(buffer instanceof CudaBuffer) || buffer.owner !== this) {
+      throw new DeviceError('the buffer belongs to another device');
+    }
+    if (buffer.freed) throw freedError();
+    return buffer;
+  }
+
+  #checked(buffer: DeviceBuffer, byteOffset: number, bytes: number): CudaBuffer {
+    const own = this.#own(buffer);
+    checkRange(own, byteOffset, bytes);
+    return own;
+  }
+}
+
+const reading = 'while a value was read';
+
+/** Indices of kernels have 31 bits. @throws OutOfMemoryError */
+function checkElements(length: number): void {
+  if (length <= mostElements) return;
+  throw new OutOfMemoryError(
+    `a tensor of ${length} elements is not possible; this device takes up to ${mostElements}`,
+    { received: length, fix: 'split the tensor' },
+  );
+}

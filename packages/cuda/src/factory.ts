@@ -1,0 +1,121 @@
+import { statSync } from 'node:fs';
+import {
+  type Backend,
+  type BackendFactory,
+  BackendUnavailableError,
+  type DeviceInfo,
+  InternalError,
+  type ProbeResult,
+} from '@tutti/core/backend';
+import { CudaBackend } from './backend.ts';
+import { architectureFor } from './compiler/architecture.ts';
+import { DiskCache, objectionTo } from './compiler/cache.ts';
+import { KernelCompiler } from './compiler/compile.ts';
+import { compileKernel } from './kernels/index.ts';
+import { loadBinding } from './native/load.ts';
+import { type CudaOptions, checkCudaOptions, type Settings, settingsOf } from './options.ts';
+import { routine } from './routines/index.ts';
+import { describeDevice, featuresOf } from './runtime/description.ts';
+import { CudaDevice } from './runtime/device.ts';
+import { codeOf } from './runtime/failures.ts';
+import { type Absent, isAbsent, machine, messageOf } from './runtime/host.ts';
+import { type FoundDevice, findSystem, type System } from './runtime/system.ts';
+
+/** Uploads go through so much memory that the device reads by itself. */
+const stagingBytes = 32 * 1024 * 1024;
+
+/**
+ * Makes a factory with settings of its own. Register it before the device is opened for the first time: a name is not taken
+ * over while a device of it is open.
+ *
+ * @throws ArgumentError for options that do not exist or are not what they should be.
+ *
+ * @example
+ * registerBackend(createCudaBackend({ precision: 'tf32' }));
+ * await setDefaultDevice('cuda');
+ */
+export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
+  checkCudaOptions(options);
+  const name = options.emulation ? 'cuda-emulated' : 'cuda';
+  return {
+    name,
+    priority: options.emulation ? 5 : 40,
+    async probe(): Promise<ProbeResult> {
+      const settings = settingsOf(options, machine());
+      const system = find(settings);
+      if (isAbsent(system)) return { available: false, reason: system.reason, fix: system.fix };
+      const notes = await notesOn(settings);
+      return { available: true, devices: system.devices.map((device) => describe(system, device, notes)) };
+    },
+    async open(index: number): Promise<Backend> {
+      const settings = settingsOf(options, machine());
+      const system = find(settings);
+      if (isAbsent(system)) throw new BackendUnavailableError(system.reason, { fix: system.fix });
+      const device = system.devices[index];
+      if (!device) {
+        throw new BackendUnavailableError(`there is no device ${name}:${index}`, {
+          fix: `use ${system.devices.map((_, i) => (i === 0 ? name : `${name}:${i}`)).join(', ')}`,
+        });
+      }
+      const info = describe(system, device, await notesOn(settings));
+      return new CudaBackend(openDevice(name, system, device, info, settings), { compileKernel, routine });
+    },
+  };
+}
+
+/** NVIDIA GPUs as a backend, with the settings of the environment. */
+export const cuda: BackendFactory = createCudaBackend();
+
+function find(settings: Settings): System | Absent {
+  const binding = loadBinding();
+  return isAbsent(binding) ? binding : findSystem(binding, settings, machine());
+}
+
+const describe = ({ driver, compiler }: System, device: FoundDevice, notes: readonly string[]): DeviceInfo =>
+  describeDevice(device.description, driver, compiler, notes);
+
+/** What does not work, and does no harm. */
+async function notesOn({ cacheFolder }: Settings): Promise<readonly string[]> {
+  const objection = cacheFolder === undefined ? undefined : await objectionTo(cacheFolder);
+  return objection === undefined ? [] : [`compiled kernels are not kept because ${objection}`];
+}
+
+function openDevice(
+  name: string,
+  { driver, compiler, compilerPath }: System,
+  { index, description }: FoundDevice,
+  info: DeviceInfo,
+  { cacheFolder, graphs, memoryLimit, tf32, deterministic }: Settings,
+): CudaDevice {
+  const architecture = architectureFor(description.computeCapability, compiler.architectures);
+  if (!architecture) throw new InternalError(`no architecture for ${description.name}`);
+  const cache = cacheFolder === undefined ? undefined : new DiskCache(cacheFolder);
+  const identity = driver.emulated ? stampOf(compilerPath) : '';
+  try {
+    return new CudaDevice({
+      name,
+      info,
+      features: featuresOf(description, driver, { tf32, deterministic }),
+      native: driver.open(index, { stagingBytes }),
+      compiler: new KernelCompiler({ compiler, architecture, identity, cache }),
+      graphs,
+      memoryLimit,
+    });
+  } catch (error) {
+    throw new BackendUnavailableError(`${description.name} cannot be opened: ${messageOf(error)}`, {
+      fix: openRemedies[codeOf(error) ?? ''] ?? 'check with nvidia-smi',
+      cause: error,
+    });
+  }
+}
+
+const openRemedies: Readonly<Record<string, string>> = {
+  CUDA_ERROR_OUT_OF_MEMORY: 'end other programs that use the GPU (nvidia-smi lists them)',
+  CUDA_ERROR_DEVICE_UNAVAILABLE: 'end the program that has the GPU for itself (nvidia-smi lists them)',
+};
+
+/** An emulator is built again and again at the same version. */
+function stampOf(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  return `${size} bytes of ${mtimeMs}`;
+}

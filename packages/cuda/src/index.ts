@@ -1,0 +1,2 @@
+export { createCudaBackend, cuda } from './factory.ts';
+export type { CudaOptions } from './options.ts';

@@ -1,0 +1,91 @@
+/** Finds and loads the addon, or says why there is none. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { type Absent, machine, messageOf, type Surroundings } from '../runtime/host.ts';
+import { type Binding, interfaceVersion } from './binding.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Where the build of this workspace puts it, seen from `dist/native` and from `src/native`. */
+const built = fileURLToPath(new URL('../../build/tutti_cuda.node', import.meta.url));
+
+/** The variable that names an addon. */
+const variable = 'TUTTI_CUDA_ADDON';
+
+/** What there are packages for. */
+const platforms: readonly string[] = ['linux-x64', 'linux-arm64', 'win32-x64'];
+
+const rebuild =
+  'run `node scripts/build-native.mjs` in the folder of @tutti/cuda, with g++ or clang++ installed';
+
+export interface AddonSearch {
+  /** Where this runs. Default: this machine. */
+  readonly surroundings?: Surroundings;
+  /** `process.arch`. */
+  readonly processor?: string;
+  /** The package's own build. */
+  readonly built?: string;
+  /** The path of a package's main file. Throws where there is no such package. */
+  readonly resolve?: (name: string) => string;
+}
+
+/** The addon of this machine: the one that TUTTI_CUDA_ADDON names, else that of the platform's package, else the package's own build. */
+export function loadBinding(search: AddonSearch = {}): Binding | Absent {
+  const found = findAddon(search);
+  return typeof found === 'string' ? load(found) : found;
+}
+
+/** The path of the addon. */
+export function findAddon({
+  surroundings = machine(),
+  processor = process.arch,
+  built: own = built,
+  resolve = require.resolve,
+}: AddonSearch = {}): string | Absent {
+  const named = surroundings.environment[variable];
+  if (named) {
+    if (existsSync(named)) return named;
+    return {
+      reason: `the addon that ${variable} names, ${named}, was not found`,
+      fix: `set ${variable} to the path of a tutti_cuda.node, or take it away`,
+    };
+  }
+  const platform = `${surroundings.platform}-${processor}`;
+  try {
+    return resolve(`@tutti/cuda-${platform}`);
+  } catch {
+    // Not installed: an optional dependency, and not there at all in the workspace.
+  }
+  if (existsSync(own)) return own;
+  if (!platforms.includes(platform)) {
+    return {
+      reason: `there is no addon of @tutti/cuda for ${platform}`,
+      fix: `use another backend here; there are addons for ${platforms.join(', ')}`,
+    };
+  }
+  return {
+    reason: `the addon of @tutti/cuda is neither installed (@tutti/cuda-${platform}) nor built`,
+    fix: `install @tutti/cuda with its optional dependencies, or ${rebuild}`,
+  };
+}
+
+function load(path: string): Binding | Absent {
+  let binding: Binding;
+  try {
+    binding = require(path) as Binding;
+  } catch (error) {
+    // The loader's own words: a library that is missing, a C library that is too old, another processor.
+    return {
+      reason: `the addon of @tutti/cuda does not load: ${firstLine(messageOf(error))}`,
+      fix: rebuild,
+    };
+  }
+  if (binding.interfaceVersion === interfaceVersion) return binding;
+  return {
+    reason: `the addon ${path} has version ${binding.interfaceVersion} of its interface, and this package needs ${interfaceVersion}`,
+    fix: `install packages of one version, or ${rebuild}`,
+  };
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0]!;

@@ -1,0 +1,25 @@
+import type { DeviceBuffer } from '@tutti/core/backend';
+
+/** Memory of the device, of one size class. */
+export interface Block {
+  /** A multiple of 256. */
+  readonly address: number;
+  readonly bytes: number;
+  /** The time after which nothing that was asked for so far touches it, but for uploads that overtake the work. */
+  lastUse: number;
+}
+
+/** A buffer of this backend. */
+export class CudaBuffer implements DeviceBuffer {
+  readonly bytes: number;
+  readonly block: Block;
+  /** Tells buffers of two devices of this kind apart. */
+  readonly owner: object;
+  freed = false;
+
+  constructor(bytes: number, block: Block, owner: object) {
+    this.bytes = bytes;
+    this.block = block;
+    this.owner = owner;
+  }
+}

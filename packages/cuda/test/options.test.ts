@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { createCudaBackend } from '../src/index.ts';
+import { type CudaOptions, settingsOf } from '../src/options.ts';
+import { formatBytes, parseBytes } from '../src/runtime/host.ts';
+import { surroundings } from './support/fake.ts';
+
+const settings = (options: CudaOptions, environment: Record<string, string> = {}) =>
+  settingsOf(options, surroundings({ environment }));
+
+describe('options', () => {
+  it('come before variables, and those before what is usual', () => {
+    expect(settings({})).toEqual({
+      driver: undefined,
+      nvrtc: undefined,
+      emulation: false,
+      tf32: false,
+      deterministic: false,
+      graphs: true,
+      cacheFolder: '/nowhere/home/.cache/tutti/cuda',
+      memoryLimit: undefined,
+    });
+    const environment = {
+      TUTTI_CUDA_DRIVER: '/their/driver',
+      TUTTI_CUDA_NVRTC: '/their/nvrtc',
+      TUTTI_CUDA_CACHE: '/their/cache',
+      TUTTI_CUDA_PRECISION: 'tf32',
+      TUTTI_CUDA_MEMORY_LIMIT: '1.5GiB',
+    };
+    expect(settings({}, environment)).toMatchObject({
+      driver: { path: '/their/driver', by: 'TUTTI_CUDA_DRIVER' },
+      nvrtc: { path: '/their/nvrtc', by: 'TUTTI_CUDA_NVRTC' },
+      cacheFolder: '/their/cache',
+      tf32: true,
+      memoryLimit: 1.5 * 2 ** 30,
+    });
+    const options = {
+      driver: '/my/driver',
+      nvrtc: '/my/nvrtc',
+      cache: '/my/cache',
+      precision: 'ieee',
+      deterministic: true,
+      graphs: 'off',
+      memoryLimit: 1000,
+    } as const;
+    expect(settings(options, environment)).toEqual({
+      driver: { path: '/my/driver', by: 'the option driver' },
+      nvrtc: { path: '/my/nvrtc', by: 'the option nvrtc' },
+      emulation: false,
+      tf32: false,
+      deterministic: true,
+      graphs: false,
+      cacheFolder: '/my/cache',
+      memoryLimit: 1000,
+    });
+  });
+
+  it('switch the cache off, and an emulation keeps nothing unless it is told to', () => {
+    expect(settings({ cache: 'off' }).cacheFolder).toBeUndefined();
+    expect(settings({}, { TUTTI_CUDA_CACHE: 'off' }).cacheFolder).toBeUndefined();
+    const emulation = { emulation: true, driver: '/a', nvrtc: '/b' };
+    expect(settings(emulation).cacheFolder).toBeUndefined();
+    expect(settings({ ...emulation, cache: '/c' }).cacheFolder).toBe('/c');
+  });
+
+  it.each([
+    [{ presicion: 'tf32' }, /there is no option "presicion"[\s\S]*did you mean precision/],
+    [{ precision: 'fast' }, /precision is "fast"[\s\S]*'ieee' or 'tf32'/],
+    [{ graphs: true }, /graphs is true[\s\S]*'auto' or 'off'/],
+    [{ cache: '' }, /cache is [\s\S]*pass a path or 'off'/],
+    [{ driver: 3 }, /driver is 3[\s\S]*pass a path/],
+    [{ deterministic: 1 }, /deterministic is 1[\s\S]*true or false/],
+    [{ memoryLimit: 0 }, /memoryLimit is 0[\s\S]*number of bytes/],
+    [{ memoryLimit: '8GiB' }, /memoryLimit is "8GiB"/],
+    [{ emulation: true, driver: '/a' }, /an emulation needs its driver and its compiler/],
+  ])('that are wrong are refused: %j', (options, message) => {
+    const make = (): unknown => createCudaBackend(options as CudaOptions);
+    expect(make).toThrow(expect.objectContaining({ code: 'TUTTI_ARGUMENT' }));
+    expect(make).toThrow(message);
+  });
+
+  it('variables that are wrong are refused when they are read', async () => {
+    expect(() => settings({}, { TUTTI_CUDA_PRECISION: 'half' })).toThrow(/half is not a choice of precision/);
+    expect(() => settings({}, { TUTTI_CUDA_MEMORY_LIMIT: 'much' })).toThrow(
+      /much is not an amount of memory/,
+    );
+  });
+});
+
+it('amounts of memory are read and written', () => {
+  expect(
+    ['1000', '4k', '2 MB', '1.5GiB', '3t', '8 GiB', '', 'x', '-1', '1.5.2', '0'].map(parseBytes),
+  ).toEqual([
+    1000,
+    4096,
+    2 * 2 ** 20,
+    1.5 * 2 ** 30,
+    3 * 2 ** 40,
+    8 * 2 ** 30,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    0,
+  ]);
+  expect([0, 100, 1536, 2 ** 30, 139.8 * 2 ** 30].map(formatBytes)).toEqual([
+    '0 bytes',
+    '100 bytes',
+    '1.5 KiB',
+    '1 GiB',
+    '139.8 GiB',
+  ]);
+});

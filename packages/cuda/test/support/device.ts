@@ -1,0 +1,54 @@
+/** Devices for tests. Where they cannot be emulated the test fails. */
+import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import { cudaEmulator } from '@tutti/cuda-emulator';
+import { afterEach } from 'vitest';
+import { CudaBackend } from '../../src/backend.ts';
+import { createCudaBackend } from '../../src/index.ts';
+import type { CudaOptions } from '../../src/options.ts';
+import type { CudaProgram } from '../../src/program.ts';
+import type { Executable } from '../../src/runtime/executable.ts';
+import { bytesOf, intsOf } from './programs.ts';
+
+const found = cudaEmulator();
+if ('missing' in found) throw new TypeError(`CUDA must be emulated here: ${found.missing}`);
+
+/** The emulator's libraries. */
+export const emulator: { readonly driver: string; readonly compiler: string } = found;
+
+/** What makes a backend of an emulated device. */
+export const emulation = {
+  emulation: true,
+  driver: emulator.driver,
+  nvrtc: emulator.compiler,
+} as const satisfies CudaOptions;
+
+const open: Backend[] = [];
+afterEach(() => {
+  for (const backend of open.splice(0)) backend.dispose();
+});
+
+export async function make(options: CudaOptions = {}): Promise<CudaBackend> {
+  const backend = await createCudaBackend({ ...emulation, ...options }).open(0);
+  open.push(backend);
+  if (backend instanceof CudaBackend) return backend;
+  throw new TypeError('another backend was opened');
+}
+
+/** Programs that are ready. */
+export async function ready(
+  backend: CudaBackend,
+  ...programs: readonly CudaProgram[]
+): Promise<Executable[]> {
+  const loaded = programs.map((program) => backend.load(program));
+  await Promise.all(loaded.map((program) => program.ready));
+  return loaded;
+}
+
+export function upload(backend: Backend, values: ArrayLike<number>): DeviceBuffer {
+  const buffer = backend.allocate(values.length * 4);
+  backend.write(buffer, bytesOf(values));
+  return buffer;
+}
+
+export const download = async (backend: Backend, buffer: DeviceBuffer): Promise<number[]> =>
+  intsOf(await backend.read(buffer, 0, buffer.bytes));

@@ -1,0 +1,13 @@
+import { expect, it } from 'vitest';
+import { backendOf, cudaEmulated } from '../emulated-cuda.mjs';
+
+it('is a backend of its own name', () => {
+  expect(cudaEmulated.name).toBe('cuda-emulated');
+});
+
+it('says why it is not there where the emulator is not, under the same name', async () => {
+  const absent = backendOf({ missing: 'there is no g++' });
+  expect(absent.name).toBe('cuda-emulated');
+  expect(await absent.probe()).toMatchObject({ available: false, reason: 'there is no g++' });
+  await expect(absent.open(0)).rejects.toThrow('there is no g++');
+});
