@@ -50,8 +50,8 @@ const linkFlags = [
   '-pthread',
   ...(sanitizer ? ['-fsanitize=address'] : ['-s']),
   ...(process.platform === 'darwin' ? [] : [`-Wl,--version-script=${join(sourceFolder, 'exports.map')}`]),
-  // A user's machine may have an older C++ library than this.
-  ...(sanitizer || process.platform === 'darwin' ? [] : ['-static-libstdc++', '-static-libgcc']),
+  // A user's machine may have an older C++ library than this. Of that library only what is used, or it would ask for a newer C library.
+  ...(sanitizer || process.platform === 'darwin' ? [] : ['-static-libstdc++', '-Wl,--gc-sections']),
   ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
 ];
 

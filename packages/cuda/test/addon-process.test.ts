@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EmulatorSettings } from '@tutti/cuda-emulator';
 import { afterAll, describe, expect, it } from 'vitest';
-import { addonPath, compilerPath, driverPath, runScript } from './support/addon.ts';
+import { addonPath, compilerPath, driverPath, runScript, saxpy } from './support/addon.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tutti-cuda-process-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -202,6 +202,64 @@ describe('worker threads', () => {
       console.log(device.statistics().allocations);
     `);
     expect({ code, output, errors }).toEqual({ code: 0, output: '0 0 1 0\n0 0 1 0\n0 0 1 0\n0', errors: '' });
+  });
+});
+
+describe('a worker', () => {
+  const worker = join(folder, 'busy.cjs');
+  writeFileSync(
+    worker,
+    `
+    const binding = require(${JSON.stringify(addonPath)});
+    const compiler = binding.openCompiler(${JSON.stringify(compilerPath)});
+    const options = ['--gpu-architecture=sm_90'];
+    const text = ${JSON.stringify(saxpy)};
+    const long = (value) => [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+    const data = new Uint8Array(100_000);
+    const work = async () => {
+      const device = binding.openDriver(${JSON.stringify(driverPath)}).open(0, { stagingBytes: 1 << 16 });
+      const { image } = await compiler.compile(text, 'saxpy.cu', options);
+      const fn = device.getFunction(device.loadModule(image), 'saxpy', 0);
+      const [x, y] = [device.allocate(100_000), device.allocate(100_000)];
+      const words = Uint32Array.of(0, 17, fn, 100, 1, 1, 128, 1, 1, 0, 24, ...long(x), ...long(y), 0, 10_000);
+      const timed = Uint32Array.of(2, 2, ...words, 2, 2);
+      for (let round = 0; round < 10; round++) {
+        const pending = [compiler.compile(text + '//' + round, 'saxpy.cu', options)];
+        for (let i = 0; i < 10; i++) {
+          device.write(x, data, i === 0);
+          device.submit(words, words.length);
+          pending.push(device.read(y, 100_000), device.passed(), device.time(timed, timed.length));
+          const graph = device.capture(words, words.length);
+          device.launchGraph(graph);
+          device.releaseGraph(graph);
+          try { device.submit(words, 5); } catch {}
+        }
+        await Promise.all(pending);
+      }
+      device.close();
+      return work();
+    };
+    work();
+    `,
+  );
+
+  it('may be terminated at any moment', () => {
+    const { code, output, errors } = runScript(`
+      const lane = async (shift) => {
+        for (let at = shift; at < 240; at += 30) {
+          const worker = new Worker(${JSON.stringify(worker)});
+          worker.on('error', (error) => console.log(error));
+          const end = new Promise((resolve) => worker.on('exit', resolve));
+          await new Promise((resolve) => worker.on('online', resolve));
+          await new Promise((resolve) => setTimeout(resolve, at));
+          worker.terminate();
+          await end;
+        }
+      };
+      await Promise.all([lane(0), lane(7), lane(18)]);
+      console.log('ended');
+    `);
+    expect({ code, output, errors }).toEqual({ code: 0, output: 'ended', errors: '' });
   });
 });
 

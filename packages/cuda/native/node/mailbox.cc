@@ -89,9 +89,11 @@ void Mailbox::back(std::size_t count) {
 }
 
 void Mailbox::deliver(napi_env env, napi_value, void* context, void*) {
+  // Without an environment these are calls left over at its end, and `discard` may have come before them.
+  if (!env) return;
   // A copy: settling may run anything, the end of this mailbox included.
   const std::shared_ptr<Inbox> inbox = *static_cast<std::shared_ptr<Inbox>*>(context);
-  if (!env || !inbox->owner) return;
+  if (!inbox->owner) return;
   const std::deque<std::unique_ptr<Task>> tasks = inbox->take();
   for (const auto& each : tasks) dynamic_cast<Answer&>(*each).settle(env, each->error);
   if (inbox->owner) inbox->owner->back(tasks.size());
