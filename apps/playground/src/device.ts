@@ -1,4 +1,4 @@
-import { type Device, deviceSelection, setDefaultDevice } from 'tutti';
+import { type Device, deviceSelection, devices, knownBackends, setDefaultDevice } from 'tutti';
 
 export interface Taken {
   readonly id: string;
@@ -14,10 +14,24 @@ export async function takeDevice(wanted: string): Promise<Taken> {
   const { id } = device;
   const { description } = device.backend.info;
   const selection = wanted === 'auto' ? deviceSelection() : undefined;
+  const passedOver = selection ? await inPages(selection.passedOver) : [];
   return {
     id,
     description,
     because: selection ? 'the best one here' : 'named in the address',
-    passedOver: selection?.passedOver ?? [],
+    passedOver,
   };
+}
+
+/** Without those that no page has; a device that is here, but was not chosen, is asked for in the address. */
+async function inPages(passedOver: Taken['passedOver']): Promise<Taken['passedOver']> {
+  const here = new Set((await devices()).filter(({ available }) => available).map(({ backend }) => backend));
+  const never = new Set(
+    knownBackends.filter(({ planned, nodeOnly }) => planned || nodeOnly).map(({ name }) => name),
+  );
+  return passedOver
+    .filter(({ backend }) => !never.has(backend))
+    .map((each) =>
+      here.has(each.backend) ? { ...each, fix: `?device=${each.backend} in the address` } : each,
+    );
 }

@@ -13,6 +13,7 @@ const strings: KnownBackend = {
   runs: 'orchestras',
   included: true,
   planned: false,
+  nodeOnly: false,
   factory: {
     name: 'strings',
     priority: 1,
@@ -41,6 +42,7 @@ const brass: KnownBackend = {
   runs: 'bands',
   included: false,
   planned: false,
+  nodeOnly: false,
   factory: {
     name: 'brass',
     priority: 2,

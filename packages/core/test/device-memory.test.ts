@@ -7,16 +7,24 @@ import {
   memory,
   device as openDevice,
   registerBackend,
+  scope,
   setDefaultDevice,
+  type Tensor,
   take,
   tensor,
   unregisterBackend,
   variable,
 } from '@tutti/core';
-import type { DeviceBuffer } from '@tutti/core/backend';
-import { deviceBufferOf, fromDeviceBuffer } from '@tutti/core/interop';
+import { type DeviceBuffer, OutOfMemoryError } from '@tutti/core/backend';
+import {
+  allocateElements,
+  deviceBufferOf,
+  fromDeviceBuffer,
+  refuseInTrace,
+  useDeviceBuffer,
+} from '@tutti/core/interop';
 import { interpreterBackend } from '@tutti/core/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 let device: Device;
 beforeEach(async () => {
@@ -69,6 +77,107 @@ describe('fromDeviceBuffer', () => {
   });
 });
 
+/** `[2, 3]`, which has not been computed. */
+const sum = (): Tensor => scope(() => tensor([1, 2]).add(1));
+
+describe('useDeviceBuffer', () => {
+  const read = (x: Tensor) => useDeviceBuffer(x, 'show', (buffer) => contents(buffer));
+
+  it.each([
+    [
+      'dispose()',
+      () => {
+        const x = sum();
+        const shown = read(x);
+        x.dispose();
+        return shown;
+      },
+    ],
+    ['the end of a scope', () => scope(() => ({ shown: [read(sum())] })).shown[0]!],
+    [
+      'the end of a using declaration',
+      () => {
+        using x = sum();
+        return read(x);
+      },
+    ],
+  ])('has the value also after %s, and gives it back then', async (_, show) => {
+    expect(await show()).toEqual([2, 3]);
+    expect(memory()['interpreter']!.buffers).toBe(0);
+  });
+
+  it('has what a variable was, whatever is assigned to it meanwhile', async () => {
+    const v = variable(tensor([1, 2]), { requiresGrad: false });
+    const increment = jit(() => {
+      v.assign(add(v, 1));
+      return v;
+    });
+    await increment();
+    let between: Promise<unknown> = Promise.resolve();
+    const seen = useDeviceBuffer(v, 'show', async (buffer) => {
+      between = increment();
+      await between;
+      return contents(buffer);
+    });
+    expect(await seen).toEqual([2, 3]);
+    expect([...(await v.data())]).toEqual([3, 4]);
+  });
+
+  it('gives the value back when what uses it fails', async () => {
+    const x = tensor([1]);
+    await expect(useDeviceBuffer(x, 'show', () => Promise.reject(new RangeError('no')))).rejects.toThrow(
+      'no',
+    );
+    x.dispose();
+    expect(memory()['interpreter']!.buffers).toBe(0);
+  });
+
+  it('names the function that asks', async () => {
+    const gone = tensor([1]);
+    gone.dispose();
+    await expect(read(gone)).rejects.toMatchObject({ code: 'TUTTI_DISPOSED', op: 'show' });
+    await expect(read(5 as never)).rejects.toMatchObject({ code: 'TUTTI_ARGUMENT', op: 'show' });
+    const traced = jit((x: Tensor) => {
+      read(x);
+      return x;
+    });
+    await expect(traced(tensor([1]))).rejects.toMatchObject({ code: 'TUTTI_TRACE', op: 'show' });
+  });
+});
+
+it('what cannot be in a plan says why', async () => {
+  refuseInTrace('look'); // no trace here
+  const traced = jit((x: Tensor) => {
+    refuseInTrace('look', { because: 'it would look once', fix: 'look outside' });
+    return x;
+  });
+  await expect(traced(tensor([1]))).rejects.toMatchObject({
+    code: 'TUTTI_TRACE',
+    op: 'look',
+    message: expect.stringContaining('look inside a function that jit is tracing: it would look once'),
+    fix: 'look outside',
+  });
+});
+
+it('memory that there is not is said with what it was for', () => {
+  const { backend } = device;
+  const allocate = vi.spyOn(backend, 'allocate').mockImplementation(() => {
+    throw new OutOfMemoryError('a buffer is not possible', { received: 24, fix: 'split it' });
+  });
+  expect(() => allocateElements('fromImage', { shape: [2, 3], dtype: 'float32', device })).toThrow(
+    expect.objectContaining({
+      code: 'TUTTI_OUT_OF_MEMORY',
+      op: 'fromImage',
+      message:
+        'fromImage: no memory for float32 [2, 3] on interpreter: a buffer is not possible\n  fix: split it',
+      received: 24,
+      fix: 'split it',
+    }),
+  );
+  expect(allocate).toHaveBeenCalledWith(24);
+  allocate.mockRestore();
+});
+
 describe('deviceBufferOf', () => {
   it('computes, uploads, and gives what is there already', async () => {
     const buffer = filled([5, 6]);
@@ -98,6 +207,14 @@ describe('deviceBufferOf', () => {
       return x;
     });
     await expect(traced(tensor([1]))).rejects.toThrow(code('TRACE'));
+  });
+
+  it('refuses a tensor that is disposed of before its buffer is there', async () => {
+    const x = sum();
+    const waiting = deviceBufferOf(x, 'bufferOf');
+    x.dispose();
+    await expect(waiting).rejects.toMatchObject({ code: 'TUTTI_DISPOSED', op: 'bufferOf' });
+    expect(memory()['interpreter']!.buffers).toBe(0);
   });
 
   it('opens the default device where nothing has yet', async () => {

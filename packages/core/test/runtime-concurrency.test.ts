@@ -22,6 +22,44 @@ const turns = async (count = 20): Promise<void> => {
   for (let i = 0; i < count; i++) await Promise.resolve();
 };
 
+describe('a read that waits', () => {
+  const wait = (): { done: () => void; x: t.Tensor } => {
+    const { done } = slowCompiler();
+    return { done, x: t.scope(() => vector(1, 2).mul(7).sqrt()) };
+  };
+
+  it('has programs compiled at once, where the device can', async () => {
+    faults.finishes = true;
+    const { done, x } = wait();
+    try {
+      const started = t.realize(x);
+      expect([...x.dataSync()]).toEqual([Math.fround(Math.sqrt(7)), Math.fround(Math.sqrt(14))]);
+      done();
+      await started;
+    } finally {
+      Object.assign(faults, { compiling: undefined, finishes: false });
+    }
+  });
+
+  it('says what to do first, where it cannot', async () => {
+    await expectNoLeak(async () => {
+      const { done, x } = wait();
+      expect(() => x.dataSync()).toThrow(
+        expect.objectContaining({
+          code: 'TUTTI_DEVICE',
+          op: 'dataSync',
+          fix: expect.stringContaining('await realize(x) first'),
+        }),
+      );
+      done();
+      faults.compiling = undefined;
+      await t.realize(x);
+      expect(x.dataSync()[0]).toBeCloseTo(Math.sqrt(7));
+      x.dispose();
+    });
+  });
+});
+
 describe('several reads at once', () => {
   it('of one value give the same, and leave one buffer', async () => {
     await expectNoLeak(async () => {

@@ -1,6 +1,6 @@
 /** Devices: which is taken, by whom, and what is said when it is not there. */
 import { inspect } from 'node:util';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { announceBackend, type BackendFactory } from '../src/backend/index.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
 import * as t from './all.ts';
@@ -58,6 +58,33 @@ describe('what is registered', () => {
     await t.unregisterBackend('once');
     register('once', 1);
     expect(await t.device('once')).not.toBe(first);
+  });
+
+  it('is what a function gives, and not the function', () => {
+    function createBrass(): void {}
+    expect(() => t.registerBackend(createBrass as never)).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_DEVICE',
+        message: expect.stringContaining('it is a function'),
+        received: 'function createBrass',
+        fix: 'pass what it gives: registerBackend(createBrass())',
+      }),
+    );
+    expect(() => t.registerBackend((() => good) as never)).toThrow(/registerBackend\(make\(\)\)/);
+  });
+
+  it('comes back when it was taken out', async () => {
+    register('brass', 1);
+    register('cpu', 1);
+    await t.unregisterBackend('brass');
+    await expect(t.device('brass')).rejects.toMatchObject({
+      code: 'TUTTI_BACKEND_UNAVAILABLE',
+      fix: expect.stringMatching(/^unregisterBackend\('brass'\) took it out: registerBackend.*cpu/),
+    });
+    register('brass', 1);
+    expect((await t.device('brass')).id).toBe('brass');
+    await t.unregisterBackend('never');
+    await expect(t.device('never')).rejects.toMatchObject({ fix: expect.stringMatching(/^known backends/) });
   });
 
   it('changes once the device that is open has failed', async () => {
@@ -134,13 +161,26 @@ describe('the automatic device', () => {
   it('is what TUTTI_DEVICE says', async () => {
     register('slow', 1);
     register('fast', 5);
+    register('broken', 9, missing('broken'));
     environment['TUTTI_DEVICE'] = 'slow';
     const x = vector(1).add(1);
     expect(await list(x)).toEqual([2]);
     expect(x.device.id).toBe('slow');
     expect(t.deviceSelection()).toMatchObject({ taken: 'slow', because: 'TUTTI_DEVICE', passedOver: [] });
-    environment['TUTTI_DEVICE'] = 'nowhere';
-    await expect(t.setDefaultDevice('auto')).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });
+    for (const [wish, message] of [
+      ['Slow', 'TUTTI_DEVICE: there is no backend called "Slow"'],
+      ['slow:3', 'TUTTI_DEVICE: there is no device slow:3'],
+      ['broken', 'TUTTI_DEVICE: device broken is not available'],
+    ] as const) {
+      environment['TUTTI_DEVICE'] = wish;
+      await expect(t.setDefaultDevice('auto')).rejects.toMatchObject({
+        code: 'TUTTI_BACKEND_UNAVAILABLE',
+        message: expect.stringContaining(message),
+      });
+    }
+    await expect(t.setDefaultDevice('Slow')).rejects.toMatchObject({
+      message: expect.stringMatching(/^there is no/),
+    });
   });
 
   it('is no stand-in where there is real hardware, unless it is asked for', async () => {
@@ -153,6 +193,19 @@ describe('the automatic device', () => {
     expect((await t.setDefaultDevice('standin')).id).toBe('standin');
     await t.unregisterBackend('real');
     expect((await t.setDefaultDevice('auto')).id).toBe('standin');
+  });
+
+  it('is not advised about in terms of Node where there is none', async () => {
+    register('real', 1);
+    register('standin', 5, {}, true);
+    vi.stubGlobal('process', undefined);
+    try {
+      expect((await t.automaticChoice()).passedOver).toMatchObject([
+        { backend: 'standin', fix: "to use it all the same, call setDefaultDevice('standin')" },
+      ]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
   });
 
   it('is chosen again when its backend is gone', async () => {
@@ -203,10 +256,41 @@ describe('a device that is asked for', () => {
     });
     await expect(t.setDefaultDevice('unknown')).rejects.toMatchObject({
       message: expect.stringContaining('"unknown"'),
-      fix: expect.stringContaining('here, broken'),
+      fix: expect.stringContaining('broken, here'),
     });
+    for (const [wish, meant] of [
+      ['HERE', 'here'],
+      ['brokn:1', 'broken'],
+      ['AUTO', 'auto'],
+    ] as const) {
+      await expect(t.device(wish)).rejects.toMatchObject({
+        message: expect.stringContaining(`called "${wish.split(':')[0]}"`),
+        fix: `did you mean ${meant}? known backends: broken, here; auto is the best of them that is available`,
+      });
+    }
     await expect(t.device('Not an id')).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });
     await expect(t.setDefaultDevice(5 as never)).rejects.toMatchObject({ code: 'TUTTI_DEVICE' });
+  });
+
+  it('is asked for without options, which are those of a backend', async () => {
+    register('here', 1);
+    const set = t.setDefaultDevice as (...args: unknown[]) => Promise<t.Device>;
+    await expect(set('here', { powerPreference: 'low-power' })).rejects.toMatchObject({
+      code: 'TUTTI_ARGUMENT',
+      op: 'setDefaultDevice',
+      message: expect.stringContaining('it takes no options, and there is none called "powerPreference"'),
+      fix: expect.stringContaining('register one that was made with them'),
+    });
+    await Promise.all(['here'].map(set)); // what else stands behind the name is not looked at
+    const jit = t.jit as (...args: unknown[]) => unknown;
+    expect(() => jit((x: t.Tensor) => x, { static: true })).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_ARGUMENT',
+        op: 'jit',
+        message: expect.stringContaining('"static"'),
+      }),
+    );
+    expect([(x: t.Tensor) => x].map(t.jit)).toHaveLength(1);
   });
 
   it('can be tried again when opening failed', async () => {
@@ -288,6 +372,24 @@ describe('two devices', () => {
     await t.realize(x.mul(2), y.mul(2), moved);
     expect(Object.keys(t.memory())).toEqual(['left', 'right']);
     expect(t.memory()['left']!.buffers).toBeGreaterThan(0);
+  });
+
+  it('are not of one tensor made before a device was set', async () => {
+    register('left', 1);
+    const early = vector(1, 2); // on the automatic device, which nobody has chosen yet
+    const left = await t.setDefaultDevice('left');
+    const late = vector(1, 2);
+    const error = {
+      code: 'TUTTI_DEVICE',
+      message: expect.stringMatching(/different devices, \w+ and \w+; what is on auto was made before/),
+      fix: "call await setDefaultDevice('left') before tensors and models are made, or move what is on auto: await x.to('left')",
+    };
+    expect(() => early.add(late)).toThrow(expect.objectContaining(error));
+    expect(() => late.add(early)).toThrow(expect.objectContaining(error));
+    expect(left.failure).toBeUndefined();
+    expect(await list((await early.to('left')).add(late))).toEqual([2, 4]);
+    await t.unregisterBackend('left');
+    expect(left.failure).toMatchObject({ code: 'TUTTI_DISPOSED' });
   });
 
   it('of one name are two where the first has ended', async () => {

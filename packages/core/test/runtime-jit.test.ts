@@ -15,6 +15,17 @@ const failure = async (promise: Promise<unknown>): Promise<t.TuttiError> => {
 };
 
 describe('a jitted function', () => {
+  it('says which of its arguments was disposed of', async () => {
+    const f = t.jit((x: t.Tensor, { y }: { y: t.Tensor }) => x.add(y));
+    const gone = vector(1, 2);
+    gone.dispose();
+    expect(await failure(f(vector(1, 2), { y: gone }))).toMatchObject({
+      code: 'TUTTI_DISPOSED',
+      op: 'jit',
+      message: expect.stringMatching(/^jit: argument 2, a tensor of shape \[2\], has been disposed\n/),
+    });
+  });
+
   it('is traced once for each signature, and builds no graph after that', async () => {
     let runs = 0;
     const f = t.jit((x: t.Tensor) => {

@@ -15,6 +15,12 @@ import {
 } from './runtime-support.ts';
 
 const faults = noFaults();
+
+const disposable = <F extends { dispose(): void }>(call: F) => ({
+  call,
+  [Symbol.dispose]: () => call.dispose(),
+});
+
 useFreshDevice({}, (factory) => faulty(factory, faults));
 
 describe('memory', () => {
@@ -180,6 +186,47 @@ describe('a device without memory', () => {
       async () => expect(await list(x)).toEqual([1, 2, 3, 4]),
     );
     expect(failures).toBeGreaterThan(4);
+  });
+
+  /** What is said of each allocation of some work that fails. */
+  async function saidOf(use: () => Promise<unknown>): Promise<string[]> {
+    const said: string[] = [];
+    for (let n = 0; n < 20; n++) {
+      faults.failAt = n;
+      try {
+        await use();
+        return said;
+      } catch (error) {
+        const { op, message, cause } = error as t.TuttiError;
+        expect(message).toBe(
+          `${message.split(' on interpreter: ')[0]} on interpreter: no memory, as planned`,
+        );
+        expect(message.startsWith(`${op}: no memory for `)).toBe(true);
+        expect(cause).toMatchObject({ message: 'no memory, as planned' });
+        said.push(message.slice(`${op}: no memory for `.length).split(' on ')[0]!);
+      } finally {
+        faults.failAt = undefined;
+      }
+    }
+    throw new RangeError('it always fails');
+  }
+
+  it('says what the memory was for', async () => {
+    t.configure({ fusion: false });
+    const values = (): t.Tensor => t.scope(() => t.exp(vector(1, 2, 3).add(0.25)).sum());
+    expect(new Set(await saidOf(() => values().data()))).toEqual(
+      new Set(['float32 [3]', 'float32 []', 'an intermediate value']),
+    );
+    const v = t.variable(vector(1, 2));
+    await t.realize(v);
+    using f = disposable(
+      t.jit((x: t.Tensor) => {
+        v.assign(v.add(0.5).mul(x));
+        return x.mul(3);
+      }),
+    );
+    const x = await onDevice(vector(1, 2));
+    expect(await saidOf(() => f.call(x))).toContain('float32 [2]');
   });
 
   it('lets a failed value be computed later', async () => {

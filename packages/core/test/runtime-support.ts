@@ -4,6 +4,7 @@ import {
   type BackendFactory,
   type DeviceBuffer,
   OutOfMemoryError,
+  type Program,
 } from '../src/backend/index.ts';
 import { type InterpreterOptions, interpreterBackend, type Recording } from '../src/testing/index.ts';
 import * as t from './all.ts';
@@ -55,9 +56,25 @@ export interface Faults {
   onSubmit: () => void;
   /** How long the next programs take to compile; undefined: no time at all. */
   compiling: Promise<void> | undefined;
+  /** Whether they can be compiled while somebody waits. */
+  finishes: boolean;
 }
 
-export const noFaults = (): Faults => ({ failAt: undefined, onSubmit: () => {}, compiling: undefined });
+export const noFaults = (): Faults => ({
+  failAt: undefined,
+  onSubmit: () => {},
+  compiling: undefined,
+  finishes: false,
+});
+
+function compiling(program: Program, faults: Faults): Program {
+  if (!faults.compiling) return program;
+  const later = { ...program, ready: faults.compiling as Promise<void> | undefined };
+  const finish = (): void => {
+    later.ready = undefined;
+  };
+  return faults.finishes ? Object.assign(later, { finish }) : later;
+}
 
 /** The factory with faults. */
 export function faulty(factory: BackendFactory, faults: Faults): BackendFactory {
@@ -80,7 +97,7 @@ export function faulty(factory: BackendFactory, faults: Faults): BackendFactory 
         if (name === 'compile') {
           return (kernel: Parameters<Backend['compile']>[0]) => {
             const program = target.compile(kernel);
-            return faults.compiling ? { ...program, ready: faults.compiling } : program;
+            return compiling(program, faults);
           };
         }
         const value: unknown = Reflect.get(target, name, target);

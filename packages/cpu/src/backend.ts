@@ -3,12 +3,15 @@ import {
   ArgumentError,
   type Backend,
   type Command,
+  checkBufferSize,
   type DeviceBuffer,
   DeviceError,
   type DeviceInfo,
   type DeviceMemory,
-  DisposedError,
+  describeBytes,
+  disposedDevice,
   type Fence,
+  freedError,
   type Kernel,
   OutOfMemoryError,
   type Program,
@@ -82,21 +85,13 @@ export class CpuBackend implements Backend {
   }
 
   get failure(): TuttiError | undefined {
-    return this.#disposed ? new DisposedError('the cpu device has been disposed') : this.#queue.failure;
+    return this.#disposed ? disposedDevice('cpu') : this.#queue.failure;
   }
 
   allocate(bytes: number): DeviceBuffer {
     this.#alive();
-    const most = this.info.capabilities.bytesPerBuffer;
-    if (!(bytes >= 0 && bytes <= most && Number.isInteger(bytes))) {
-      throw new OutOfMemoryError(
-        `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
-        {
-          received: bytes,
-          fix: 'split the tensor, or use a device with more memory',
-        },
-      );
-    }
+    const fix = 'split the tensor, or use a device with more memory';
+    checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, fix);
     const block = this.#allocator.allocate(bytes);
     if (!block) throw this.#outOfMemory(bytes);
     this.#bytes += bytes;
@@ -229,7 +224,7 @@ export class CpuBackend implements Backend {
     if (!(buffer instanceof CpuBuffer) || buffer.owner !== this) {
       throw new DeviceError('the buffer belongs to another device');
     }
-    if (buffer.freed) throw new DisposedError('the buffer has been freed');
+    if (buffer.freed) throw freedError();
     return buffer;
   }
 
@@ -246,8 +241,8 @@ export class CpuBackend implements Backend {
   #outOfMemory(bytes: number): OutOfMemoryError {
     const { limit, size } = this.#memory;
     return new OutOfMemoryError(
-      `${bytes} bytes were asked for; ${this.#bytes} are in use by ${this.#buffers} buffers, ` +
-        `${size} of at most ${limit} are reserved`,
+      `${describeBytes(bytes)} were asked for; ${describeBytes(this.#bytes)} are in use by ${this.#buffers} buffers, ` +
+        `${describeBytes(size)} of at most ${describeBytes(limit)} are reserved`,
       {
         received: bytes,
         fix: 'free tensors (scope, dispose), use smaller batches, or a device with more memory',

@@ -1,69 +1,36 @@
 import type { DotAnchor } from '@tutti/core/backend';
+import {
+  type DotLayout,
+  dotAnchor,
+  dotCases,
+  dotLayouts,
+  generator,
+  randomDotCases,
+} from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { routine } from '../src/routines/index.ts';
-import { check, generator, threeBuffers } from './routines-harness.ts';
+import { check, checkCase } from './routines-harness.ts';
 
-type Layout = 'rows' | 'columns' | 'strided' | 'same row' | 'same column';
-const layouts: readonly Layout[] = ['rows', 'columns', 'strided', 'same row', 'same column'];
-
-/** Strides of a (batch..., rows, columns) matrix in a layout, and the length of its buffer. */
-function operand(batch: readonly number[], rows: number, columns: number, layout: Layout, shared: boolean) {
-  const strides = {
-    rows: [columns, 1],
-    columns: [1, rows],
-    strided: [columns * 3 + 1, 3],
-    'same row': [0, 1],
-    'same column': [1, 0],
-  }[layout] as [number, number];
-  let size = (rows - 1) * strides[0] + (columns - 1) * strides[1] + 1;
-  size = Math.max(size, 1);
-  const offset = layout === 'strided' ? 5 : 0;
-  const batchStrides = new Array<number>(batch.length).fill(0);
-  let length = size;
-  if (!shared) {
-    for (let d = batch.length - 1; d >= 0; d--) {
-      batchStrides[d] = length;
-      length *= batch[d]!;
-    }
-  }
-  return {
-    length: length + offset,
-    operand: { dtype: 'float32' as const, offset, batch: batchStrides, row: strides[0], column: strides[1] },
-  };
-}
-
-export function dotAnchor(
-  m: number,
-  n: number,
-  k: number,
-  layoutA: Layout = 'rows',
-  layoutB: Layout = 'rows',
-  batch: readonly number[] = [],
-  sharedA = false,
-  sharedB = false,
-): DotAnchor {
-  const a = operand(batch, m, k, layoutA, sharedA);
-  const b = operand(batch, k, n, layoutB, sharedB);
-  const out = batch.reduce((x, y) => x * y, 1) * m * n;
-  return {
-    kind: 'dot',
-    name: 'dot',
-    batch,
-    m,
-    n,
-    k,
-    lhs: a.operand,
-    rhs: b.operand,
-    type: 'f32',
-    buffers: threeBuffers(a.length, b.length, out),
-    scalars: [],
-  };
-}
+/** Layouts of the random products. */
+const layouts = dotLayouts.filter((layout) => layout !== 'padded');
 
 const describeAnchor = (a: DotAnchor): string =>
   `${a.batch.join('x')} ${a.m}x${a.n}x${a.k} ${a.lhs.row},${a.lhs.column} ${a.rhs.row},${a.rhs.column}`;
 
+const cases = [...dotCases(), ...randomDotCases(1, 24), ...randomDotCases(2, 24)];
+
 describe('dot', () => {
+  it.each(cases.filter(({ anchor }) => anchor.type === 'f32'))('$name', (each) => {
+    const program = routine(each.anchor);
+    if (!program) expect.fail('no routine');
+    checkCase(each, program);
+  });
+
+  it('leaves integers to others', () => {
+    for (const { anchor } of cases.filter(({ anchor: { type } }) => type !== 'f32'))
+      expect(routine(anchor)).toBeUndefined();
+  });
+
   it('matches the reference over shapes and layouts', () => {
     const random = generator(1);
     const sizes = [1, 2, 3, 4, 5, 7, 8, 12, 13, 25, 31];
@@ -72,7 +39,7 @@ describe('dot', () => {
         const k = [1, 2, 3, 5, 16, 33][Math.floor(random() * 6)]!;
         const layoutA = layouts[Math.floor(random() * layouts.length)]!;
         const layoutB = layouts[Math.floor(random() * layouts.length)]!;
-        const anchor = dotAnchor(m, n, k, layoutA, layoutB);
+        const anchor = dotAnchor(m, n, k, { layouts: [layoutA, layoutB] });
         check(anchor, routine(anchor)!, random, describeAnchor(anchor));
       }
     }
@@ -90,7 +57,7 @@ describe('dot', () => {
           [5, 7, 900],
           [200, 9, 90],
         ] as const) {
-          const anchor = dotAnchor(m, n, k, layoutA, layoutB);
+          const anchor = dotAnchor(m, n, k, { layouts: [layoutA, layoutB] });
           check(anchor, routine(anchor)!, random, `${layoutA} ${layoutB} ${describeAnchor(anchor)}`);
         }
       }
@@ -112,7 +79,11 @@ describe('dot', () => {
           [6, 1, 7],
           [1, 1, 5],
         ] as const) {
-          const anchor = dotAnchor(m, n, k, 'rows', 'columns', batch, sharedA, sharedB);
+          const anchor = dotAnchor(m, n, k, {
+            layouts: ['rows', 'columns'],
+            batch,
+            shared: [sharedA, sharedB],
+          });
           check(anchor, routine(anchor)!, random, describeAnchor(anchor));
         }
       }
@@ -129,7 +100,7 @@ describe('dot', () => {
       [1, 40, 20000, 'rows'],
       [1, 1, 400_003, 'rows'],
     ] as const) {
-      const anchor = dotAnchor(m, n, k, layoutA);
+      const anchor = dotAnchor(m, n, k, { layouts: [layoutA, 'rows'] });
       const program = routine(anchor)!;
       check(anchor, program, random, describeAnchor(anchor));
     }
@@ -156,15 +127,11 @@ describe('dot', () => {
     const random = generator(6);
     for (let round = 0; round < 60; round++) {
       const pick = (most: number): number => 1 + Math.floor(random() ** 2 * most);
-      const layout = (): Layout => layouts[Math.floor(random() * layouts.length)]!;
-      const anchor = dotAnchor(
-        pick(150),
-        pick(150),
-        pick(500),
-        layout(),
-        layout(),
-        random() < 0.3 ? [pick(4)] : [],
-      );
+      const layout = (): DotLayout => layouts[Math.floor(random() * layouts.length)]!;
+      const anchor = dotAnchor(pick(150), pick(150), pick(500), {
+        layouts: [layout(), layout()],
+        batch: random() < 0.3 ? [pick(4)] : [],
+      });
       check(anchor, routine(anchor)!, random, describeAnchor(anchor));
     }
   });

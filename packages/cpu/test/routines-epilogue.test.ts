@@ -9,18 +9,12 @@ import {
   fromBfloat16Bits,
   fromFloat16Bits,
 } from '@tutti/core/backend';
+import { generator } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { forwardProgram } from '../src/routines/conv-forward.ts';
 import { reduceProgram } from '../src/routines/conv-reduce.ts';
 import { routine } from '../src/routines/index.ts';
-import {
-  bytesOf,
-  convReference,
-  dotReference,
-  executeAllWays,
-  generator,
-  randomFloats,
-} from './routines-harness.ts';
+import { bytesOf, convReference, dotReference, executeAllWays, randomFloats } from './routines-harness.ts';
 
 const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 

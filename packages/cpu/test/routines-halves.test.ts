@@ -1,8 +1,9 @@
 /** Routines on 16-bit operands compute what they compute on the same values in float32, to the bit. */
 import { type ContractionAnchor, fromBfloat16Bits, fromFloat16Bits } from '@tutti/core/backend';
+import { generator } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { routine } from '../src/routines/index.ts';
-import { bytesOf, executeAllWays, generator } from './routines-harness.ts';
+import { bytesOf, executeAllWays } from './routines-harness.ts';
 
 const dtypes = ['float16', 'bfloat16', 'float32'] as const;
 const decode = { float16: fromFloat16Bits, bfloat16: fromBfloat16Bits };

@@ -1,6 +1,7 @@
 /** Runs the stages of a routine on this thread, in an unshared memory with guard zones, and checks what they leave. */
-import type { BufferParam, ContractionAnchor, ConvAnchor, DotAnchor, DType } from '@tutti/core/backend';
+import type { ContractionAnchor, ConvAnchor, DotAnchor } from '@tutti/core/backend';
 import { dtypeInfo } from '@tutti/core/backend';
+import { type AnchorCase, bufferContents } from '@tutti/core/testing';
 import { expect } from 'vitest';
 import type { WasmProgram } from '../src/program.ts';
 import { ModuleBuilder } from '../src/wasm/index.ts';
@@ -118,35 +119,11 @@ export function execute(
   return view.slice(addresses[2]!, addresses[2]! + buffers[2]!.byteLength);
 }
 
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 export const randomFloats = (length: number, random: () => number): Float32Array =>
   Float32Array.from({ length }, () => random() * 2 - 1);
 
 export const bytesOf = (array: Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-
-const param = (dtype: DType, length: number, access: BufferParam['access']): BufferParam => ({
-  dtype,
-  length,
-  access,
-});
-
-/** An anchor's buffers for lhs, rhs and out of these lengths. */
-export const threeBuffers = (lhs: number, rhs: number, out: number): readonly BufferParam[] => [
-  param('float32', lhs, 'read'),
-  param('float32', rhs, 'read'),
-  param('float32', out, 'write'),
-];
 
 /** Sums in f64, and the sums of magnitudes for an error bound. */
 export interface Reference {
@@ -290,4 +267,15 @@ export function check(
   const length =
     anchor.kind === 'dot' ? anchor.k : anchor.inChannels * anchor.kernelSize.reduce((a, b) => a * b, 1);
   expectClose(new Float32Array(got.buffer, got.byteOffset, out.length), want, length, what);
+}
+
+/** A shared case by a program. */
+export function checkCase({ contents, scalars, check, anchor }: AnchorCase, program: WasmProgram): void {
+  const buffers = contents();
+  const bytes = buffers.map((each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength));
+  const got = executeAllWays(program, bytes, scalars);
+  const out = bufferContents(anchor.buffers[2]!.dtype, anchor.buffers[2]!.length);
+  new Uint8Array(out.buffer).set(got);
+  const wrong = check(buffers.map((each, slot) => (slot === 2 ? out : each)));
+  if (wrong) expect.fail(wrong);
 }

@@ -311,7 +311,7 @@ describe('buffers', () => {
     backend.write(high, bytesOf([42]), bytesPerBuffer - 4);
     expect(intsOf(backend.readSync(high, bytesPerBuffer - 4, 4))).toEqual([42]);
     expect(() => backend.allocate(1 << 20)).toThrow(
-      /1048576 bytes were asked for; 4294836224 are in use by 2 buffers/,
+      /1048576 bytes \(1\.0 MiB\) were asked for; 4294836224 bytes \(4095\.9 MiB\) are in use by 2 buffers/,
     );
     backend.free(low);
     backend.submit([dispatch(affine(1, 1e6), [high, backend.allocate(1 << 20)], [0])]);

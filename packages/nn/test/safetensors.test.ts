@@ -1,5 +1,12 @@
-import { FormatError, type Tensor } from '@tutti/core';
-import { BatchNorm2d, Conv2d, decodeSafetensors, Sequential, safetensorsMetadata } from '@tutti/nn';
+import { FormatError, type Tensor, zeros } from '@tutti/core';
+import {
+  BatchNorm2d,
+  Conv2d,
+  decodeSafetensors,
+  encodeSafetensors,
+  Sequential,
+  safetensorsMetadata,
+} from '@tutti/nn';
 import { describe, expect, test } from 'vitest';
 import { file, onCpu } from './support.ts';
 
@@ -80,6 +87,17 @@ describe('decodeSafetensors', () => {
     expect(narrow(of('U64', BigUint64Array.of(2n ** 32n - 1n, 0n))).dtype).toBe('uint32');
     expect(() => narrow(of('I64', BigInt64Array.of(0n, 2n ** 31n)))).toThrow(/element 1 is 2147483648/);
     expect(() => narrow(of('U64', BigUint64Array.of(2n ** 32n, 0n)))).toThrow(FormatError);
+  });
+});
+
+test('a state of an optimiser, which holds tensors, is told apart from tensors', async () => {
+  const state = { tensors: { '0.exp_avg': zeros([2]) }, lrs: [0.1] };
+  await expect(encodeSafetensors(state as never)).rejects.toMatchObject({
+    message: expect.stringContaining("'tensors' is not a tensor"),
+    fix: expect.stringContaining('optimizer.stateDict().tensors'),
+  });
+  await expect(encodeSafetensors({ count: 3 } as never)).rejects.toMatchObject({
+    fix: 'pass a record of tensors, such as model.stateDict()',
   });
 });
 

@@ -97,23 +97,40 @@ function checkState(
     for (const [name, variable] of Object.entries(slots)) expected.set(`${position}.${name}`, variable);
   }
   const problems: string[] = [];
+  const elsewhere: Tensor[] = [];
   for (const [name, { shape, device }] of expected) {
     const value = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
+    if (device.failure) refuse([`${name} is on its own device ${device}, which has ended`], fixes.ended);
     if (!value) problems.push(`${name} is missing`);
     else if (String(value.shape) !== String(shape))
       problems.push(`${name} is [${value.shape}], not [${shape}]`);
-    else if (!onDevice(value, device)) problems.push(`${name} is on ${value.device}, not on ${device}`);
+    else if (!onDevice(value, device)) {
+      problems.push(`${name} is on ${value.device}, not on ${device}`);
+      elsewhere.push(value);
+    }
   }
   for (const name of Object.keys(tensors)) if (!expected.has(name)) problems.push(`${name} is unexpected`);
   if (lrs.length !== groups) problems.push(`${lrs.length} learning rates for ${groups} groups`);
   if (problems.length === 0) return;
+  const isLost = elsewhere.some(({ device }) => device.failure);
+  refuse(
+    problems,
+    isLost ? fixes.lost : elsewhere.length === problems.length ? fixes.elsewhere : fixes.different,
+  );
+}
+
+const fixes = {
+  ended: 'module and optimiser are lost with their device: make both anew, and load into those',
+  lost: 'a state is lost with its device: keep the bytes of encodeSafetensors(optimizer.stateDict().tensors), and load those',
+  elsewhere:
+    'move the values first, await value.to(device), or save and load them as bytes, which go to any device',
+  different: 'make the optimiser with the parameters, groups and settings of the saved one',
+} as const;
+
+function refuse(problems: readonly string[], fix: string): never {
   throw new TuttiError(
     'TUTTI_STATE_DICT',
     `loadStateDict: the state does not fit this optimiser: ${problems.join('; ')}`,
-    {
-      op: 'loadStateDict',
-      received: problems,
-      fix: 'make the optimiser with the parameters, groups and settings of the saved one',
-    },
+    { op: 'loadStateDict', received: problems, fix },
   );
 }

@@ -14,6 +14,8 @@ export interface KnownBackend {
   readonly included: boolean;
   /** True where there is no such package yet. */
   readonly planned: boolean;
+  /** True for one that no page has. */
+  readonly nodeOnly: boolean;
   /** Imports nothing before it is asked for something. */
   readonly factory: BackendFactory;
 }
@@ -32,7 +34,8 @@ export const knownBackends: readonly KnownBackend[] = [
     runs: 'NVIDIA GPUs, in Node',
     included: false,
     planned: false,
-    factory: optionalBackend({ name: 'cuda', priority: 40, planned: false }, async () => {
+    nodeOnly: true,
+    factory: optionalBackend({ name: 'cuda', priority: 40, planned: false, nodeOnly: true }, async () => {
       try {
         return (await import('@tutti/cuda')).cuda;
       } catch (cause) {
@@ -46,6 +49,7 @@ export const knownBackends: readonly KnownBackend[] = [
     runs: 'GPUs, in browsers with WebGPU and in Node',
     included: false,
     planned: false,
+    nodeOnly: false,
     factory: optionalBackend({ name: 'webgpu', priority: 30, planned: false }, async () => {
       try {
         return (await import('@tutti/webgpu')).webgpu;
@@ -60,6 +64,7 @@ export const knownBackends: readonly KnownBackend[] = [
     runs: 'GPUs, in browsers with WebGL 2',
     included: false,
     planned: false,
+    nodeOnly: false,
     factory: optionalBackend({ name: 'webgl', priority: 20, planned: false }, async () => {
       try {
         return (await import('@tutti/webgl')).webgl;
@@ -74,6 +79,7 @@ export const knownBackends: readonly KnownBackend[] = [
     runs: 'every processor with WebAssembly SIMD, in browsers and in Node',
     included: true,
     planned: false,
+    nodeOnly: false,
     factory: cpu,
   },
 ];

@@ -1,21 +1,46 @@
-import { type BackendFactory, lazyBackend } from '@tutti/core';
+import { type BackendFactory, BackendUnavailableError, lazyBackend } from '@tutti/core';
 
 const packageOf = (name: string): string => `@tutti/${name}`;
 
 /** A backend whose package need not be installed. Its import is tried when the backend is first asked for something. */
 export function optionalBackend(
-  backend: { readonly name: string; readonly priority: number; readonly planned: boolean },
+  backend: {
+    readonly name: string;
+    readonly priority: number;
+    readonly planned: boolean;
+    readonly nodeOnly?: boolean;
+  },
   load: () => Promise<BackendFactory>,
 ): BackendFactory {
-  const { name, priority, planned } = backend;
+  const { name, priority, planned, nodeOnly = false } = backend;
   const packageName = packageOf(name);
   const missing = planned
-    ? {
-        reason: `it is planned: there is no package ${packageName} yet`,
-        fix: 'use another device: `tutti doctor` lists those of this machine',
-      }
+    ? { reason: `it is planned: there is no package ${packageName} yet`, fix: otherDevice() }
     : { reason: `the package ${packageName} is not installed`, fix: `npm install ${packageName}` };
+  if (nodeOnly && !isNode()) return absent(name, priority);
   return lazyBackend({ name, priority, load, missing });
+}
+
+/** No page has it, whatever is installed: its package is not asked for. */
+function absent(name: string, priority: number): BackendFactory {
+  const reason = 'it needs Node, and this is a browser';
+  return {
+    name,
+    priority,
+    probe: async () => ({ available: false, reason, fix: otherDevice() }),
+    open: async () => {
+      throw new BackendUnavailableError(`${name} is not available: ${reason}`, { fix: otherDevice() });
+    },
+  };
+}
+
+/** A page has no command line. */
+const otherDevice = (): string =>
+  `use another device: ${isNode() ? '`tutti doctor` lists those of this machine' : 'await devices() lists those that are here'}`;
+
+function isNode(): boolean {
+  const { process } = globalThis as { process?: { readonly versions?: { readonly node?: string } } };
+  return process?.versions?.node !== undefined;
 }
 
 /**

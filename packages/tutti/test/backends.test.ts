@@ -1,11 +1,13 @@
 import { knownBackends } from 'tutti';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { failedImport, optionalBackend } from '../src/load.ts';
 
 const missing = (name: string): Error =>
   Object.assign(new Error(`Cannot find package '@tutti/${name}' imported from here`), {
     code: 'ERR_MODULE_NOT_FOUND',
   });
+
+afterEach(() => void vi.unstubAllGlobals());
 
 const brass = { name: 'brass', priority: 50, planned: false };
 
@@ -78,6 +80,38 @@ describe('a backend that is planned', () => {
       reason: 'it is planned: there is no package @tutti/brass yet',
       fix: 'use another device: `tutti doctor` lists those of this machine',
     });
+  });
+
+  it('does not send a page to a command line', async () => {
+    const load = async () => failedImport('brass', missing('brass'));
+    vi.stubGlobal('process', undefined);
+    expect(await optionalBackend({ ...brass, planned: true }, load).probe()).toMatchObject({
+      fix: 'use another device: await devices() lists those that are here',
+    });
+  });
+});
+
+describe('a backend that no page has', () => {
+  const nodeOnly = { ...brass, nodeOnly: true };
+  const load = vi.fn(async () => failedImport('brass', missing('brass')));
+
+  it('is looked for in Node', async () => {
+    expect(await optionalBackend(nodeOnly, load).probe()).toMatchObject({ fix: 'npm install @tutti/brass' });
+    expect(load).toHaveBeenCalled();
+  });
+
+  it('is not to be installed for a page, nor looked for', async () => {
+    load.mockClear();
+    vi.stubGlobal('process', undefined);
+    const backend = optionalBackend(nodeOnly, load);
+    expect(await backend.probe()).toEqual({
+      available: false,
+      reason: 'it needs Node, and this is a browser',
+      fix: 'use another device: await devices() lists those that are here',
+    });
+    await expect(backend.open(0)).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });
+    expect(load).not.toHaveBeenCalled();
+    expect(knownBackends.filter((each) => each.nodeOnly).map(({ name }) => name)).toEqual(['cuda']);
   });
 });
 

@@ -36,6 +36,12 @@ it('leaves the choice to the priorities when it is not set, or auto', () => {
   expect(run('auto')).toBe('2 cpu');
 });
 
+it('is said to be what named a device under another spelling', () => {
+  const said = run('CPU');
+  expect(said).toMatch(/^TUTTI_BACKEND_UNAVAILABLE TUTTI_DEVICE: there is no backend called "CPU"/);
+  expect(said).toMatch(/fix: did you mean cpu\? known backends: .*; auto is/);
+});
+
 it('is an error when the device is not there, without fallback', () => {
-  expect(run('brass')).toMatch(/^TUTTI_BACKEND_UNAVAILABLE.*no backend called "brass"/);
+  expect(run('brass')).toMatch(/^TUTTI_BACKEND_UNAVAILABLE TUTTI_DEVICE: .*no backend called "brass"/);
 });

@@ -2,6 +2,7 @@ import {
   type Anchor,
   type Backend,
   type Command,
+  checkBufferSize,
   checkRange,
   type DeviceBuffer,
   DeviceError,
@@ -10,7 +11,6 @@ import {
   type Fence,
   freedError,
   type Kernel,
-  OutOfMemoryError,
   type Program,
   Progress,
   printAnchor,
@@ -79,13 +79,8 @@ export class WebglBackend implements Backend {
 
   allocate(bytes: number): DeviceBuffer {
     this.#context.enter();
-    const most = this.info.capabilities.bytesPerBuffer;
-    if (!(bytes >= 0 && bytes <= most && Number.isInteger(bytes))) {
-      throw new OutOfMemoryError(
-        `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
-        { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
-      );
-    }
+    const fix = 'split the tensor, or use a device with larger buffers';
+    checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, fix);
     const block = this.#pool.takeTexels(texelsOf(bytes));
     this.#bytes += bytes;
     this.#buffers++;

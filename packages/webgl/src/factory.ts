@@ -1,5 +1,5 @@
 import {
-  type ArgumentError,
+  ArgumentError,
   type Backend,
   type BackendFactory,
   BackendUnavailableError,
@@ -20,7 +20,8 @@ export interface WebglOptions {
   readonly canvas?: ContextCanvas;
   /**
    * A context to compute with. It stays yours: `dispose()` gives back what was allocated, and leaves the context alone. Its state
-   * (program, framebuffer, textures, viewport, scissor and the like) is not what it was after tensors were computed.
+   * (program, framebuffer, textures, viewport, scissor, masks, pixel storage and the like) is not what it was after tensors were computed.
+   * It stands alone: a canvas or a preference beside it is refused.
    */
   readonly context?: WebGL2RenderingContext;
   /** Which GPU, where there are several. Default: the browser's choice. */
@@ -73,6 +74,12 @@ function checkValues({ canvas, context, powerPreference }: WebglOptions): void {
   const isContext = Object.prototype.toString.call(context) === '[object WebGL2RenderingContext]';
   if (context !== undefined && !isContext) {
     throw refused('context', context, "pass what canvas.getContext('webgl2') gives, unless that is null");
+  }
+  const beside = Object.entries({ canvas, powerPreference }).find(([, value]) => value !== undefined);
+  if (context !== undefined && beside) {
+    const [name, value] = beside;
+    const fix = 'pass one of them: a context has its canvas, and was made on its GPU';
+    throw new ArgumentError(`${op}: ${name} is of no use beside a context`, { op, received: value, fix });
   }
   if (![undefined, 'default', 'high-performance', 'low-power'].includes(powerPreference)) {
     throw refused('powerPreference', powerPreference, "pass 'high-performance' or 'low-power'");

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createWebglBackend, type WebglOptions, webgl } from '../src/index.ts';
 import { shortName } from '../src/runtime/description.ts';
+import { disposedError, reportedError } from '../src/runtime/failures.ts';
 import { bandsOf, rectanglesOf, splitTexels, wordMasks } from '../src/runtime/ranges.ts';
 
 describe('the factory', () => {
@@ -34,6 +35,36 @@ describe('the factory', () => {
       }),
     );
   });
+});
+
+it('takes a context alone', () => {
+  const context = { [Symbol.toStringTag]: 'WebGL2RenderingContext' } as unknown as WebGL2RenderingContext;
+  const canvas = { getContext: () => context } as unknown as OffscreenCanvas;
+  expect(createWebglBackend({ context }).name).toBe('webgl');
+  for (const beside of [{ canvas }, { powerPreference: 'low-power' as const }]) {
+    expect(() => createWebglBackend({ context, ...beside })).toThrow(
+      expect.objectContaining({
+        code: 'TUTTI_ARGUMENT',
+        op: 'createWebglBackend',
+        message: expect.stringContaining(`${Object.keys(beside)[0]} is of no use beside a context`),
+        fix: expect.stringContaining('pass one of them'),
+      }),
+    );
+  }
+});
+
+it('says what to do about a device that has ended', () => {
+  expect(disposedError()).toMatchObject({
+    message: expect.stringContaining('the webgl device has been disposed'),
+    fix: expect.stringContaining("await setDefaultDevice('webgl')"),
+  });
+  const fixes = (['own', 'canvas'] as const).map(
+    (ownership) => reportedError(1282, 'INVALID_OPERATION', ownership).fix,
+  );
+  expect(fixes).toEqual([
+    expect.stringMatching(/^this is a defect of the library/),
+    expect.stringMatching(/^if the page uses the context of this canvas too/),
+  ]);
 });
 
 it('calls a GPU by the part of its name that tells', () => {

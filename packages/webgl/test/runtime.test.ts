@@ -134,9 +134,12 @@ describe('a context', () => {
     expect(await ask('lostQuietly')).toEqual([null, device.code, device.message]);
   });
 
-  it('may be of somebody else, who keeps it', async () => {
-    expect(await ask('borrowed')).toEqual({ wrong: -1, lost: false });
-  });
+  it.each(['borrowed', 'canvas'] as const)(
+    'may be one that the page uses too, and keeps (%s)',
+    async (ownership) => {
+      expect(await ask('shared', ownership)).toEqual({ wrong: -1, lost: false });
+    },
+  );
 
   it('of a canvas can be used again', async () => {
     expect(await ask('canvas')).toEqual([

@@ -21,6 +21,12 @@ it('memory and programs stay as they are over 500 training steps', async () => {
   expect(traces).toBe(1);
 }, 120_000);
 
+it('a value can be waited for that nobody has computed before', async () => {
+  const { values, again } = await ask('sync');
+  expect(values).toEqual([7, 14, 21].map((value) => expect.closeTo(Math.sqrt(value), 5)));
+  expect(again).toEqual([expect.closeTo(Math.sqrt(42), 4)]);
+});
+
 it('after a lost context, training goes on in another one from what was saved', async () => {
   const want = await ask('reference', 6);
   const { failed, losses, another } = await ask('lost');

@@ -3,6 +3,7 @@ import {
   type Backend,
   type Command,
   type CopyCommand,
+  checkBufferSize,
   checkRange,
   type DeviceBuffer,
   DeviceError,
@@ -13,7 +14,6 @@ import {
   type Fence,
   freedError,
   type Kernel,
-  OutOfMemoryError,
   type Program,
   Progress,
   printAnchor,
@@ -99,12 +99,8 @@ export class WebgpuBackend implements Backend {
 
   /** @throws OutOfMemoryError */
   #checkBytes(bytes: number): void {
-    const most = this.info.capabilities.bytesPerBuffer;
-    if (bytes >= 0 && bytes <= most && Number.isInteger(bytes)) return;
-    throw new OutOfMemoryError(
-      `a buffer of ${bytes} bytes is not possible; this device takes up to ${most}`,
-      { received: bytes, fix: 'split the tensor, or use a device with larger buffers' },
-    );
+    const fix = 'split the tensor, or use a device with larger buffers';
+    checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, fix);
   }
 
   free(buffer: DeviceBuffer): void {

@@ -97,7 +97,7 @@ describe('buffers', () => {
     expect(await download(backend, next)).toEqual([2, 3, 4, 5]);
     expect(other.info.capabilities).toMatchObject({ bytesPerBuffer: 128 * MiB, buffersPerKernel: 8 });
     expect(() => other.allocate(128 * MiB + 1)).toThrow(
-      /134217729 bytes is not possible; this device takes up to 134217728/,
+      /134217729 bytes \(128\.0 MiB\) is not possible; this device takes up to 134217728 bytes \(128\.0 MiB\)/,
     );
     expect(() => other.allocate(-1)).toThrow(code('OUT_OF_MEMORY'));
   });

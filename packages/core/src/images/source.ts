@@ -132,7 +132,8 @@ const foreign =
 const undrawn =
   'a canvas has no pixels before canvas.getContext, nor any to read once an image of another site was drawn on it';
 
-const byHand = "draw it on a canvas, and pass that: canvas.getContext('2d').drawImage(image, 0, 0)";
+const byHand =
+  "it may be broken, closed or without a size: make it anew, or draw it on a canvas and pass that: canvas.getContext('2d').drawImage(image, 0, 0)";
 
 /** What to do about an image that the browser refused. For security is why it keeps those of other sites. */
 function fixOfKept(kind: string, cause: unknown): string {

@@ -62,11 +62,12 @@ export function allocateElements(
   return allocate(tensor.device.backend, bytes, () => elements(op, tensor));
 }
 
-function withPurpose(error: unknown, purpose: () => Purpose): unknown {
+/** An error of a backend that has no memory, with what it was for; any other as it is. `bytes` are what was asked for. */
+export function withPurpose(error: unknown, purpose: (bytes: unknown) => Purpose): unknown {
   const known = TuttiError.isInstance(error) && error.code === 'TUTTI_OUT_OF_MEMORY' && !error.op;
   if (!known) return error;
-  const { op, what, device } = purpose();
   const { received, fix } = error;
+  const { op, what, device } = purpose(received);
   const [why] = error.message.split('\n  fix: ');
   return new OutOfMemoryError(`${op}: no memory for ${what} on ${device}: ${why}`, {
     op,

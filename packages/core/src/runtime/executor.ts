@@ -8,7 +8,7 @@ import type { DataCheck, GraphNode } from '../tensor/node.ts';
 import { sizeOf } from '../tensor/shape.ts';
 import type { Variable } from '../tensor/tensor.ts';
 import { doubtsOf, joinVerdicts, type Verdict } from '../tensor/verdict.ts';
-import { allocate, allocateAll, elements } from './allocation.ts';
+import { allocate, allocateAll, elements, type Purpose, withPurpose } from './allocation.ts';
 import { BoundPlan } from './bound-plan.ts';
 import { Checks } from './checks.ts';
 import { settings } from './settings.ts';
@@ -21,6 +21,13 @@ const mostPlans = 256;
 const mostText = 2 ** 25;
 
 const bytesOf = (node: GraphNode): number => sizeOf(node.shape) * dtypeInfo[node.dtype].bytes;
+
+/** What so much memory is for: a device may find while it compiles that there is no such buffer. */
+function purposeIn({ nodes, outputs }: CapturedGraph, bytes: unknown): Purpose {
+  const node = nodes.find((each) => bytesOf(each) === bytes);
+  const { op, device } = outputs[0]!;
+  return node ? elements(node.op, node) : { op, what: 'an intermediate value', device };
+}
 
 /** What has to be known of a graph's checks when their flags have been written, without the graph. */
 export interface OpenChecks {
@@ -135,7 +142,12 @@ export class Executor {
     options: { fusion: boolean; verify: boolean; donations: ReadonlyMap<number, number> },
   ): Plan {
     counters.plansBuilt++;
-    const plan = buildPlan(graph, { backend: this.backend, ...options });
+    let plan: Plan;
+    try {
+      plan = buildPlan(graph, { backend: this.backend, ...options });
+    } catch (error) {
+      throw withPurpose(error, (bytes) => purposeIn(graph, bytes));
+    }
     const { debug, log } = settings();
     if (debug >= 2) log(`graph of ${graph.nodes.length} nodes\n${graph.key}`);
     if (debug >= 1) log(`plan of ${plan.steps.length} steps\n${printPlan(plan, debug)}`);

@@ -274,7 +274,7 @@ export async function automaticChoice(): Promise<DeviceChoice> {
     passedOver.push({
       backend: name,
       reason: `software stands in for its hardware (${result.devices[0]?.description ?? 'no device'})`,
-      fix: `to use it all the same, ${isNode ? `set ${variable}=${name} or ` : ''}call setDefaultDevice('${name}')`,
+      fix: `to use it all the same, ${isNode() ? `set ${variable}=${name} or ` : ''}call setDefaultDevice('${name}')`,
     });
   }
   return {

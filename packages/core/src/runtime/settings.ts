@@ -19,10 +19,12 @@ interface NodeProcess {
   readonly versions?: { readonly node?: string };
 }
 
-const { env: environment = {}, versions } = (globalThis as { process?: NodeProcess }).process ?? {};
+const nodeProcess = (): NodeProcess => (globalThis as { process?: NodeProcess }).process ?? {};
 
-/** True in Node, and in what behaves as Node does: there is an environment, and a command line. */
-export const isNode: boolean = versions?.node !== undefined;
+const { env: environment = {} } = nodeProcess();
+
+/** True in Node, and in what behaves as Node does: there are an environment and a command line, which pages have not. */
+export const isNode = (): boolean => nodeProcess().versions?.node !== undefined;
 
 /** A variable of the process's environment; undefined in a browser. */
 export const environmentVariable = (name: string): string | undefined => environment[name] || undefined;

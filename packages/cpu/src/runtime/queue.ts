@@ -1,4 +1,4 @@
-import { DeviceError, DisposedError, type Fence, KernelError, type TuttiError } from '@tutti/core/backend';
+import { DeviceError, disposedDevice, type Fence, KernelError, type TuttiError } from '@tutti/core/backend';
 import { chunkBits, entry, entryWords, ringSlots, serialMask, textBytes, word } from './control.ts';
 import type { Encoded } from './encode.ts';
 import { Executor, wake } from './execute.ts';
@@ -353,6 +353,6 @@ export class Queue {
   }
 
   dispose(): void {
-    this.fail(new DisposedError('the cpu device has been disposed'));
+    this.fail(disposedDevice('cpu'));
   }
 }

@@ -9,10 +9,10 @@ import { ModuleBuilder } from '../../src/wasm/index.ts';
 const guard = 256;
 const pattern = 0xa5;
 
-export type StageFunction = (begin: number, end: number, args: number, scratch: number) => void;
+type StageFunction = (begin: number, end: number, args: number, scratch: number) => void;
 
 /** The wasm functions of a program's stages, on a memory. */
-export function instantiate(program: WasmProgram, memory: WebAssembly.Memory): readonly StageFunction[] {
+function instantiate(program: WasmProgram, memory: WebAssembly.Memory): readonly StageFunction[] {
   const module = new ModuleBuilder({ shared: false });
   for (const [i, stage] of program.stages.entries()) {
     const signature = { params: ['i32', 'i32', 'i32', 'i32'], results: [] } as const;
@@ -25,7 +25,7 @@ export function instantiate(program: WasmProgram, memory: WebAssembly.Memory): r
   return program.stages.map((_, i) => instance.exports[`stage${i}`] as StageFunction);
 }
 
-export class Layout {
+class Layout {
   readonly memory: WebAssembly.Memory;
   readonly addresses: readonly number[];
   readonly args: number;

@@ -82,9 +82,14 @@ function checkTensor(name: string, value: unknown): void {
   throw new ArgumentError(`encodeSafetensors: '${name}' is not a tensor`, {
     op: 'encodeSafetensors',
     received: value,
-    fix: 'pass a record of tensors, such as model.stateDict()',
+    fix: holdsTensors(value)
+      ? `it has tensors by name: pass those, dict.${name}; of an optimiser's state that is optimizer.stateDict().tensors, and its numbers are kept as JSON`
+      : 'pass a record of tensors, such as model.stateDict()',
   });
 }
+
+const holdsTensors = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.values(value).some((each) => each instanceof Tensor);
 
 const halfBits: Partial<Record<DType, (value: number) => number>> = {
   float16: toFloat16Bits,

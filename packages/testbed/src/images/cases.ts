@@ -3,7 +3,7 @@ import { deepEqual, ok } from 'node:assert/strict';
 import type { Ask } from '../site/index.ts';
 import type { ImageChecks } from './checks.ts';
 import type { Refusal } from './refusals.ts';
-import type { Kind } from './sources.ts';
+import type { Kind, ShownKind } from './sources.ts';
 
 export type AskImages = Ask<ImageChecks>;
 
@@ -84,8 +84,42 @@ const ragged = [1, 3, 4].map(
   }),
 );
 
+const shownSizes: Readonly<Record<ShownKind, readonly number[] | undefined>> = {
+  density: [2, 4, 3],
+  width: [2, 4, 3],
+  picture: [2, 4, 3],
+  drawing: undefined, // browsers differ
+  frame: [8, 16, 3],
+};
+const shown = (Object.keys(shownSizes) as ShownKind[]).map(
+  (kind): ImageCase => ({
+    name: `takes what is shown in another size than its pixels have: ${kind}`,
+    async check(ask) {
+      const { whole, values, failure } = await ask('shown', kind);
+      const want = shownSizes[kind];
+      if (want) deepEqual(whole, want);
+      deepEqual(whole[1], 2 * whole[0]!);
+      const column = (x: number): number[] =>
+        [0, 1].flatMap((y) => values.slice(y * 12 + x * 3, y * 12 + x * 3 + 3));
+      near(column(0), [255, 0, 0, 255, 0, 0], 3);
+      near(column(3), [0, 0, 255, 0, 0, 255], 3);
+      deepEqual(failure, 'undefined');
+    },
+  }),
+);
+
 /** Of `fromImage`. */
 export const takingCases: readonly ImageCase[] = [
+  ...shown,
+  {
+    name: 'is not for functions that are traced, as toCanvas is not',
+    async check(ask) {
+      const [from, to] = await ask('traced');
+      const message = 'fromImage inside a function that jit is tracing: it would look at the image once';
+      checkRefusal('fromImage', from, [message, 'call fromImage outside', 'TUTTI_TRACE']);
+      checkRefusal('toCanvas', to, ['toCanvas inside a function that jit', 'read it outside', 'TUTTI_TRACE']);
+    },
+  },
   ...exact,
   ...transparent,
   ...ragged,
@@ -162,6 +196,13 @@ const inColour = (['uint8', 'float32'] as const).map(
 export const drawingCases: readonly ImageCase[] = [
   ...inColour,
   {
+    name: 'draws tensors that are disposed of at once',
+    async check(ask) {
+      const pixel = [51, 51, 51, 255];
+      deepEqual(await ask('disposed'), [pixel, pixel, pixel]);
+    },
+  },
+  {
     name: 'draws grey, and clamps what is out of range',
     async check(ask) {
       const { size, values } = await ask('drawnAgain');
@@ -210,6 +251,12 @@ const said: Readonly<Record<string, Said>> = {
   brush: ['received a CanvasRenderingContext2D', 'context.canvas'],
   given: ['the canvas gives no context', 'transferControlToOffscreen'],
   large: ['100000 by 1 pixels', 'x.slice', 'TUTTI_SHAPE'],
+  huge: ['fromImage: no memory for float32 [30000, 30000, 4] on ', 'split the tensor', 'TUTTI_OUT_OF_MEMORY'],
+  swapped: [
+    'expected a tensor, received an OffscreenCanvas',
+    'the tensor comes first: toCanvas(tensor, canvas)',
+  ],
+  drawnWith: ['received a CanvasRenderingContext2D', 'pass its canvas: context.canvas'],
 };
 
 /** @throws AssertionError where an error does not say what it should. */

@@ -2,9 +2,9 @@
  * What a page of tests does with images, for every backend that takes them. What each check gives JSON can hold; `cases.ts` has what
  * it should be.
  */
-import { type Device, jit, type Tensor, tensor } from '@tutti/core';
+import { type Device, jit, scope, type Tensor, tensor } from '@tutti/core';
 import type { ImageOptions, ImageSource, PixelDType } from '@tutti/core/interop';
-import { type Refusal, refusals } from './refusals.ts';
+import { type Refusal, refusal, refusals } from './refusals.ts';
 import {
   height,
   type Kind,
@@ -13,6 +13,8 @@ import {
   pageCanvas,
   pattern,
   playing,
+  type ShownKind,
+  shownOtherwise,
   sources,
   width,
 } from './sources.ts';
@@ -52,6 +54,8 @@ export interface Drawn {
 export type ImageChecks = {
   /** The pattern as a source of one kind gives it. */
   source(kind: Kind, channels: number, alpha?: number): Promise<Taken>;
+  /** Two halves, red and blue, that are shown in another size than their pixels have: whole, and scaled to two rows of four. */
+  shown(kind: ShownKind): Promise<Read & { readonly whole: readonly number[]; readonly failure: string }>;
   video(): Promise<Read & { readonly whole: readonly number[] }>;
   /** The pattern on a canvas that is painted over at once. */
   painted(): Promise<Taken>;
@@ -65,6 +69,10 @@ export type ImageChecks = {
     dtype: PixelDType,
     shape?: readonly number[],
   ): Promise<Taken>;
+  /** What `fromImage` and `toCanvas` say inside of a function that is traced. */
+  traced(): Promise<readonly Refusal[]>;
+  /** What a canvas shows of tensors that are disposed of at once, in several ways. */
+  disposed(): Promise<readonly (readonly number[])[]>;
   drawn(dtype: PixelDType, channels: number, alpha?: number): Promise<Drawn>;
   /** As a page shows it: the canvas is in the document, and the browser takes frames of it. */
   presented(): Promise<{ readonly values: readonly number[][]; readonly failure: string }>;
@@ -91,9 +99,9 @@ export const imageChecks = (subject: ImageSubject): ImageChecks => ({
   },
 });
 
-type Taking = 'source' | 'video' | 'painted' | 'normalised' | 'inTraining' | 'bytes';
+type Taking = 'source' | 'shown' | 'traced' | 'video' | 'painted' | 'normalised' | 'inTraining' | 'bytes';
 
-const takingChecks = ({ ready, fromImage }: ImageSubject): Pick<ImageChecks, Taking> => ({
+const takingChecks = ({ ready, fromImage, toCanvas }: ImageSubject): Pick<ImageChecks, Taking> => ({
   async source(kind, channels, alpha) {
     await ready;
     const image = pattern(alpha);
@@ -101,6 +109,29 @@ const takingChecks = ({ ready, fromImage }: ImageSubject): Pick<ImageChecks, Tak
     const x = fromImage(source, { shape: [height, width, channels] });
     if ('close' in source) source.close(); // nobody needs it any more
     return { ...(await read(x)), pixels: [...image.data] };
+  },
+
+  async shown(kind) {
+    const device = await ready;
+    const source = await shownOtherwise[kind]();
+    const whole = fromImage(source).shape;
+    const scaled = await read(fromImage(source, { shape: [2, 4, 3] }));
+    if ('close' in source) source.close();
+    return { ...scaled, whole, failure: String(device.backend.failure) };
+  },
+
+  async traced() {
+    await ready;
+    const canvas = new OffscreenCanvas(1, 1);
+    const one = tensor([[1]]);
+    const functions = [
+      (x: Tensor) => x.add(fromImage(pattern()).cast('float32').sum()),
+      (x: Tensor) => {
+        void toCanvas(x, canvas);
+        return x;
+      },
+    ];
+    return Promise.all(functions.map((each) => refusal(() => jit(each)(one))));
   },
 
   async video() {
@@ -145,7 +176,7 @@ const takingChecks = ({ ready, fromImage }: ImageSubject): Pick<ImageChecks, Tak
   },
 });
 
-type Drawing = 'drawn' | 'presented' | 'drawnAgain' | 'roundTrip';
+type Drawing = 'disposed' | 'drawn' | 'presented' | 'drawnAgain' | 'roundTrip';
 
 const drawingChecks = ({ ready, fromImage, toCanvas }: ImageSubject): Pick<ImageChecks, Drawing> => ({
   async drawn(dtype, channels, alpha) {
@@ -155,6 +186,33 @@ const drawingChecks = ({ ready, fromImage, toCanvas }: ImageSubject): Pick<Image
     const canvas = document.createElement('canvas');
     await toCanvas(x, canvas);
     return { size: [canvas.width, canvas.height], values: onCanvas(canvas), pixels: [...image.data] };
+  },
+
+  async disposed() {
+    await ready;
+    const grey = (): Tensor => scope(() => tensor([[0.1]]).add(0.1));
+    const ways: ((canvas: OffscreenCanvas) => Promise<void>)[] = [
+      (canvas) => {
+        const x = grey();
+        const shown = toCanvas(x, canvas);
+        x.dispose();
+        return shown;
+      },
+      (canvas) => scope(() => ({ shown: [toCanvas(grey(), canvas)] })).shown[0]!,
+      async (canvas) => {
+        const x = await grey().realize();
+        const shown = toCanvas(x, canvas);
+        x.dispose();
+        await shown;
+      },
+    ];
+    return Promise.all(
+      ways.map(async (show) => {
+        const canvas = new OffscreenCanvas(1, 1);
+        await show(canvas);
+        return onCanvas(canvas.transferToImageBitmap());
+      }),
+    );
   },
 
   async presented() {

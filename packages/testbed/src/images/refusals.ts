@@ -74,6 +74,13 @@ export async function refusals(
   const found = { loading: await refusal(() => fromImage(loading)) } as Record<string, Refusal>;
   for (const [name, image] of Object.entries(images))
     found[name] = await refusal(() => fromImage(image as ImageSource));
+  const huge = { shape: [30_000, 30_000, 4], dtype: 'float32' } as const;
+  found['huge'] = await refusal(() => fromImage(pattern(), huge));
+  found['swapped'] = await refusal(() =>
+    toCanvas(new OffscreenCanvas(1, 1) as never, tensor([[1]]) as never),
+  );
+  const brush = document.createElement('canvas').getContext('2d');
+  found['drawnWith'] = await refusal(() => toCanvas(tensor([[1]]), brush as never));
   for (const [name, [picture, canvas]] of Object.entries(canvasesOf(otherContext)))
     found[name] = await refusal(() => toCanvas(picture, canvas));
   return found;

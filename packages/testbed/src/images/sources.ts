@@ -49,6 +49,52 @@ export const sources: Readonly<Record<Kind, (image: ImageData) => ImageSource | 
   VideoFrame: (image) => new VideoFrame(offscreen(image), { timestamp: 0 }),
 };
 
+export type ShownKind = 'density' | 'width' | 'picture' | 'drawing' | 'frame';
+
+/** Red on the left, blue on the right. */
+function halves(w: number, h: number): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [w, h];
+  const context = canvas.getContext('2d')!;
+  context.fillStyle = 'rgb(255, 0, 0)';
+  context.fillRect(0, 0, w / 2, h);
+  context.fillStyle = 'rgb(0, 0, 255)';
+  context.fillRect(w / 2, 0, w / 2, h);
+  return canvas;
+}
+
+async function element(attributes: Readonly<Record<string, string>>): Promise<HTMLImageElement> {
+  const image = new Image();
+  for (const [name, value] of Object.entries(attributes)) image.setAttribute(name, value);
+  await image.decode();
+  return image;
+}
+
+async function inPicture(srcset: string): Promise<HTMLImageElement> {
+  const [picture, source, image] = [
+    document.createElement('picture'),
+    document.createElement('source'),
+    new Image(),
+  ];
+  source.srcset = srcset;
+  picture.append(source, image);
+  await image.decode();
+  return image;
+}
+
+/** A drawing that has no size of its own. */
+const drawing = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 4">
+<rect width="4" height="4" fill="rgb(255,0,0)"/><rect x="4" width="4" height="4" fill="rgb(0,0,255)"/></svg>`;
+
+/** Images of two halves that are shown in another size than their pixels have. */
+export const shownOtherwise: Readonly<Record<ShownKind, () => ImageSource | Promise<ImageSource>>> = {
+  density: () => element({ srcset: `${halves(8, 4).toDataURL()} 2x` }),
+  width: () => element({ srcset: `${halves(8, 4).toDataURL()} 8w`, sizes: '4px' }),
+  picture: () => inPicture(`${halves(8, 4).toDataURL()} 2x`),
+  drawing: () => element({ src: `data:image/svg+xml,${encodeURIComponent(drawing)}` }),
+  frame: () => new VideoFrame(halves(8, 4), { timestamp: 0, displayWidth: 16, displayHeight: 8 }),
+};
+
 /** A video of 64 by 48 pixels, of one colour all over, because video is compressed. */
 export async function playing(colour: string): Promise<HTMLVideoElement> {
   const canvas = document.createElement('canvas');

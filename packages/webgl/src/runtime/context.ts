@@ -58,7 +58,7 @@ export class GlContext implements TextureMaker {
   enter(): void {
     this.checkLost();
     this.health.check();
-    if (this.#ownership === 'borrowed') this.#setUp();
+    if (this.#ownership !== 'own') this.#setUp(); // the page may have the context of a canvas of its own
   }
 
   /** True once the device has failed. A context may be lost some time before its event comes. */

@@ -41,6 +41,13 @@ export class Executable implements Program {
     return this.#ready;
   }
 
+  /** Builds what has not been built yet, while the caller waits. @throws KernelError */
+  finish(): void {
+    for (const recipe of this.#recipes) this.#programs.use(recipe);
+    this.#built = true;
+    this.#ready = undefined;
+  }
+
   /** In the order of the stages. @throws KernelError when they have not been built. */
   get recipes(): readonly Recipe[] {
     if (this.#built) return this.#recipes;

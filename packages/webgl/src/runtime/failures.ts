@@ -1,7 +1,8 @@
 /** What a device fails with. */
 import {
   DeviceError,
-  DisposedError,
+  type DisposedError,
+  disposedDevice,
   KernelError,
   OutOfMemoryError,
   type TuttiError,
@@ -17,7 +18,7 @@ const openAgain = (ownership: Ownership): string =>
     : "wait for 'webglcontextrestored' (the event 'webglcontextlost' needs its default prevented), or registerBackend(createWebglBackend()); " +
       "then await setDefaultDevice('webgl'), and load the parameters that were saved";
 
-export const disposedError = (): DisposedError => new DisposedError('the webgl device has been disposed');
+export const disposedError = (): DisposedError => disposedDevice('webgl');
 
 /** Browsers take contexts away when the GPU fails, sleeps or is short of memory, and when a page has too many of them. */
 export const lostError = (ownership: Ownership): DeviceError =>
@@ -25,6 +26,12 @@ export const lostError = (ownership: Ownership): DeviceError =>
     received: 'webglcontextlost',
     fix: openAgain(ownership),
   });
+
+/** A page can get at the context of a canvas of its own. */
+const culprit = (ownership: Ownership): string =>
+  ownership === 'canvas'
+    ? 'if the page uses the context of this canvas too, give that to createWebglBackend({ context }); otherwise this is a defect of the library, please report it'
+    : 'this is a defect of the library; please report it';
 
 /** What WebGL notes for whoever asks. Whatever came after has not been computed. */
 export function reportedError(code: number, name: string, ownership: Ownership): TuttiError {
@@ -36,6 +43,6 @@ export function reportedError(code: number, name: string, ownership: Ownership):
   }
   return new KernelError(`WebGL refused a command: ${name}`, {
     received: code,
-    fix: `this is a defect of the library; please report it. The device has ended: ${openAgain(ownership)}`,
+    fix: `${culprit(ownership)}. The device has ended: ${openAgain(ownership)}`,
   });
 }

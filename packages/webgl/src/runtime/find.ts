@@ -43,7 +43,8 @@ export function findContext(
 /** Some browsers have canvases outside of pages, but no WebGL for them. */
 function* canvases(): Generator<ContextCanvas> {
   yield newCanvas(1, 1);
-  if (typeof document !== 'undefined') yield document.createElement('canvas');
+  if (typeof document !== 'undefined')
+    yield Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
 }
 
 function noWebglHere(): Absent {

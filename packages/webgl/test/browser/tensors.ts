@@ -1,5 +1,13 @@
 /** Programs of the framework on WebGL. */
-import { automaticChoice, memory, registerBackend, setDefaultDevice, unregisterBackend } from '@tutti/core';
+import {
+  automaticChoice,
+  memory,
+  realize,
+  registerBackend,
+  setDefaultDevice,
+  tensor,
+  unregisterBackend,
+} from '@tutti/core';
 import { course, interruptedCourse, referenceCourse, rounds } from '@tutti/testbed/training';
 import type { WebglBackend } from '../../src/backend.ts';
 import { createWebglBackend, webgl } from '../../src/index.ts';
@@ -25,6 +33,18 @@ const checks = {
       return { bytes, buffers, reserved, programs: (backend as WebglBackend).programs };
     };
     return { before: await after(60), after: await after(count), traces: traces() };
+  },
+
+  /** Of kernels that have not been compiled, and of some that are being compiled. */
+  async sync() {
+    registerBackend(webgl);
+    await setDefaultDevice('webgl');
+    const values = [...tensor([1, 2, 3]).mul(7).sqrt().dataSync()];
+    const sum = tensor([1, 2, 3]).mul(7).sum(0, { keepDim: true }).sqrt();
+    const started = realize(sum);
+    const again = [...sum.dataSync()];
+    await started;
+    return { values, again };
   },
 
   /** Where there is no WebGPU, with a GPU that is none in software. */

@@ -1,7 +1,8 @@
 /** What a device fails with. */
 import {
   DeviceError,
-  DisposedError,
+  type DisposedError,
+  disposedDevice,
   KernelError,
   OutOfMemoryError,
   type TuttiError,
@@ -14,7 +15,7 @@ const openAgain = (owned: boolean): string =>
     : 'make another GPUDevice, registerBackend(createWebgpuBackend({ device: another })), ' +
       "await setDefaultDevice('webgpu'), and load the parameters that were saved";
 
-export const disposedError = (): DisposedError => new DisposedError('the webgpu device has been disposed');
+export const disposedError = (): DisposedError => disposedDevice('webgpu');
 
 /**
  * `destroyed` is the reason when the program called `destroy()`, and in Chromium also when the browser's GPU process ended.

@@ -11,4 +11,15 @@ export function checkRange(buffer: DeviceBuffer, byteOffset: number, bytes: numb
   );
 }
 
-export const freedError = (): DisposedError => new DisposedError('the buffer has been freed');
+export const freedError = (): DisposedError =>
+  new DisposedError('the buffer has been freed', {
+    fix: 'ask for it again: a buffer is valid as long as its tensor is not disposed of',
+  });
+
+/** What a device fails with that was disposed of. @param name As programs ask for it. */
+export const disposedDevice = (name: string): DisposedError =>
+  new DisposedError(`the ${name} device has been disposed`, {
+    fix:
+      `its tensors are gone: open it again with await setDefaultDevice('${name}'), and make them anew ` +
+      '(after unregisterBackend, call registerBackend first)',
+  });

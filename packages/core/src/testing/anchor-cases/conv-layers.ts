@@ -45,6 +45,14 @@ export const forwardLayers: Readonly<Record<string, ConvOptions>> = {
     kernelSize: [3, 3],
     padLow: [1, 1],
   },
+  'many channels, few results': {
+    batch: 3,
+    inChannels: 80,
+    outChannels: 10,
+    inSize: [7, 7],
+    kernelSize: [3, 3],
+    padLow: [1, 1],
+  },
   'one axis': {
     batch: 2,
     inChannels: 6,

@@ -43,11 +43,12 @@ export const convEmptyCases = (): ConvCase[] => {
   return Object.entries(layers).map(([name, options]) => convCase(name, options));
 };
 
-/** Any geometry whose kernel fits, of seeds from 1; now and then of operands that are not finite everywhere. */
-export const randomConvCases = (count: number): ConvCase[] =>
-  Array.from({ length: count }, (_, i) =>
-    convCase(`random convolution ${i + 1}`, randomOptions(i + 1), 1, i % 4 === 0 ? 2 : 0),
-  );
+/** Any geometry whose kernel fits, of seeds from 1; every fourth of operands that are not finite everywhere, unless all shall be. */
+export const randomConvCases = (count: number, operands: 'any' | 'finite' = 'any'): ConvCase[] =>
+  Array.from({ length: count }, (_, i) => {
+    const poison = operands === 'any' && i % 4 === 0 ? 2 : 0;
+    return convCase(`random convolution ${i + 1}`, randomOptions(i + 1), 1, poison);
+  });
 
 function randomOptions(seed: number): ConvOptions {
   const next = generator(seed);

@@ -10,9 +10,9 @@ export type DotSizes = readonly [m: number, n: number, k: number];
 export type DotCase = AnchorCase<DotAnchor>;
 
 /** Small integers, whose sums are exact in any order. */
-export function dotCase(sizes: DotSizes, options: DotOptions = {}, seed = 1): DotCase {
+export function dotCase(sizes: DotSizes, options: DotOptions = {}, seed = 1, prefix = ''): DotCase {
   const anchor = dotAnchor(...sizes, options);
-  const name = nameOf(sizes, options);
+  const name = prefix + nameOf(sizes, options);
   const contents = (): BufferContents[] => {
     const random = generator(seed);
     return dotBuffers(anchor, () => Math.floor(random() * 9) - (anchor.type === 'u32' ? 0 : 4));

@@ -181,8 +181,7 @@ export const randomDotCases = (seed: number, count: number): DotCase[] => {
   const random = generator(seed);
   return Array.from({ length: count }, (_, i) => {
     const { sizes, options } = randomProduct(random);
-    const made = dotCase(sizes, options, i + 1);
-    return { ...made, name: `random product ${seed}.${i}: ${made.name}` };
+    return dotCase(sizes, options, i + 1, `random product ${seed}.${i}: `);
   });
 };
 

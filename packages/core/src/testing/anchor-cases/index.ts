@@ -1,4 +1,5 @@
 /** Anchors that every backend's routines are tested with. */
+export * from './attention.ts';
 export * from './case.ts';
 export * from './conv.ts';
 export * from './conv-case.ts';

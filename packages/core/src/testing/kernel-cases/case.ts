@@ -76,12 +76,13 @@ function readsAt({ buffers }: Kernel, contents: readonly BufferContents[], index
 }
 
 /** A random kernel, by its seed. */
-export function randomCase(seed: number, options: SampleOptions = {}): KernelCase {
+export function randomCase(seed: number, options: SampleOptions = {}, zeros: Zeros = 'alike'): KernelCase {
   const { kernel, buffers, scalars } = randomKernel(seed, options);
   const contents = (): BufferContents[] => buffers.map((buffer) => buffer.slice());
   return kernelCase(`random kernel ${seed}`, kernel, {
     contents,
     scalars,
+    zeros,
     needs: options.simple ? [] : ['rowPrograms', 'multipleOutputs', 'scatterStores'],
   });
 }

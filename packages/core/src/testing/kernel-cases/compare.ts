@@ -6,12 +6,15 @@ import { type BufferContents, readElement } from '../interpret.ts';
 const leastNormal = 2 ** -126;
 
 /**
- * `alike`: which of two zeros max and min give is open, and with it the sign of many others. `signed`: a zero has its sign.
+ * - `alike`: which of two zeros max and min give is open, and with it the sign of many others
+ * - `signed`: a zero has its sign, where it is not what became of a denormal float
+ * - `exact`: denormal floats count as others
  */
-export type Zeros = 'alike' | 'signed';
+export type Zeros = 'alike' | 'signed' | 'exact';
 
 function sameValue(got: number, want: number, zeros: Zeros): boolean {
   if (Object.is(got, want)) return true;
+  if (zeros === 'exact') return false;
   if (want !== 0 || zeros === 'alike')
     return got === want || (Math.abs(got) < leastNormal && Math.abs(want) < leastNormal);
   return false;

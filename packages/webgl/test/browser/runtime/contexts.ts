@@ -1,5 +1,6 @@
 /** Contexts that are lost, of others, used again, or not to be had. */
 import { loseContext } from '../../../src/runtime/context.ts';
+import type { Ownership } from '../../../src/runtime/failures.ts';
 import { findContext, isAbsent, unusable } from '../../../src/runtime/find.ts';
 import {
   affine,
@@ -58,10 +59,10 @@ export const contextChecks = {
     return [failed?.code, backend.failure?.code, backend.failure?.message];
   },
 
-  /** On a context of the user, in a state that nobody would expect, and after it was given back. */
-  async borrowed() {
+  /** On a context that the page has as well, in a state that nobody would expect, and after it was given back. */
+  async shared(ownership: Exclude<Ownership, 'own'>) {
     const gl = newContext(document.createElement('canvas'));
-    const own = makeOn(gl, 'borrowed');
+    const own = makeOn(gl, ownership);
     const { backend } = own;
     const loaded = await ready(own, affine(5000));
     for (const name of ['BLEND', 'CULL_FACE', 'DEPTH_TEST', 'STENCIL_TEST', 'RASTERIZER_DISCARD'] as const) {
