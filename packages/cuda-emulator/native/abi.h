@@ -1,4 +1,5 @@
-// What compiled kernels and the driver know of each other. Kernels are compiled with this text: no header is included here.
+// What compiled kernels and the driver know of each other. Kernels are compiled with this text: no header is included
+// here.
 #ifndef TUTTI_EMULATOR_ABI
 #define TUTTI_EMULATOR_ABI
 

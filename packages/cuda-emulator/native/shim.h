@@ -1,6 +1,6 @@
-// The dialect of kernel text for the host's compiler: what NVRTC knows by itself. It comes before the text of every kernel, so
-// it is short: its reading is a part of the time of every compilation. A line `//? names` begins a part that a text gets only if it
-// mentions one of the names (as the beginning of one of its own); `//? always` ends it.
+// The dialect of kernel text for the host's compiler: what NVRTC knows by itself. It comes before the text of every
+// kernel, so it is short: its reading is a part of the time of every compilation. A line `//? names` begins a part that
+// a text gets only if one of its own names begins with one of these; `//? always` ends it.
 #define TUTTI_EMULATED 1
 #define __CUDACC_RTC__ 1
 
@@ -14,7 +14,7 @@ register tutti_emulator::Thread* tutti_self asm("x28");
 #define __global__ __attribute__((noinline, visibility("default")))
 #define __device__
 #define __host__
-#define __constant__ const
+#define __constant__
 // Static shared arrays make up the module's .bss section, which the driver fills with NaN before each block.
 #define __shared__ static
 #define __forceinline__ inline __attribute__((always_inline))
@@ -36,10 +36,10 @@ typedef decltype(sizeof(0)) size_t;
 #define warpSize 32
 
 //? float2 float4 int2 int4 uint2 uint4 short2 short4 ushort char2 char4 uchar make_
-#define TUTTI_VECTORS(T, name, align2, align4)                                                                    \
-  struct alignas(align2) name##2 { T x, y; };                                                                     \
-  struct alignas(align4) name##4 { T x, y, z, w; };                                                               \
-  TUTTI_INLINE name##2 make_##name##2(T x, T y) { return {x, y}; }                                                \
+#define TUTTI_VECTORS(T, name, align2, align4)                     \
+  struct alignas(align2) name##2 { T x, y; };                      \
+  struct alignas(align4) name##4 { T x, y, z, w; };                \
+  TUTTI_INLINE name##2 make_##name##2(T x, T y) { return {x, y}; } \
   TUTTI_INLINE name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 TUTTI_VECTORS(float, float, 8, 16)
 TUTTI_VECTORS(int, int, 8, 16)
@@ -49,11 +49,19 @@ TUTTI_VECTORS(unsigned short, ushort, 4, 8)
 TUTTI_VECTORS(signed char, char, 2, 4)
 TUTTI_VECTORS(unsigned char, uchar, 2, 4)
 #undef TUTTI_VECTORS
-//? float3 int3 uint3 longlong2
-struct float3 { float x, y, z; };
-struct int3 { int x, y, z; };
-struct alignas(16) longlong2 { long long x, y; };
-struct alignas(16) ulonglong2 { unsigned long long x, y; };
+//? float3 int3 uint3 make_float3 make_int3 make_uint3 longlong2 ulonglong2
+struct float3 {
+  float x, y, z;
+};
+struct int3 {
+  int x, y, z;
+};
+struct alignas(16) longlong2 {
+  long long x, y;
+};
+struct alignas(16) ulonglong2 {
+  unsigned long long x, y;
+};
 TUTTI_INLINE float3 make_float3(float x, float y, float z) { return {x, y, z}; }
 TUTTI_INLINE int3 make_int3(int x, int y, int z) { return {x, y, z}; }
 TUTTI_INLINE uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y, z}; }
@@ -61,17 +69,47 @@ TUTTI_INLINE uint3 make_uint3(unsigned x, unsigned y, unsigned z) { return {x, y
 //? always
 // Mathematics: of the host's library, or an instruction where there is one.
 extern "C" {
-float expf(float) noexcept; float exp2f(float) noexcept; float expm1f(float) noexcept; float logf(float) noexcept;
-float log2f(float) noexcept; float log10f(float) noexcept; float log1pf(float) noexcept; float sinf(float) noexcept;
-float cosf(float) noexcept; float tanf(float) noexcept; float sinhf(float) noexcept; float coshf(float) noexcept;
-float tanhf(float) noexcept; float asinf(float) noexcept; float acosf(float) noexcept; float atanf(float) noexcept;
-float atan2f(float, float) noexcept; float erff(float) noexcept; float erfcf(float) noexcept; float powf(float, float) noexcept;
-float fmodf(float, float) noexcept; float sqrtf(float) noexcept; float floorf(float) noexcept; float ceilf(float) noexcept;
-float truncf(float) noexcept; float rintf(float) noexcept; float nearbyintf(float) noexcept; float roundf(float) noexcept;
-float fabsf(float) noexcept; float fmaf(float, float, float) noexcept; float fminf(float, float) noexcept;
-float fmaxf(float, float) noexcept; float copysignf(float, float) noexcept; float cbrtf(float) noexcept;
-double exp(double) noexcept; double log(double) noexcept; double sqrt(double) noexcept; double fma(double, double, double) noexcept;
-double fabs(double) noexcept; double floor(double) noexcept; double rint(double) noexcept;
+float expf(float) noexcept;
+float exp2f(float) noexcept;
+float expm1f(float) noexcept;
+float logf(float) noexcept;
+float log2f(float) noexcept;
+float log10f(float) noexcept;
+float log1pf(float) noexcept;
+float sinf(float) noexcept;
+float cosf(float) noexcept;
+float tanf(float) noexcept;
+float sinhf(float) noexcept;
+float coshf(float) noexcept;
+float tanhf(float) noexcept;
+float asinf(float) noexcept;
+float acosf(float) noexcept;
+float atanf(float) noexcept;
+float atan2f(float, float) noexcept;
+float erff(float) noexcept;
+float erfcf(float) noexcept;
+float powf(float, float) noexcept;
+float fmodf(float, float) noexcept;
+float sqrtf(float) noexcept;
+float floorf(float) noexcept;
+float ceilf(float) noexcept;
+float truncf(float) noexcept;
+float rintf(float) noexcept;
+float nearbyintf(float) noexcept;
+float roundf(float) noexcept;
+float fabsf(float) noexcept;
+float fmaf(float, float, float) noexcept;
+float fminf(float, float) noexcept;
+float fmaxf(float, float) noexcept;
+float copysignf(float, float) noexcept;
+float cbrtf(float) noexcept;
+double exp(double) noexcept;
+double log(double) noexcept;
+double sqrt(double) noexcept;
+double fma(double, double, double) noexcept;
+double fabs(double) noexcept;
+double floor(double) noexcept;
+double rint(double) noexcept;
 int abs(int) noexcept;
 }
 TUTTI_INLINE float rsqrtf(float x) { return static_cast<float>(1.0 / __builtin_sqrt(static_cast<double>(x))); }
@@ -90,10 +128,26 @@ TUTTI_INLINE long long max(long long a, long long b) { return a > b ? a : b; }
 TUTTI_INLINE unsigned long long min(unsigned long long a, unsigned long long b) { return a < b ? a : b; }
 TUTTI_INLINE unsigned long long max(unsigned long long a, unsigned long long b) { return a > b ? a : b; }
 
-TUTTI_INLINE int __float_as_int(float x) { int y; __builtin_memcpy(&y, &x, 4); return y; }
-TUTTI_INLINE unsigned __float_as_uint(float x) { unsigned y; __builtin_memcpy(&y, &x, 4); return y; }
-TUTTI_INLINE float __int_as_float(int x) { float y; __builtin_memcpy(&y, &x, 4); return y; }
-TUTTI_INLINE float __uint_as_float(unsigned x) { float y; __builtin_memcpy(&y, &x, 4); return y; }
+TUTTI_INLINE int __float_as_int(float x) {
+  int y;
+  __builtin_memcpy(&y, &x, 4);
+  return y;
+}
+TUTTI_INLINE unsigned __float_as_uint(float x) {
+  unsigned y;
+  __builtin_memcpy(&y, &x, 4);
+  return y;
+}
+TUTTI_INLINE float __int_as_float(int x) {
+  float y;
+  __builtin_memcpy(&y, &x, 4);
+  return y;
+}
+TUTTI_INLINE float __uint_as_float(unsigned x) {
+  float y;
+  __builtin_memcpy(&y, &x, 4);
+  return y;
+}
 // A GPU saturates, and makes 0 of NaN.
 TUTTI_INLINE int __float2int_rz(float x) {
   return x != x ? 0 : x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? -2147483647 - 1 : static_cast<int>(x);
@@ -114,7 +168,9 @@ TUTTI_INLINE float __fsqrt_rn(float a) { return sqrtf(a); }
 TUTTI_INLINE float __frcp_rn(float a) { return 1.0f / a; }
 TUTTI_INLINE float __saturatef(float x) { return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f; }
 //? __umul __mul __pop __clz __ffs __brev __byte
-TUTTI_INLINE unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32); }
+TUTTI_INLINE unsigned __umulhi(unsigned a, unsigned b) {
+  return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32);
+}
 TUTTI_INLINE int __mulhi(int a, int b) { return static_cast<int>((static_cast<long long>(a) * b) >> 32); }
 TUTTI_INLINE unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
   return static_cast<unsigned long long>((static_cast<unsigned __int128>(a) * b) >> 64);
@@ -141,35 +197,75 @@ TUTTI_INLINE unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
 }
 
 //? __ld __st
-template <class T> TUTTI_INLINE T __ldg(const T* p) { return *p; }
-template <class T> TUTTI_INLINE T __ldcs(const T* p) { return *p; }
-template <class T> TUTTI_INLINE T __ldcg(const T* p) { return *p; }
-template <class T> TUTTI_INLINE T __ldca(const T* p) { return *p; }
-template <class T> TUTTI_INLINE void __stcs(T* p, T value) { *p = value; }
-template <class T> TUTTI_INLINE void __stcg(T* p, T value) { *p = value; }
+template <class T>
+TUTTI_INLINE T __ldg(const T* p) {
+  return *p;
+}
+template <class T>
+TUTTI_INLINE T __ldcs(const T* p) {
+  return *p;
+}
+template <class T>
+TUTTI_INLINE T __ldcg(const T* p) {
+  return *p;
+}
+template <class T>
+TUTTI_INLINE T __ldca(const T* p) {
+  return *p;
+}
+template <class T>
+TUTTI_INLINE void __stcs(T* p, T value) {
+  *p = value;
+}
+template <class T>
+TUTTI_INLINE void __stcg(T* p, T value) {
+  *p = value;
+}
 
 //? always
-// Barriers and warps. A use of any of them leaves its mark in the object: without a mark, the threads of a block run in a plain loop.
+// Barriers and warps. A use of any of them leaves its mark in the object: without a mark, the threads of a block run in
+// a plain loop.
 #define TUTTI_FIBERS asm volatile(".pushsection tutti_fibers,\"a\"\n.byte 1\n.popsection")
 #define TUTTI_LINE int line = __builtin_LINE()
 #define TUTTI_BLOCK(op, predicate) tutti_self->runtime->block(tutti_self, tutti_emulator::BlockOp::op, predicate, line)
-TUTTI_INLINE void __syncthreads(TUTTI_LINE) { TUTTI_FIBERS; TUTTI_BLOCK(sync, 0); }
-TUTTI_INLINE int __syncthreads_or(int predicate, TUTTI_LINE) { TUTTI_FIBERS; return TUTTI_BLOCK(any, predicate); }
-TUTTI_INLINE int __syncthreads_and(int predicate, TUTTI_LINE) { TUTTI_FIBERS; return TUTTI_BLOCK(all, predicate); }
-TUTTI_INLINE int __syncthreads_count(int predicate, TUTTI_LINE) { TUTTI_FIBERS; return TUTTI_BLOCK(count, predicate); }
+TUTTI_INLINE void __syncthreads(TUTTI_LINE) {
+  TUTTI_FIBERS;
+  TUTTI_BLOCK(sync, 0);
+}
+TUTTI_INLINE int __syncthreads_or(int predicate, TUTTI_LINE) {
+  TUTTI_FIBERS;
+  return TUTTI_BLOCK(any, predicate);
+}
+TUTTI_INLINE int __syncthreads_and(int predicate, TUTTI_LINE) {
+  TUTTI_FIBERS;
+  return TUTTI_BLOCK(all, predicate);
+}
+TUTTI_INLINE int __syncthreads_count(int predicate, TUTTI_LINE) {
+  TUTTI_FIBERS;
+  return TUTTI_BLOCK(count, predicate);
+}
 
 //? __shfl __ballot __any_sync __all_sync __syncwarp __activemask
-TUTTI_INLINE unsigned tutti_warp(tutti_emulator::WarpOp op, unsigned mask, unsigned value, unsigned argument, unsigned width, int line) {
+TUTTI_INLINE unsigned tutti_warp(tutti_emulator::WarpOp op, unsigned mask, unsigned value, unsigned argument,
+                                 unsigned width, int line) {
   TUTTI_FIBERS;
   return tutti_self->runtime->warp(tutti_self, op, mask, value, argument, width, line);
 }
-#define TUTTI_WARP(op, mask, value, argument, width) tutti_warp(tutti_emulator::WarpOp::op, mask, value, argument, width, line)
+#define TUTTI_WARP(op, mask, value, argument, width) \
+  tutti_warp(tutti_emulator::WarpOp::op, mask, value, argument, width, line)
 TUTTI_INLINE void __syncwarp(unsigned mask = 0xffffffffu, TUTTI_LINE) { TUTTI_WARP(sync, mask, 0, 0, 32); }
-TUTTI_INLINE unsigned __ballot_sync(unsigned mask, int predicate, TUTTI_LINE) { return TUTTI_WARP(ballot, mask, predicate != 0, 0, 32); }
-TUTTI_INLINE int __any_sync(unsigned mask, int predicate, TUTTI_LINE) { return TUTTI_WARP(any, mask, predicate != 0, 0, 32); }
-TUTTI_INLINE int __all_sync(unsigned mask, int predicate, TUTTI_LINE) { return TUTTI_WARP(all, mask, predicate != 0, 0, 32); }
+TUTTI_INLINE unsigned __ballot_sync(unsigned mask, int predicate, TUTTI_LINE) {
+  return TUTTI_WARP(ballot, mask, predicate != 0, 0, 32);
+}
+TUTTI_INLINE int __any_sync(unsigned mask, int predicate, TUTTI_LINE) {
+  return TUTTI_WARP(any, mask, predicate != 0, 0, 32);
+}
+TUTTI_INLINE int __all_sync(unsigned mask, int predicate, TUTTI_LINE) {
+  return TUTTI_WARP(all, mask, predicate != 0, 0, 32);
+}
 template <class T>
-TUTTI_INLINE T tutti_shuffle(tutti_emulator::WarpOp op, unsigned mask, T value, unsigned argument, unsigned width, int line) {
+TUTTI_INLINE T tutti_shuffle(tutti_emulator::WarpOp op, unsigned mask, T value, unsigned argument, unsigned width,
+                             int line) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles take types of 4 or 8 bytes");
   unsigned words[sizeof(T) / 4];
   __builtin_memcpy(words, &value, sizeof(T));
@@ -177,9 +273,10 @@ TUTTI_INLINE T tutti_shuffle(tutti_emulator::WarpOp op, unsigned mask, T value, 
   __builtin_memcpy(&value, words, sizeof(T));
   return value;
 }
-#define TUTTI_SHUFFLE(name, op, type)                                                                     \
-  template <class T> TUTTI_INLINE T name(unsigned mask, T value, type argument, int width = 32, TUTTI_LINE) { \
-    return tutti_shuffle(tutti_emulator::WarpOp::op, mask, value, argument, width, line);                 \
+#define TUTTI_SHUFFLE(name, op, type)                                                      \
+  template <class T>                                                                       \
+  TUTTI_INLINE T name(unsigned mask, T value, type argument, int width = 32, TUTTI_LINE) { \
+    return tutti_shuffle(tutti_emulator::WarpOp::op, mask, value, argument, width, line);  \
   }
 TUTTI_SHUFFLE(__shfl_sync, shuffle, int)
 TUTTI_SHUFFLE(__shfl_up_sync, shuffleUp, unsigned)
@@ -196,33 +293,36 @@ TUTTI_INLINE void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST
 //? atomic
 TUTTI_INLINE int atomicAdd(int* p, int value) { return __atomic_fetch_add(p, value, __ATOMIC_RELAXED); }
 TUTTI_INLINE unsigned atomicAdd(unsigned* p, unsigned value) { return __atomic_fetch_add(p, value, __ATOMIC_RELAXED); }
-TUTTI_INLINE unsigned long long atomicAdd(unsigned long long* p, unsigned long long value) { return __atomic_fetch_add(p, value, __ATOMIC_RELAXED); }
+TUTTI_INLINE unsigned long long atomicAdd(unsigned long long* p, unsigned long long value) {
+  return __atomic_fetch_add(p, value, __ATOMIC_RELAXED);
+}
 TUTTI_INLINE float atomicAdd(float* p, float value) {
   unsigned* words = reinterpret_cast<unsigned*>(p);
   unsigned old = __atomic_load_n(words, __ATOMIC_RELAXED);
-  while (!__atomic_compare_exchange_n(words, &old, __float_as_uint(__uint_as_float(old) + value), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (!__atomic_compare_exchange_n(words, &old, __float_as_uint(__uint_as_float(old) + value), true,
+                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
   return __uint_as_float(old);
 }
-#define TUTTI_ATOMIC(T, name, condition)                                                                              \
-  TUTTI_INLINE T name(T* p, T value) {                                                                                \
-    T old = __atomic_load_n(p, __ATOMIC_RELAXED);                                                                     \
-    while (condition && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {     \
-    }                                                                                                                 \
-    return old;                                                                                                       \
+#define TUTTI_ATOMIC(T, name, condition)                                                                          \
+  TUTTI_INLINE T name(T* p, T value) {                                                                            \
+    T old = __atomic_load_n(p, __ATOMIC_RELAXED);                                                                 \
+    while (condition && !__atomic_compare_exchange_n(p, &old, value, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) { \
+    }                                                                                                             \
+    return old;                                                                                                   \
   }
 TUTTI_ATOMIC(int, atomicMax, value > old)
 TUTTI_ATOMIC(unsigned, atomicMax, value > old)
 TUTTI_ATOMIC(int, atomicMin, value < old)
 TUTTI_ATOMIC(unsigned, atomicMin, value < old)
 #undef TUTTI_ATOMIC
-#define TUTTI_ATOMIC(T)                                                                                               \
-  TUTTI_INLINE T atomicExch(T* p, T value) { return __atomic_exchange_n(p, value, __ATOMIC_RELAXED); }                \
-  TUTTI_INLINE T atomicCAS(T* p, T compare, T value) {                                                                \
-    __atomic_compare_exchange_n(p, &compare, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);                       \
-    return compare;                                                                                                   \
-  }                                                                                                                   \
-  TUTTI_INLINE T atomicOr(T* p, T value) { return __atomic_fetch_or(p, value, __ATOMIC_RELAXED); }                    \
+#define TUTTI_ATOMIC(T)                                                                                \
+  TUTTI_INLINE T atomicExch(T* p, T value) { return __atomic_exchange_n(p, value, __ATOMIC_RELAXED); } \
+  TUTTI_INLINE T atomicCAS(T* p, T compare, T value) {                                                 \
+    __atomic_compare_exchange_n(p, &compare, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);        \
+    return compare;                                                                                    \
+  }                                                                                                    \
+  TUTTI_INLINE T atomicOr(T* p, T value) { return __atomic_fetch_or(p, value, __ATOMIC_RELAXED); }     \
   TUTTI_INLINE T atomicAnd(T* p, T value) { return __atomic_fetch_and(p, value, __ATOMIC_RELAXED); }
 TUTTI_ATOMIC(int)
 TUTTI_ATOMIC(unsigned)
@@ -258,20 +358,20 @@ TUTTI_INLINE unsigned tutti_f32_to_tf32(float x) {
 }
 
 //? tutti_mma tutti_ldmatrix tutti_cp
-#define TUTTI_MMA(name, kind)                                                                                        \
-  TUTTI_INLINE void name(float* d, const unsigned* a, const unsigned* b, const float* c, TUTTI_LINE) {               \
-    TUTTI_FIBERS;                                                                                                    \
-    tutti_self->runtime->matrix(tutti_self, tutti_emulator::MatrixKind::kind, d, a, b, c, line);                     \
+#define TUTTI_MMA(name, kind)                                                                          \
+  TUTTI_INLINE void name(float* d, const unsigned* a, const unsigned* b, const float* c, TUTTI_LINE) { \
+    TUTTI_FIBERS;                                                                                      \
+    tutti_self->runtime->matrix(tutti_self, tutti_emulator::MatrixKind::kind, d, a, b, c, line);       \
   }
 TUTTI_MMA(tutti_mma_m16n8k16_f16, f16k16)
 TUTTI_MMA(tutti_mma_m16n8k16_bf16, bf16k16)
 TUTTI_MMA(tutti_mma_m16n8k8_tf32, tf32k8)
 TUTTI_MMA(tutti_mma_m16n8k8_f16, f16k8)
 #undef TUTTI_MMA
-#define TUTTI_LDMATRIX(name, count, transposed)                                                                      \
-  TUTTI_INLINE void name(unsigned* fragments, const void* row, TUTTI_LINE) {                                         \
-    TUTTI_FIBERS;                                                                                                    \
-    tutti_self->runtime->loadMatrix(tutti_self, count, transposed, fragments, row, line);                            \
+#define TUTTI_LDMATRIX(name, count, transposed)                                           \
+  TUTTI_INLINE void name(unsigned* fragments, const void* row, TUTTI_LINE) {              \
+    TUTTI_FIBERS;                                                                         \
+    tutti_self->runtime->loadMatrix(tutti_self, count, transposed, fragments, row, line); \
   }
 TUTTI_LDMATRIX(tutti_ldmatrix_x1, 1, false)
 TUTTI_LDMATRIX(tutti_ldmatrix_x2, 2, false)
@@ -287,22 +387,28 @@ TUTTI_INLINE void tutti_cp_async_4(void* shared, const void* global, int sourceB
   tutti_self->runtime->copyAsync(tutti_self, shared, global, 4, sourceBytes, line);
 }
 TUTTI_INLINE void tutti_cp_async_commit() { tutti_self->runtime->copyCommit(tutti_self); }
-template <int pending> TUTTI_INLINE void tutti_cp_async_wait_group() { tutti_self->runtime->copyWait(tutti_self, pending); }
+template <int pending>
+TUTTI_INLINE void tutti_cp_async_wait_group() {
+  tutti_self->runtime->copyWait(tutti_self, pending);
+}
 
 //? always
 // How the driver calls a kernel with the bytes of its parameters.
 namespace tutti_emulator {
-template <class T> TUTTI_INLINE T tutti_next(const unsigned char* parameters, unsigned& offset) {
+template <class T>
+TUTTI_INLINE T tutti_next(const unsigned char* parameters, unsigned& offset) {
   offset = (offset + alignof(T) - 1) / alignof(T) * alignof(T);
   T value;
   __builtin_memcpy(&value, parameters + offset, sizeof(T));
   offset += sizeof(T);
   return value;
 }
-template <class... P> struct Call {
+template <class... P>
+struct Call {
   inline __attribute__((always_inline)) Call(void (*kernel)(P...), P... values) { kernel(values...); }
 };
-template <class... P> struct Places {
+template <class... P>
+struct Places {
   Parameter at[sizeof...(P) + 1];
   constexpr Places() : at{} {
     constexpr unsigned sizes[] = {sizeof(P)..., 0}, alignments[] = {alignof(P)..., 1};
@@ -313,8 +419,10 @@ template <class... P> struct Places {
     }
   }
 };
-template <auto kernel> struct Entry;
-template <class... P, void (*kernel)(P...)> struct Entry<kernel> {
+template <auto kernel>
+struct Entry;
+template <class... P, void (*kernel)(P...)>
+struct Entry<kernel> {
   static constexpr Places<P...> places{};
   static constexpr unsigned count = sizeof...(P);
   static void run(Thread* thread, const unsigned char* parameters) {

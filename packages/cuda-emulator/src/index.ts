@@ -86,6 +86,8 @@ export interface EmulatorSettings {
   readonly order?: 'forward' | 'reverse' | 'shuffled';
   /** Of the shuffled order. */
   readonly seed?: number;
+  /** Seconds of processor time after which a kernel ends with `CUDA_ERROR_LAUNCH_TIMEOUT`; 0 for none. Default 20. */
+  readonly timeout?: number;
   /** A folder where compiled kernels are kept. */
   readonly cache?: string;
   /** Prints what is left when a context ends. */
@@ -107,6 +109,7 @@ export function emulatorEnvironment(settings: EmulatorSettings): Record<string, 
     MEMORY: settings.memory,
     STREAMS: settings.streams,
     ORDER: order === 'shuffled' && seed !== undefined ? `shuffled:${seed}` : order,
+    TIMEOUT: settings.timeout,
     CACHE: settings.cache,
     LEAKS: settings.leaks ? 'report' : undefined,
     STATISTICS: settings.statistics ? 'report' : undefined,

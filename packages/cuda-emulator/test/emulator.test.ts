@@ -124,6 +124,13 @@ describe.skipIf(reason !== undefined)(title, () => {
     }));
 
   describe('settings', () => {
+    passes(
+      [
+        ['a loop that does not end', /the kernel does not end/],
+        ['a thread that waits for another in vain', /the kernel does not end/],
+      ],
+      { timeout: 1 },
+    );
     passes([['two devices']], { devices: 2 });
     passes([['the limit of memory']], { memory: 1_000_000 });
     passes([['the description of a device']], { capability: 86 });

@@ -52,9 +52,11 @@ bool accessible(const void* start, std::size_t bytes) {
 
 int runProduct(void* data) {
   const auto& product = *static_cast<const Product*>(data);
-  const auto there = [](const void* pointer, const Layout& layout) { return accessible(pointer, layout.span() * layout.elementBytes()); };
-  const bool all = there(product.aPointer, product.a) && there(product.bPointer, product.b) && there(product.dPointer, product.d) &&
-                   (product.beta == 0 || there(product.cPointer, product.c));
+  const auto there = [](const void* pointer, const Layout& layout) {
+    return accessible(pointer, layout.span() * layout.elementBytes());
+  };
+  const bool all = there(product.aPointer, product.a) && there(product.bPointer, product.b) &&
+                   there(product.dPointer, product.d) && (product.beta == 0 || there(product.cPointer, product.c));
   if (!all) {
     std::fprintf(stderr, "tutti emulator: a matmul touches memory out of bounds\n");
     return illegalAddress;
@@ -76,6 +78,8 @@ int take(T& target, const void* value, std::size_t bytes) {
 #define API extern "C" __attribute__((visibility("default"))) int
 
 extern "C" __attribute__((visibility("default"))) std::size_t cublasLtGetVersion() { return 130000; }
+
+extern "C" __attribute__((visibility("default"))) const char* tuttiEmulation() { return "tutti CUDA emulator"; }
 
 extern "C" __attribute__((visibility("default"))) const char* cublasLtGetStatusString(int status) {
   switch (status) {
@@ -128,7 +132,8 @@ API cublasLtMatmulDescSetAttribute(Description* description, int attribute, cons
   }
 }
 
-API cublasLtMatrixLayoutCreate(Layout** layout, int type, std::uint64_t rows, std::uint64_t columns, std::int64_t leading) {
+API cublasLtMatrixLayoutCreate(Layout** layout, int type, std::uint64_t rows, std::uint64_t columns,
+                               std::int64_t leading) {
   *layout = new Layout{type, rows, columns, leading};
   return success;
 }
@@ -167,8 +172,9 @@ API cublasLtMatmulPreferenceSetAttribute(Preference* preference, int attribute, 
   return attribute == 1 ? take(preference->workspaceBytes, value, bytes) : success;
 }
 
-API cublasLtMatmulAlgoGetHeuristic(int* handle, const Description* description, const Layout* a, const Layout* b, const Layout* c, const Layout* d,
-                                   const Preference* preference, int wanted, HeuristicResult* results, int* count) {
+API cublasLtMatmulAlgoGetHeuristic(int* handle, const Description* description, const Layout* a, const Layout* b,
+                                   const Layout* c, const Layout* d, const Preference* preference, int wanted,
+                                   HeuristicResult* results, int* count) {
   if (handle == nullptr || description == nullptr || preference == nullptr || wanted < 1) return invalidValue;
   *count = 0;
   if (tutti_emulator::faults().strikes("blas-heuristic")) return notSupported;
@@ -187,16 +193,31 @@ API cublasLtMatmulAlgoGetHeuristic(int* handle, const Description* description, 
   return success;
 }
 
-API cublasLtMatmul(int* handle, const Description* description, const void* alpha, const void* aPointer, const Layout* a, const void* bPointer, const Layout* b,
-                   const void* beta, const void* cPointer, const Layout* c, void* dPointer, const Layout* d, const Algorithm* algorithm, void*, std::size_t, void* stream) {
+API cublasLtMatmul(int* handle, const Description* description, const void* alpha, const void* aPointer,
+                   const Layout* a, const void* bPointer, const Layout* b, const void* beta, const void* cPointer,
+                   const Layout* c, void* dPointer, const Layout* d, const Algorithm* algorithm, void*, std::size_t,
+                   void* stream) {
   if (handle == nullptr || description == nullptr || alpha == nullptr || beta == nullptr) return invalidValue;
   if (algorithm != nullptr && algorithm->data[0] != algorithmMark) return invalidValue;
   if (tutti_emulator::faults().strikes("blas")) return executionFailed;
-  auto* const product = new Product{*description, *a, *b, *c, *d, aPointer, bPointer, cPointer, dPointer, *static_cast<const float*>(alpha), *static_cast<const float*>(beta)};
-  static const auto enqueue = driverFunction<int (*)(void*, int (*)(void*), void*, void (*)(void*))>("tuttiEmulatorEnqueue");
+  auto* const product = new Product{*description,
+                                    *a,
+                                    *b,
+                                    *c,
+                                    *d,
+                                    aPointer,
+                                    bPointer,
+                                    cPointer,
+                                    dPointer,
+                                    *static_cast<const float*>(alpha),
+                                    *static_cast<const float*>(beta)};
+  static const auto enqueue =
+      driverFunction<int (*)(void*, int (*)(void*), void*, void (*)(void*))>("tuttiEmulatorEnqueue");
   if (!product->fault().empty() || enqueue == nullptr) {
     delete product;
     return enqueue == nullptr ? notInitialized : notSupported;
   }
-  return enqueue(stream, runProduct, product, [](void* data) { delete static_cast<Product*>(data); }) == 0 ? success : executionFailed;
+  return enqueue(stream, runProduct, product, [](void* data) { delete static_cast<Product*>(data); }) == 0
+             ? success
+             : executionFailed;
 }

@@ -45,7 +45,9 @@ void write(void* to, int type, std::size_t index, float value) {
   target = tutti_emulator::floatToHalf(value);
 }
 
-float roundedToTf32(float value) { return std::isfinite(value) ? floatOf((bitsOf(value) + 0x1000) & 0xffffe000u) : value; }
+float roundedToTf32(float value) {
+  return std::isfinite(value) ? floatOf((bitsOf(value) + 0x1000) & 0xffffe000u) : value;
+}
 
 /** The approximation by tanh, which is the one that cuBLASLt has. */
 constexpr float geluScale = 0.7978845608f, geluCube = 0.044715f;
@@ -61,7 +63,8 @@ std::vector<float> operand(const Layout& layout, const void* from, std::size_t b
   for (std::size_t row = 0; row < layout.rows; row++) {
     for (std::size_t column = 0; column < layout.columns; column++) {
       const float value = read(from, layout.type, layout.at(batch, row, column));
-      values[transposed ? column * layout.rows + row : row * layout.columns + column] = tf32 ? roundedToTf32(value) : value;
+      values[transposed ? column * layout.rows + row : row * layout.columns + column] =
+          tf32 ? roundedToTf32(value) : value;
     }
   }
   return values;
@@ -70,7 +73,8 @@ std::vector<float> operand(const Layout& layout, const void* from, std::size_t b
 /** Applies the epilogue to one batch of sums (m, n), and stores it. */
 class Finish {
  public:
-  Finish(const Product& product, std::size_t batch) : product_(product), description_(product.description), batch_(batch) {}
+  Finish(const Product& product, std::size_t batch)
+      : product_(product), description_(product.description), batch_(batch) {}
 
   void run(std::vector<float>& sums) {
     const std::size_t m = product_.d.rows, n = product_.d.columns;
@@ -86,15 +90,19 @@ class Finish {
   }
 
   void storeGradient(const std::vector<float>& gradients) const {
-    for (std::size_t i = 0; i < gradients.size(); i++) write(description_.biasPointer, biasType(), biasIndex(i), gradients[i]);
+    for (std::size_t i = 0; i < gradients.size(); i++)
+      write(description_.biasPointer, biasType(), biasIndex(i), gradients[i]);
   }
 
  private:
   bool has(int bit) const { return (description_.epilogue & bit) != 0; }
   int biasType() const { return description_.biasType >= 0 ? description_.biasType : product_.d.type; }
-  std::size_t biasIndex(std::size_t i) const { return batch_ * static_cast<std::size_t>(description_.biasBatchStride) + i; }
+  std::size_t biasIndex(std::size_t i) const {
+    return batch_ * static_cast<std::size_t>(description_.biasBatchStride) + i;
+  }
   std::size_t auxiliaryIndex(std::size_t row, std::size_t column) const {
-    return batch_ * static_cast<std::size_t>(description_.auxiliaryBatchStride) + column * static_cast<std::size_t>(description_.auxiliaryLeading) + row;
+    return batch_ * static_cast<std::size_t>(description_.auxiliaryBatchStride) +
+           column * static_cast<std::size_t>(description_.auxiliaryLeading) + row;
   }
 
   float element(std::size_t row, std::size_t column, float value) {
@@ -114,7 +122,9 @@ class Finish {
     return value;
   }
 
-  bool maskBit(std::size_t index) const { return (static_cast<const unsigned char*>(description_.auxiliaryPointer)[index / 8] >> (index % 8) & 1) != 0; }
+  bool maskBit(std::size_t index) const {
+    return (static_cast<const unsigned char*>(description_.auxiliaryPointer)[index / 8] >> (index % 8) & 1) != 0;
+  }
   void setMaskBit(std::size_t index, bool value) const {
     unsigned char& byte = static_cast<unsigned char*>(description_.auxiliaryPointer)[index / 8];
     byte = static_cast<unsigned char>((byte & ~(1u << (index % 8))) | (value ? 1u << (index % 8) : 0u));
@@ -132,29 +142,51 @@ std::size_t Layout::at(std::size_t batch, std::size_t row, std::size_t column) c
   return batch * static_cast<std::size_t>(batchStride) + (rowMajor ? row * stride + column : column * stride + row);
 }
 
-std::size_t Layout::span() const { return rows == 0 || columns == 0 ? 0 : at(static_cast<std::size_t>(batches) - 1, rows - 1, columns - 1) + 1; }
+std::size_t Layout::span() const {
+  return rows == 0 || columns == 0 ? 0 : at(static_cast<std::size_t>(batches) - 1, rows - 1, columns - 1) + 1;
+}
 
 std::string Product::fault() const {
   const auto known = [](int type) { return type == float32 || type == float16 || type == bfloat16; };
-  if (!known(a.type) || !known(b.type) || !known(c.type) || !known(d.type)) return "types other than float32, float16 and bfloat16";
+  if (!known(a.type) || !known(b.type) || !known(c.type) || !known(d.type))
+    return "types other than float32, float16 and bfloat16";
   if (a.type != b.type || c.type != d.type || (a.type == float32 && d.type != float32)) return "these types together";
-  if (description.compute != computeFloat32 && description.compute != computePedantic && description.compute != computeTf32) return "this type of sums";
+  if (description.compute != computeFloat32 && description.compute != computePedantic &&
+      description.compute != computeTf32)
+    return "this type of sums";
   if (description.compute == computeTf32 && a.type != float32) return "TF32 of operands that are not float32";
   const std::uint64_t m = description.transposeA ? a.columns : a.rows, k = description.transposeA ? a.rows : a.columns;
   const std::uint64_t n = description.transposeB ? b.rows : b.columns;
-  if ((description.transposeB ? b.columns : b.rows) != k || d.rows != m || d.columns != n || c.rows != m || c.columns != n) return "these shapes";
+  if ((description.transposeB ? b.columns : b.rows) != k || d.rows != m || d.columns != n || c.rows != m ||
+      c.columns != n)
+    return "these shapes";
   for (const Layout* layout : {&a, &b, &c, &d}) {
-    if (layout->leading < static_cast<std::int64_t>(layout->rowMajor ? layout->columns : layout->rows)) return "a leading dimension below the extent";
+    if (layout->leading < static_cast<std::int64_t>(layout->rowMajor ? layout->columns : layout->rows))
+      return "a leading dimension below the extent";
     if (layout->batches != d.batches) return "different numbers of batches";
   }
-  constexpr int known_[] = {plain, relu, relu | auxiliary, bias, relu | bias, relu | bias | auxiliary, gelu, gelu | auxiliary, gelu | bias, gelu | bias | auxiliary,
-                            reluGradient | auxiliary, reluGradient | auxiliary | biasGradient, geluGradient | auxiliary, geluGradient | auxiliary | biasGradient,
-                            biasGradientA, biasGradientB};
+  constexpr int known_[] = {plain,
+                            relu,
+                            relu | auxiliary,
+                            bias,
+                            relu | bias,
+                            relu | bias | auxiliary,
+                            gelu,
+                            gelu | auxiliary,
+                            gelu | bias,
+                            gelu | bias | auxiliary,
+                            reluGradient | auxiliary,
+                            reluGradient | auxiliary | biasGradient,
+                            geluGradient | auxiliary,
+                            geluGradient | auxiliary | biasGradient,
+                            biasGradientA,
+                            biasGradientB};
   if (std::find(std::begin(known_), std::end(known_), description.epilogue) == std::end(known_)) return "this epilogue";
   const bool wantsBias = (description.epilogue & (bias | biasGradient | biasGradientA | biasGradientB)) != 0;
   if (wantsBias && description.biasPointer == nullptr) return "an epilogue with a bias and no pointer to it";
   if ((description.epilogue & auxiliary) != 0) {
-    if (description.auxiliaryPointer == nullptr || description.auxiliaryLeading < static_cast<std::int64_t>(m)) return "an epilogue without its auxiliary matrix";
+    if (description.auxiliaryPointer == nullptr || description.auxiliaryLeading < static_cast<std::int64_t>(m))
+      return "an epilogue without its auxiliary matrix";
     const bool mask = (description.epilogue & (relu | reluGradient)) != 0;
     if (description.auxiliaryLeading % (mask ? 128 : 8) != 0) return "this leading dimension of the auxiliary matrix";
   }

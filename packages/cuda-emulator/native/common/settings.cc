@@ -25,7 +25,8 @@ void Faults::refresh() {
   std::istringstream list(text_);
   for (std::string fault; std::getline(list, fault, ',');) {
     const std::size_t colon = fault.find(':');
-    asked_[fault.substr(0, colon)] = colon == std::string::npos ? 1 : std::strtoull(fault.c_str() + colon + 1, nullptr, 10);
+    asked_[fault.substr(0, colon)] =
+        colon == std::string::npos ? 1 : std::strtoull(fault.c_str() + colon + 1, nullptr, 10);
   }
 }
 
@@ -42,8 +43,9 @@ bool Faults::strikes(const std::string& name) {
 }
 
 Faults& faults() {
-  static Faults instance;
-  return instance;
+  // Never destroyed: threads may still ask when the process ends.
+  static Faults* const instance = new Faults();
+  return *instance;
 }
 
 }  // namespace tutti_emulator

@@ -14,8 +14,8 @@ std::string setting(const char* name);
 std::uint64_t numberSetting(const char* name, std::uint64_t otherwise);
 
 /**
- * Faults are a list `name:number,name:number` in `TUTTI_CUDA_EMULATOR_FAULTS`. Where the number counts (the third launch), every name has
- * its own counter.
+ * Faults are a list `name:number,name:number` in `TUTTI_CUDA_EMULATOR_FAULTS`. Where the number counts (the third
+ * launch), every name has its own counter.
  */
 class Faults {
  public:

@@ -1,4 +1,5 @@
-// How often something happened and how long it took, told at the end of the process where `TUTTI_CUDA_EMULATOR_STATISTICS` asks for it.
+// How often something happened and how long it took, told at the end of the process where
+// `TUTTI_CUDA_EMULATOR_STATISTICS` asks for it.
 #pragma once
 
 #include <atomic>
@@ -14,7 +15,8 @@ class Tally {
   explicit Tally(const char* what) : what_(what) {}
   ~Tally() {
     if (count_ > 0 && setting("STATISTICS") == "report") {
-      std::fprintf(stderr, "tutti emulator: %llu %s in %.1f s\n", count_.load(), what_, static_cast<double>(microseconds_.load()) / 1e6);
+      std::fprintf(stderr, "tutti emulator: %llu %s in %.1f s\n", count_.load(), what_,
+                   static_cast<double>(microseconds_.load()) / 1e6);
     }
   }
   Tally(const Tally&) = delete;
@@ -26,7 +28,8 @@ class Tally {
     explicit Occasion(Tally& tally) : tally_(tally) {}
     ~Occasion() {
       tally_.count_++;
-      tally_.microseconds_ += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start_).count();
+      tally_.microseconds_ +=
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start_).count();
     }
     Occasion(const Occasion&) = delete;
     Occasion& operator=(const Occasion&) = delete;

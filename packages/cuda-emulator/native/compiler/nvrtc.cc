@@ -56,6 +56,14 @@ struct Options {
 
 bool startsWith(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
 
+/** `NAME=VALUE` of an option, as a text has it. */
+std::string definitionOf(std::string option) {
+  const std::size_t sign = option.find('=');
+  if (sign == std::string::npos) return option + " 1";
+  option[sign] = ' ';
+  return option;
+}
+
 void readArchitecture(const std::string& name, Options& options) {
   const bool real = startsWith(name, "sm_");
   const int number = real ? std::atoi(name.c_str() + 3) : 0;
@@ -73,46 +81,69 @@ Options readOptions(int count, const char* const* list) {
   options.sanitized = setting("SANITIZE") == "address";
   for (int i = 0; i < count; i++) {
     std::string word = list[i];
-    const bool pair = word == "-arch" || word == "--gpu-architecture" || word == "-D" || word == "--define-macro" || word == "--std";
+    const bool pair =
+        word == "-arch" || word == "--gpu-architecture" || word == "-D" || word == "--define-macro" || word == "--std";
     if (pair && i + 1 < count) word += (word == "-D" ? "" : "=") + std::string(list[++i]);
     const std::string value = word.substr(std::min(word.find('=') + 1, word.size()));
     if (startsWith(word, "--gpu-architecture=") || startsWith(word, "-arch=")) {
       readArchitecture(value, options);
     } else if (startsWith(word, "-D")) {
-      options.definitions.push_back(word);
+      options.definitions.push_back(definitionOf(word.substr(2)));
     } else if (startsWith(word, "--define-macro=")) {
-      options.definitions.push_back("-D" + value);
+      options.definitions.push_back(definitionOf(value));
     } else {
-      static const char* const accepted[] = {"-fmad=false", "--fmad=false", "-std=c++17", "--std=c++17", "-default-device", "--device-as-default-execution-space",
-                                             "-lineinfo", "--generate-line-info", "-w", "--disable-warnings", "--ftz=false", "-ftz=false", "--prec-div=true",
-                                             "--prec-sqrt=true", "-prec-div=true", "-prec-sqrt=true", "--extra-device-vectorization", "-no-cache", "--no-cache"};
-      const bool known = std::any_of(std::begin(accepted), std::end(accepted), [&](const char* option) { return word == option; }) ||
-                         startsWith(word, "--maxrregcount=") || startsWith(word, "-maxrregcount=") || startsWith(word, "--split-compile=");
+      static const char* const accepted[] = {"-fmad=false",
+                                             "--fmad=false",
+                                             "-std=c++17",
+                                             "--std=c++17",
+                                             "-default-device",
+                                             "--device-as-default-execution-space",
+                                             "-lineinfo",
+                                             "--generate-line-info",
+                                             "-w",
+                                             "--disable-warnings",
+                                             "--ftz=false",
+                                             "-ftz=false",
+                                             "--prec-div=true",
+                                             "--prec-sqrt=true",
+                                             "-prec-div=true",
+                                             "-prec-sqrt=true",
+                                             "--extra-device-vectorization",
+                                             "-no-cache",
+                                             "--no-cache"};
+      const bool known =
+          std::any_of(std::begin(accepted), std::end(accepted), [&](const char* option) { return word == option; }) ||
+          startsWith(word, "--maxrregcount=") || startsWith(word, "-maxrregcount=") ||
+          startsWith(word, "--split-compile=");
       if (!known) options.fault = "nvrtc: error: unrecognized option " + word + " found\n";
     }
   }
   return options;
 }
 
+/** The text that is compiled: the dialect, the kernels, and what the driver has to know of them. */
 std::string unit(const Program& program, const Options& options) {
   const KernelText kernel = readKernelText(program.source);
   std::ostringstream text;
-  text << "#define __CUDA_ARCH__ " << options.architecture << "0\n";
-  text << "#line 1 \"tutti/abi.h\"\n" << tuttiAbiText << "\n#line 1 \"tutti/shim.h\"\n" << shimFor(program.source, tuttiShimText);
-  text << "\n#pragma GCC visibility push(hidden)\n";
+  text << "#line 1 \"tutti/abi.h\"\n"
+       << tuttiAbiText << "\n#line 1 \"tutti/shim.h\"\n"
+       << shimFor(program.source, tuttiShimText);
+  text << "\n#pragma GCC visibility push(hidden)\n#define __CUDA_ARCH__ " << options.architecture << "0\n";
+  for (const std::string& definition : options.definitions) text << "#define " << definition << "\n";
   text << "#line 1 \"" << program.name << "\"\n" << kernel.text << "\n#line 1 \"tutti/module\"\n";
-  text << "asm(\".pushsection tutti_dynamic,\\\"aw\\\",%nobits\\n.balign 1024\\ntutti_dynamic_start:\\n.zero 237568\\n.popsection\");\n";
+  text << "asm(\".pushsection tutti_dynamic,\\\"aw\\\",%nobits\\n.balign 1024\\ntutti_dynamic_start:\\n.zero "
+          "237568\\n.popsection\");\n";
   for (const std::string& name : kernel.dynamicShared) {
     text << "asm(\".globl " << name << "\\n.set " << name << ", tutti_dynamic_start\");\n";
   }
   text << "namespace tutti_emulator {\nstatic const KernelEntry entries[] = {\n";
   for (const KernelName& k : kernel.kernels) {
     const std::string entry = "Entry<&::" + k.name + ">";
-    text << "{\"" << k.name << "\", &" << entry << "::run, " << entry << "::places.at, " << entry << "::count, (unsigned)("
-         << (k.maxThreads.empty() ? "0" : k.maxThreads) << ")},\n";
+    text << "{\"" << k.name << "\", &" << entry << "::run, " << entry << "::places.at, " << entry
+         << "::count, (unsigned)(" << (k.maxThreads.empty() ? "0" : k.maxThreads) << ")},\n";
   }
-  text << "{}};\nextern \"C\" __attribute__((visibility(\"default\"))) const Module tuttiModule{abiVersion, " << options.architecture
-       << ", entries, " << kernel.kernels.size() << "};\n}\n";
+  text << "{}};\nextern \"C\" __attribute__((visibility(\"default\"))) const Module tuttiModule{abiVersion, "
+       << options.architecture << ", entries, " << kernel.kernels.size() << "};\n}\n";
   return text.str();
 }
 
@@ -125,14 +156,14 @@ std::string digest(const std::string& text) {
     b ^= b >> 29;
   }
   char name[40];
-  std::snprintf(name, sizeof name, "%016llx%016llx", static_cast<unsigned long long>(a), static_cast<unsigned long long>(b));
+  std::snprintf(name, sizeof name, "%016llx%016llx", static_cast<unsigned long long>(a),
+                static_cast<unsigned long long>(b));
   return name;
 }
 
 void compile(Program& program, const std::string& text, const Options& options, bool& succeeded) {
   const std::string folder = setting("CACHE");
-  std::string key = text + toolchainName() + (options.sanitized ? "address" : "");
-  for (const std::string& definition : options.definitions) key += definition;
+  const std::string key = folder.empty() ? "" : text + toolchainName() + (options.sanitized ? "address" : "");
   const std::string path = folder.empty() ? "" : folder + "/" + digest(key) + ".so";
   if (!path.empty()) {
     std::ifstream file(path, std::ios::binary);
@@ -143,13 +174,14 @@ void compile(Program& program, const std::string& text, const Options& options, 
       return;
     }
   }
-  Compilation result = compileObject(text, options.definitions, options.sanitized);
+  Compilation result = compileObject(text, options.sanitized);
   program.image = std::move(result.image);
   program.log = std::move(result.log);
   succeeded = result.succeeded;
   if (!succeeded || path.empty()) return;
   // Written aside and renamed: other processes see the whole file or none.
-  const std::string aside = path + "." + std::to_string(getpid()) + "." + std::to_string(reinterpret_cast<std::uintptr_t>(&program));
+  const std::string aside =
+      path + "." + std::to_string(getpid()) + "." + std::to_string(reinterpret_cast<std::uintptr_t>(&program));
   std::ofstream(aside, std::ios::binary) << program.image;
   if (std::rename(aside.c_str(), path.c_str()) != 0) unlink(aside.c_str());
 }
@@ -191,7 +223,8 @@ API nvrtcGetSupportedArchs(int* list) {
   return 0;
 }
 
-API nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const*, const char* const*) {
+API nvrtcCreateProgram(Program** program, const char* source, const char* name, int headers, const char* const*,
+                       const char* const*) {
   if (program == nullptr || source == nullptr || headers != 0) return tutti_emulator::invalidInput;
   tutti_emulator::faults().refresh();
   *program = new Program{source, name == nullptr || *name == '\0' ? "default_program" : name, "", ""};

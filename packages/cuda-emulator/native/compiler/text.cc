@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 #include <sstream>
 
 namespace tutti_emulator {
@@ -69,7 +68,7 @@ std::string firstArgument(const std::string& text, const std::vector<Token>& lis
   return "";
 }
 
-/** Whether a name in the text begins with one of those that the words list. */
+/** Whether a name in the text begins with one of those that are listed. */
 bool mentions(const std::string& text, const std::string& list) {
   std::istringstream words(list);
   for (std::string word; words >> word;) {
@@ -83,17 +82,17 @@ bool mentions(const std::string& text, const std::string& list) {
 }  // namespace
 
 std::string shimFor(const std::string& text, const std::string& shim) {
-  constexpr const char* mark = "\n//? ";
+  const std::string mark = "\n//? ";
   std::string chosen;
-  std::size_t at = 0;
-  for (bool wanted = true; at != std::string::npos;) {
+  bool wanted = true;
+  for (std::size_t at = 0; at != std::string::npos;) {
     const std::size_t next = shim.find(mark, at);
     if (wanted) chosen += shim.substr(at, next - at);
     if (next == std::string::npos) break;
-    const std::size_t from = next + std::strlen(mark), end = shim.find('\n', from);
-    const std::string names = shim.substr(from, end - from);
+    const std::size_t from = next + mark.size();
+    at = shim.find('\n', from);
+    const std::string names = shim.substr(from, at - from);
     wanted = names == "always" || mentions(text, names);
-    at = end;
   }
   return chosen;
 }
@@ -108,11 +107,13 @@ KernelText readKernelText(const std::string& text) {
     if (token == "__launch_bounds__" && i + 1 < list.size()) bounds = firstArgument(text, list, i + 1);
     if (token == "extern") {
       std::size_t shared = 0;
-      for (std::size_t j = i + 1; j + 1 < list.size() && list[j].text != ";" && list[j].text != "{" && list[j].text[0] != '"'; j++) {
+      for (std::size_t j = i + 1;
+           j + 1 < list.size() && list[j].text != ";" && list[j].text != "{" && list[j].text[0] != '"'; j++) {
         if (list[j].text == "__shared__") shared = j;
         if (shared == 0 || list[j + 1].text != "[") continue;
         result.text.replace(list[shared].at, list[shared].text.size(), list[shared].text.size(), ' ');
-        if (std::find(result.dynamicShared.begin(), result.dynamicShared.end(), list[j].text) == result.dynamicShared.end()) {
+        if (std::find(result.dynamicShared.begin(), result.dynamicShared.end(), list[j].text) ==
+            result.dynamicShared.end()) {
           result.dynamicShared.push_back(list[j].text);
         }
         break;
@@ -126,7 +127,8 @@ KernelText readKernelText(const std::string& text) {
         j = closing(list, j + 1) - 1;
         continue;
       }
-      const bool known = std::any_of(result.kernels.begin(), result.kernels.end(), [&](const KernelName& k) { return k.name == list[j].text; });
+      const bool known = std::any_of(result.kernels.begin(), result.kernels.end(),
+                                     [&](const KernelName& k) { return k.name == list[j].text; });
       if (!known) result.kernels.push_back({list[j].text, bounds});
       break;
     }

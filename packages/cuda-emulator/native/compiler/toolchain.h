@@ -1,4 +1,5 @@
-// Runs the host's compiler, assembler and linker, each by itself: g++ in front of them costs half of the time of a small kernel.
+// Runs the host's compiler, assembler and linker, each by itself: g++ in front of them costs half of the time of a
+// small kernel.
 #pragma once
 
 #include <string>
@@ -13,7 +14,7 @@ struct Compilation {
   std::string log;
 };
 
-Compilation compileObject(const std::string& text, const std::vector<std::string>& definitions, bool sanitized);
+Compilation compileObject(const std::string& text, bool sanitized);
 /** Path and version of the compiler, for the key of a cache. */
 std::string toolchainName();
 

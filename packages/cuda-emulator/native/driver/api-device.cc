@@ -56,18 +56,26 @@ int sharedKilobytes(int capability) {
 int attributeValue(int attribute) {
   const int capability = computeCapability();
   switch (attribute) {
-    case maxThreadsPerBlock: case maxBlockX: case maxBlockY: return 1024;
+    case maxThreadsPerBlock:
+    case maxBlockX:
+    case maxBlockY: return 1024;
     case maxBlockZ: return 64;
     case maxGridX: return 2147483647;
-    case maxGridY: case maxGridZ: return 65535;
+    case maxGridY:
+    case maxGridZ: return 65535;
     case sharedBytesPerBlock: return 48 * 1024;
     case constantBytes: return 65536;
     case warpLanes: return 32;
-    case registersPerBlock: case registersPerMultiprocessor: return 65536;
+    case registersPerBlock:
+    case registersPerMultiprocessor: return 65536;
     case clockKilohertz: return 1000000;
     case multiprocessors: return static_cast<int>(numberSetting("MULTIPROCESSORS", 8));
-    case integrated: case computeMode: case managedMemory: return 0;
-    case canMapHostMemory: case concurrentKernels: case unifiedAddressing: return 1;
+    case integrated:
+    case computeMode:
+    case managedMemory: return 0;
+    case canMapHostMemory:
+    case concurrentKernels:
+    case unifiedAddressing: return 1;
     case memoryClockKilohertz: return 1000000;
     case busWidth: return 256;
     case l2Bytes: return 4 << 20;
@@ -86,7 +94,9 @@ int attributeValue(int attribute) {
 
 }  // namespace
 
-std::size_t tutti_emulator::maxSharedBytes() { return static_cast<std::size_t>(attributeValue(maxSharedBytesPerBlock)); }
+std::size_t tutti_emulator::maxSharedBytes() {
+  return static_cast<std::size_t>(attributeValue(maxSharedBytesPerBlock));
+}
 
 /** Says that this library is no GPU's driver. */
 extern "C" __attribute__((visibility("default"))) const char* tuttiEmulation() { return "tutti CUDA emulator"; }

@@ -25,7 +25,8 @@ unsigned char* pointer(Address address) { return reinterpret_cast<unsigned char*
 /** A range must lie in one allocation when the call is made, and be there when its turn comes. */
 void requireRange(Address address, std::size_t bytes) {
   if (Memory::instance().find(address, bytes)) return;
-  report("a copy touches " + std::to_string(bytes) + " bytes that are not in one allocation: it begins " + Memory::instance().explain(address));
+  report("a copy touches " + std::to_string(bytes) + " bytes that are not in one allocation: it begins " +
+         Memory::instance().explain(address));
   throw Failure{invalidValue};
 }
 
@@ -78,7 +79,8 @@ TUTTI_API cuMemAllocAsync(Address* address, std::size_t bytes, Stream* stream) {
 TUTTI_API cuMemAllocFromPoolAsync(Address* address, std::size_t bytes, Pool* pool, Stream* stream) {
   return guarded([&] {
     Context& context = current();
-    *address = allocateFrom(context, pool == context.defaultPool.get() ? context.defaultPool : context.pools.get(pool), bytes, stream);
+    *address = allocateFrom(context, pool == context.defaultPool.get() ? context.defaultPool : context.pools.get(pool),
+                            bytes, stream);
   });
 }
 
@@ -120,22 +122,29 @@ TUTTI_API cuMemPoolDestroy(Pool* pool) {
 TUTTI_API cuMemPoolSetAttribute(Pool* handle, int attribute, void* value) {
   return guarded([&] {
     Context& context = current();
-    const std::shared_ptr<Pool> pool = handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
+    const std::shared_ptr<Pool> pool =
+        handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
     const std::lock_guard lock(pool->mutex);
     const std::uint64_t number = *static_cast<std::uint64_t*>(value);
-    if (attribute == releaseThreshold) pool->releaseThreshold = number;
-    else if (attribute == reservedHigh && number == 0) pool->reservedHigh = pool->reserved;
-    else if (attribute == usedHigh && number == 0) pool->usedHigh = pool->used;
-    else if (attribute < 1 || attribute > 3) throw Failure{invalidValue};
+    if (attribute == releaseThreshold)
+      pool->releaseThreshold = number;
+    else if (attribute == reservedHigh && number == 0)
+      pool->reservedHigh = pool->reserved;
+    else if (attribute == usedHigh && number == 0)
+      pool->usedHigh = pool->used;
+    else if (attribute < 1 || attribute > 3)
+      throw Failure{invalidValue};
   });
 }
 
 TUTTI_API cuMemPoolGetAttribute(Pool* handle, int attribute, void* value) {
   return guarded([&] {
     Context& context = current();
-    const std::shared_ptr<Pool> pool = handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
+    const std::shared_ptr<Pool> pool =
+        handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
     const std::lock_guard lock(pool->mutex);
-    const std::size_t values[] = {pool->releaseThreshold, pool->reserved, pool->reservedHigh, pool->used, pool->usedHigh};
+    const std::size_t values[] = {pool->releaseThreshold, pool->reserved, pool->reservedHigh, pool->used,
+                                  pool->usedHigh};
     if (attribute < releaseThreshold || attribute > usedHigh) throw Failure{invalidValue};
     *static_cast<std::uint64_t*>(value) = values[attribute - releaseThreshold];
   });
@@ -242,4 +251,6 @@ TUTTI_API cuMemsetD32Async(Address target, unsigned value, std::size_t count, St
 }
 
 /** For libraries that compute in the order of a stream: not 0 where the bytes can be touched now. */
-TUTTI_API tuttiEmulatorAccessible(Address address, std::size_t bytes) { return Memory::instance().accessible(address, bytes) ? 1 : 0; }
+TUTTI_API tuttiEmulatorAccessible(Address address, std::size_t bytes) {
+  return Memory::instance().accessible(address, bytes) ? 1 : 0;
+}

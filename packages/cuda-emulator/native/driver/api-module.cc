@@ -31,12 +31,16 @@ std::vector<unsigned char> parameterBytes(const Function& function, void** each,
     const unsigned char* start = nullptr;
     std::size_t size = 0;
     for (void** at = extra; *at != nullptr; at += 2) {
-      if (at[0] == reinterpret_cast<void*>(1)) start = static_cast<const unsigned char*>(at[1]);
-      else if (at[0] == reinterpret_cast<void*>(2)) size = *static_cast<const std::size_t*>(at[1]);
-      else throw Failure{invalidValue};
+      if (at[0] == reinterpret_cast<void*>(1))
+        start = static_cast<const unsigned char*>(at[1]);
+      else if (at[0] == reinterpret_cast<void*>(2))
+        size = *static_cast<const std::size_t*>(at[1]);
+      else
+        throw Failure{invalidValue};
     }
     if (size < bytes.size() || (start == nullptr && !bytes.empty())) {
-      report(std::string(function.kernel->name) + ": " + std::to_string(size) + " bytes of parameters for a kernel that takes " + std::to_string(bytes.size()));
+      report(std::string(function.kernel->name) + ": " + std::to_string(size) +
+             " bytes of parameters for a kernel that takes " + std::to_string(bytes.size()));
       throw Failure{invalidValue};
     }
     std::copy(start, start + bytes.size(), bytes.begin());
@@ -51,12 +55,13 @@ std::vector<unsigned char> parameterBytes(const Function& function, void** each,
 
 void requireLimits(const Function& function, const Vec3& blocks, const Vec3& threads, std::size_t sharedBytes) {
   const auto within = [](unsigned value, unsigned most) { return value >= 1 && value <= most; };
-  const bool sizes = within(blocks.x, 2147483647) && within(blocks.y, 65535) && within(blocks.z, 65535) && within(threads.x, 1024) &&
-                     within(threads.y, 1024) && within(threads.z, 64);
+  const bool sizes = within(blocks.x, 2147483647) && within(blocks.y, 65535) && within(blocks.z, 65535) &&
+                     within(threads.x, 1024) && within(threads.y, 1024) && within(threads.z, 64);
   if (!sizes || threads.x * threads.y * threads.z > 1024) throw Failure{invalidValue};
   if (threads.x * threads.y * threads.z > function.maxThreads()) throw Failure{launchOutOfResources};
   const std::size_t limit = std::max(sharedWithoutOptIn, function.dynamicSharedLimit + function.module->sharedBytes);
-  if (function.module->sharedBytes + sharedBytes > limit || sharedBytes > function.dynamicSharedLimit) throw Failure{invalidValue};
+  if (function.module->sharedBytes + sharedBytes > limit || sharedBytes > function.dynamicSharedLimit)
+    throw Failure{invalidValue};
 }
 
 /** A kernel is asked for its own mistakes, at once: by what it was given. */
@@ -118,7 +123,8 @@ TUTTI_API cuFuncSetAttribute(Function* handle, int attribute, int value) {
   return guarded([&] {
     const std::shared_ptr<Function> function = current().functions.get(handle);
     if (attribute == maxDynamicSharedBytes) {
-      if (value < 0 || function->module->sharedBytes + static_cast<std::size_t>(value) > maxSharedBytes()) throw Failure{invalidValue};
+      if (value < 0 || function->module->sharedBytes + static_cast<std::size_t>(value) > maxSharedBytes())
+        throw Failure{invalidValue};
       function->dynamicSharedLimit = static_cast<std::size_t>(value);
     } else if (attribute != 9) {
       throw Failure{invalidValue};
@@ -132,25 +138,28 @@ TUTTI_API cuFuncGetAttribute(int* value, int attribute, Function* handle) {
     switch (attribute) {
       case maxThreads: *value = static_cast<int>(function->maxThreads()); break;
       case staticSharedBytes: *value = static_cast<int>(function->module->sharedBytes); break;
-      case constantBytes: case localBytes: *value = 0; break;
+      case constantBytes:
+      case localBytes: *value = 0; break;
       case registers: *value = 32; break;
-      case ptxVersion: case binaryVersion: *value = computeCapability(); break;
+      case ptxVersion:
+      case binaryVersion: *value = computeCapability(); break;
       case maxDynamicSharedBytes: *value = static_cast<int>(function->dynamicSharedLimit); break;
       default: throw Failure{invalidValue};
     }
   });
 }
 
-TUTTI_API cuLaunchKernel(Function* handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
-                         unsigned sharedBytes, Stream* stream, void** parameters, void** extra) {
+TUTTI_API cuLaunchKernel(Function* handle, unsigned gridX, unsigned gridY, unsigned gridZ, unsigned blockX,
+                         unsigned blockY, unsigned blockZ, unsigned sharedBytes, Stream* stream, void** parameters,
+                         void** extra) {
   return guarded([&] {
     Context& context = current();
     const std::shared_ptr<Function> function = context.functions.get(handle);
     const Vec3 blocks{gridX, gridY, gridZ}, threads{blockX, blockY, blockZ};
     requireLimits(*function, blocks, threads, sharedBytes);
     if (faults().strikes("launch")) throw Failure{launchOutOfResources};
-    const auto launch = std::make_shared<Launch>(
-        Launch{function->module, function->kernel, blocks, threads, sharedBytes, parameterBytes(*function, parameters, extra)});
+    const auto launch = std::make_shared<Launch>(Launch{function->module, function->kernel, blocks, threads,
+                                                        sharedBytes, parameterBytes(*function, parameters, extra)});
     context.stream(stream)->enqueue({[launch](Stream& in) { runLaunch(*launch, in); }});
   });
 }

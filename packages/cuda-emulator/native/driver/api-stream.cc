@@ -147,7 +147,8 @@ TUTTI_API cuEventElapsedTime(float* milliseconds, Event* startHandle, Event* end
   return guarded([&] {
     Context& context = current();
     const std::shared_ptr<Event> start = context.events.get(startHandle), end = context.events.get(endHandle);
-    if (!start->timing || !end->timing || start->record == nullptr || end->record == nullptr) throw Failure{invalidHandle};
+    if (!start->timing || !end->timing || start->record == nullptr || end->record == nullptr)
+      throw Failure{invalidHandle};
     for (const auto& event : {start, end}) {
       if (!event->record->stream->passed(event->record->sequence)) throw Failure{notReady};
     }
@@ -218,7 +219,8 @@ TUTTI_API cuLaunchHostFunc(Stream* stream, void (*function)(void*), void* data) 
   return guarded([&] { current().stream(stream)->enqueue({[function, data](Stream&) { function(data); }}); });
 }
 
-/** For libraries that compute in the order of a stream: what `function` throws or does is theirs. `release` is called once it is never run again. */
+/** For libraries that compute in the order of a stream: what `function` throws or does is theirs. `release` is called
+ * once it is never run again. */
 TUTTI_API tuttiEmulatorEnqueue(Stream* stream, int (*function)(void*), void* data, void (*release)(void*)) {
   return guarded([&] {
     const std::shared_ptr<void> owned(data, release);

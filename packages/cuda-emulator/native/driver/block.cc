@@ -22,7 +22,8 @@ std::string place(const Vec3& at) {
 
 Vec3 position(unsigned long long index, const Vec3& extents) {
   const unsigned long long rest = index / extents.x;
-  return {static_cast<unsigned>(index % extents.x), static_cast<unsigned>(rest % extents.y), static_cast<unsigned>(rest / extents.y)};
+  return {static_cast<unsigned>(index % extents.x), static_cast<unsigned>(rest % extents.y),
+          static_cast<unsigned>(rest / extents.y)};
 }
 
 const Order& threadOrder() {
@@ -42,17 +43,21 @@ void Executor::fail(Result code, const std::string& message) {
   siglongjmp(escape_, 1);
 }
 
-std::string Executor::threadName(const Lane& lane) const { return "thread " + place(lane.thread) + " of block " + place(current_); }
+std::string Executor::threadName(const Lane& lane) const {
+  return "thread " + place(lane.thread) + " of block " + place(current_);
+}
 
 void Executor::interrupted(int signal, const void* address) {
   interrupted_ = true;
   const std::string where = threadName(*running_) + ": ";
+  if (signal == SIGVTALRM) fail(launchTimeout, where + "the kernel does not end");
   // What the compiler put before every access, for addresses that are no multiple of the size of what is accessed.
   if (signal == SIGILL || signal == SIGTRAP) fail(misalignedAddress, where + "a misaligned access");
   if (signal == SIGFPE) fail(launchFailed, where + "an integer division by zero, or one that overflows");
   if (stacks_.guards(address)) fail(launchFailed, where + "local variables do not fit its stack");
   // An address of zero is also given where the processor knows none.
-  if (address == nullptr) fail(illegalAddress, where + "an access through a null pointer, or through bits that are no address");
+  if (address == nullptr)
+    fail(illegalAddress, where + "an access through a null pointer, or through bits that are no address");
   fail(illegalAddress, where + "an access " + Memory::instance().explain(reinterpret_cast<Address>(address)));
 }
 
@@ -67,21 +72,27 @@ void Executor::run(const Launch& launch) {
   prepareLanes(launch.module->fibers ? threadCount_ : 1);
   const RunningHere here(this);
   if (sigsetjmp(escape_, 1) == 0) {
-    const unsigned long long count = static_cast<unsigned long long>(launch.blocks.x) * launch.blocks.y * launch.blocks.z;
+    const unsigned long long count =
+        static_cast<unsigned long long>(launch.blocks.x) * launch.blocks.y * launch.blocks.z;
     for (unsigned long long i = 0; i < count && failure_ == success; i++) {
       startBlock(position(threadOrder().at(i, count, 1), launch.blocks));
-      if (launch.module->fibers) runFibers();
-      else runLoop();
+      if (launch.module->fibers)
+        runFibers();
+      else
+        runLoop();
       unsigned char* const guard = launch.module->dynamicShared + launch.sharedBytes;
       const std::size_t bytes = std::min(dynamicGuard, launch.module->dynamicSharedBytes - launch.sharedBytes);
-      if (failure_ == success && __asan_poison_memory_region == nullptr && std::any_of(guard, guard + bytes, [&](unsigned char& byte) {
+      if (failure_ == success && __asan_poison_memory_region == nullptr &&
+          std::any_of(guard, guard + bytes, [&](unsigned char& byte) {
             return byte != static_cast<unsigned char>(guardBits >> (8 * (reinterpret_cast<Address>(&byte) % 4)));
           })) {
-        fail(illegalAddress, "block " + place(current_) + " wrote behind its " + std::to_string(launch.sharedBytes) + " bytes of dynamic shared memory");
+        fail(illegalAddress, "block " + place(current_) + " wrote behind its " + std::to_string(launch.sharedBytes) +
+                                 " bytes of dynamic shared memory");
       }
     }
   }
-  if (__asan_unpoison_memory_region != nullptr) __asan_unpoison_memory_region(launch.module->dynamicShared, launch.module->dynamicSharedBytes);
+  if (__asan_unpoison_memory_region != nullptr)
+    __asan_unpoison_memory_region(launch.module->dynamicShared, launch.module->dynamicSharedBytes);
   if (failure_ == success) return;
   // Threads were left in the middle of the kernel.
   for (Lane& lane : lanes_) lane.fiber.forget();
@@ -120,7 +131,8 @@ void Executor::startBlock(const Vec3& block) {
   const std::size_t guard = std::min(dynamicGuard, module.dynamicSharedBytes - launch_->sharedBytes);
   fillWords(module.dynamicShared, launch_->sharedBytes, sharedBits);
   fillWords(module.dynamicShared + launch_->sharedBytes, guard, guardBits);
-  if (__asan_poison_memory_region != nullptr) __asan_poison_memory_region(module.dynamicShared + launch_->sharedBytes, guard);
+  if (__asan_poison_memory_region != nullptr)
+    __asan_poison_memory_region(module.dynamicShared + launch_->sharedBytes, guard);
 }
 
 void Executor::runLoop() {
@@ -176,7 +188,8 @@ void Executor::ended(Lane& lane) {
   endedCount_++;
   if (arrived_ > 0) failDivergence(threadName(lane) + " has ended");
   for (unsigned i = 0; warp.atWarp != 0 && i < 32; i++) {
-    if ((warp.atWarp >> i & 1) != 0 && (warp.lanes[i].waiting.mask & bit) != 0) failDivergence(threadName(lane) + " has ended");
+    if ((warp.atWarp >> i & 1) != 0 && (warp.lanes[i].waiting.mask & bit) != 0)
+      failDivergence(threadName(lane) + " has ended");
   }
   leave(lane);
 }
@@ -204,7 +217,9 @@ void Executor::leave(Lane& lane) {
 }
 
 int Executor::block(Lane& lane, BlockOp op, int predicate, int line) {
-  if (endedCount_ > 0) failDivergence(threadName(lane) + " comes to the barrier of line " + std::to_string(line) + " when others have ended");
+  if (endedCount_ > 0)
+    failDivergence(threadName(lane) + " comes to the barrier of line " + std::to_string(line) +
+                   " when others have ended");
   if (arrived_ == 0) {
     blockOp_ = op, blockLine_ = line, blockAny_ = 0, blockCount_ = 0;
   } else if (blockOp_ != op || blockLine_ != line) {
@@ -238,11 +253,13 @@ std::string Executor::waitingThreads() const {
     atBlock += static_cast<unsigned>(__builtin_popcount(warp.atBlock));
     if (warp.atWarp == 0 || !warpsText.empty()) continue;
     const unsigned first = static_cast<unsigned>(__builtin_ctz(warp.atWarp));
-    warpsText = "; in warp " + std::to_string(i) + " " + std::to_string(__builtin_popcount(warp.atWarp)) + " lanes wait for others, lane " +
-                std::to_string(first) + " in line " + std::to_string(warp.lanes[first].waiting.line);
+    warpsText = "; in warp " + std::to_string(i) + " " + std::to_string(__builtin_popcount(warp.atWarp)) +
+                " lanes wait for others, lane " + std::to_string(first) + " in line " +
+                std::to_string(warp.lanes[first].waiting.line);
   }
   std::string text = "of " + std::to_string(threadCount_) + " threads " + std::to_string(endedCount_) + " have ended";
-  if (atBlock > 0) text += "; " + std::to_string(atBlock) + " wait at the barrier of line " + std::to_string(blockLine_);
+  if (atBlock > 0)
+    text += "; " + std::to_string(atBlock) + " wait at the barrier of line " + std::to_string(blockLine_);
   return text + warpsText;
 }
 
@@ -253,7 +270,9 @@ void Executor::failDivergence(const std::string& message) {
 const unsigned char* Executor::sharedBytesAt(const void* address, std::size_t bytes) const {
   const auto* const at = static_cast<const unsigned char*>(address);
   const LoadedModule& module = *launch_->module;
-  const auto within = [&](const unsigned char* start, std::size_t size) { return at >= start && at + bytes <= start + size; };
+  const auto within = [&](const unsigned char* start, std::size_t size) {
+    return at >= start && at + bytes <= start + size;
+  };
   return within(module.shared, module.sharedBytes) || within(module.dynamicShared, launch_->sharedBytes) ? at : nullptr;
 }
 
@@ -261,10 +280,12 @@ void Executor::copyAsync(Lane& lane, void* shared, const void* global, unsigned 
   const auto what = [&] { return threadName(lane) + ", cp.async of line " + std::to_string(line) + ": "; };
   if (sharedBytesAt(shared, bytes) == nullptr) fail(illegalAddress, what() + "the target is not in shared memory");
   if (sourceBytes > bytes) fail(launchFailed, what() + "more bytes are read than written");
-  if ((reinterpret_cast<Address>(shared) | reinterpret_cast<Address>(global)) % bytes != 0) fail(misalignedAddress, what() + "misaligned");
+  if ((reinterpret_cast<Address>(shared) | reinterpret_cast<Address>(global)) % bytes != 0)
+    fail(misalignedAddress, what() + "misaligned");
   // What was there is gone, and what will be there has not come: who does not wait reads NaN.
   fillWords(shared, bytes, sharedBits);
-  lane.copies.push_back({static_cast<unsigned char*>(shared), static_cast<const unsigned char*>(global), bytes, sourceBytes, lane.copyGroup});
+  lane.copies.push_back({static_cast<unsigned char*>(shared), static_cast<const unsigned char*>(global), bytes,
+                         sourceBytes, lane.copyGroup});
 }
 
 void Executor::copyWait(Lane& lane, unsigned pending) {

@@ -1,4 +1,5 @@
-// Runs the threads of a block: one fiber each where they wait for each other, else one after another on the stack of the caller.
+// Runs the threads of a block: one fiber each where they wait for each other, else one after another on the stack of
+// the caller.
 #pragma once
 
 #include <csetjmp>

@@ -1,4 +1,5 @@
-// The numbers of the CUDA driver's interface that the emulator knows. They are the emulator's own, so that a wrong one in the addon shows.
+// The numbers of the CUDA driver's interface that the emulator knows. They are the emulator's own, so that a wrong one
+// in the addon shows.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ enum Result : int {
   notReady = 600,
   illegalAddress = 700,
   launchOutOfResources = 701,
+  launchTimeout = 702,
   misalignedAddress = 716,
   launchFailed = 719,
   captureUnsupported = 900,

@@ -131,7 +131,8 @@ void Fiber::adopt() {
 }
 
 void Fiber::switchTo(Fiber& other) {
-  if (__sanitizer_start_switch_fiber != nullptr) __sanitizer_start_switch_fiber(&sanitizer_, other.stack_, other.bytes_);
+  if (__sanitizer_start_switch_fiber != nullptr)
+    __sanitizer_start_switch_fiber(&sanitizer_, other.stack_, other.bytes_);
   tuttiSwitch(&stackPointer_, other.stackPointer_);
   if (__sanitizer_finish_switch_fiber != nullptr) __sanitizer_finish_switch_fiber(sanitizer_, nullptr, nullptr);
 }
@@ -148,9 +149,17 @@ constexpr std::size_t page = 4096;
 void announceStack([[maybe_unused]] unsigned char* start, [[maybe_unused]] std::size_t bytes) {
 #if defined(__x86_64__)
   constexpr std::uint64_t stackRegister = 0x1501;
-  const volatile std::uint64_t request[6] = {stackRegister, reinterpret_cast<std::uint64_t>(start), reinterpret_cast<std::uint64_t>(start + bytes - 1), 0, 0, 0};
+  const volatile std::uint64_t request[6] = {stackRegister,
+                                             reinterpret_cast<std::uint64_t>(start),
+                                             reinterpret_cast<std::uint64_t>(start + bytes - 1),
+                                             0,
+                                             0,
+                                             0};
   std::uint64_t answer = 0;
-  asm volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx" : "+d"(answer) : "a"(request) : "cc", "memory");
+  asm volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi; xchgq %%rbx, %%rbx"
+               : "+d"(answer)
+               : "a"(request)
+               : "cc", "memory");
 #endif
 }
 
@@ -162,7 +171,8 @@ Stacks::~Stacks() {
 
 unsigned char* Stacks::at(std::size_t index) {
   while (groups_.size() * atOnce <= index) {
-    void* const start = mmap(nullptr, atOnce * (bytes + page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    void* const start = mmap(nullptr, atOnce * (bytes + page), PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (start == MAP_FAILED) throw std::bad_alloc();
     groups_.push_back(static_cast<unsigned char*>(start));
     for (std::size_t i = 0; i < atOnce; i++) {
@@ -177,7 +187,8 @@ unsigned char* Stacks::at(std::size_t index) {
 bool Stacks::guards(const void* address) const {
   const auto* at = static_cast<const unsigned char*>(address);
   for (const unsigned char* group : groups_) {
-    if (at >= group && at < group + atOnce * (bytes + page)) return static_cast<std::size_t>(at - group) % (bytes + page) < page;
+    if (at >= group && at < group + atOnce * (bytes + page))
+      return static_cast<std::size_t>(at - group) % (bytes + page) < page;
   }
   return false;
 }

@@ -1,8 +1,9 @@
-// Products of small matrices, whose elements are spread over the lanes of a warp as the PTX ISA says (mma.m16n8k16, mma.m16n8k8, ldmatrix).
+// Products of small matrices, whose elements are spread over the lanes of a warp as the PTX ISA says (mma.m16n8k16,
+// mma.m16n8k8, ldmatrix).
 //
-// With g = lane / 4 and t = lane % 4: the result's rows are g and g + 8, its columns 2t and 2t + 1. Of operands with elements of 16 bits
-// a register holds two neighbours along k: a[0], a[1] rows g and g + 8 at k = 2t; a[2], a[3] the same at k = 2t + 8; b[0], b[1] column g
-// at k = 2t and 2t + 8. Of TF32 a register holds one: k = t, and t + 4.
+// With g = lane / 4 and t = lane % 4: the result's rows are g and g + 8, its columns 2t and 2t + 1. Of operands with
+// elements of 16 bits a register holds two neighbours along k: a[0], a[1] rows g and g + 8 at k = 2t; a[2], a[3] the
+// same at k = 2t + 8; b[0], b[1] column g at k = 2t and 2t + 8. Of TF32 a register holds one: k = t, and t + 4.
 #include <cstring>
 
 #include "../common/half.h"
@@ -43,7 +44,8 @@ void gather(Operands& operands, MatrixKind kind, const Lane& lane) {
   } else {
     const unsigned parts = kind == MatrixKind::f16k8 ? 1 : 2;
     for (unsigned half = 0; half < 2; half++) {
-      for (unsigned i = 0; i < 2 * parts; i++) operands.a[g + 8 * (i & 1)][2 * t + half + 8 * (i >> 1)] = element(kind, own.a[i], half);
+      for (unsigned i = 0; i < 2 * parts; i++)
+        operands.a[g + 8 * (i & 1)][2 * t + half + 8 * (i >> 1)] = element(kind, own.a[i], half);
       for (unsigned i = 0; i < parts; i++) operands.b[2 * t + half + 8 * i][g] = element(kind, own.b[i], half);
     }
   }
@@ -54,7 +56,8 @@ void gather(Operands& operands, MatrixKind kind, const Lane& lane) {
 void accumulate(Operands& operands, unsigned depth) {
   for (unsigned row = 0; row < 16; row++) {
     for (unsigned k = 0; k < depth; k++) {
-      for (unsigned column = 0; column < 8; column++) operands.sums[row][column] += operands.a[row][k] * operands.b[k][column];
+      for (unsigned column = 0; column < 8; column++)
+        operands.sums[row][column] += operands.a[row][k] * operands.b[k][column];
     }
   }
 }
@@ -72,15 +75,19 @@ void Executor::multiply(Warp& warp) {
   }
 }
 
-/** Lanes 8m to 8m + 7 give the addresses of the rows of matrix m; register m of a lane holds two neighbours of row g (or, transposed, of column g). */
+/** Lanes 8m to 8m + 7 give the addresses of the rows of matrix m; register m of a lane holds two neighbours of row g
+ * (or, transposed, of column g). */
 void Executor::loadMatrices(Warp& warp) {
   unsigned short elements[4][8][8];
   const Waiting& first = warp.lanes[0].waiting;
   const auto count = static_cast<unsigned>(first.count);
   for (unsigned i = 0; i < 8 * count; i++) {
     const void* const row = warp.lanes[i].waiting.row;
-    const auto what = [&] { return threadName(warp.lanes[i]) + ", ldmatrix of line " + std::to_string(first.line) + ": "; };
-    if (reinterpret_cast<Address>(row) % 16 != 0) fail(misalignedAddress, what() + "a row does not begin at a multiple of 16 bytes");
+    const auto what = [&] {
+      return threadName(warp.lanes[i]) + ", ldmatrix of line " + std::to_string(first.line) + ": ";
+    };
+    if (reinterpret_cast<Address>(row) % 16 != 0)
+      fail(misalignedAddress, what() + "a row does not begin at a multiple of 16 bytes");
     if (sharedBytesAt(row, 16) == nullptr) fail(illegalAddress, what() + "a row is not in shared memory");
     std::memcpy(elements[i / 8][i % 8], row, 16);
   }

@@ -108,7 +108,8 @@ void Memory::open(Address base) {
   Allocation& allocation = found->second;
   allocation.accessible = true;
   if (!sanitized_) {
-    if (mprotect(pointer(allocation.pages), allocation.pagesEnd - page - allocation.pages, PROT_READ | PROT_WRITE) != 0) throw Failure{outOfMemory};
+    if (mprotect(pointer(allocation.pages), allocation.pagesEnd - page - allocation.pages, PROT_READ | PROT_WRITE) != 0)
+      throw Failure{outOfMemory};
     fillWords(pointer(base - frontGuard), frontGuard, guardBits);
     const Address end = base + allocation.bytes;
     fillWords(pointer(end), allocation.pagesEnd - page - end, guardBits);
@@ -126,11 +127,14 @@ bool Memory::releasing(Address base) {
 
 std::string Memory::damageOf(const Allocation& allocation) const {
   if (sanitized_ || !allocation.accessible) return "";
-  const Address front = allocation.base - frontGuard, end = allocation.base + allocation.bytes, back = allocation.pagesEnd - page;
+  const Address front = allocation.base - frontGuard, end = allocation.base + allocation.bytes,
+                back = allocation.pagesEnd - page;
   const Address before = firstChanged(front, allocation.base), behind = firstChanged(end, back);
   const std::string of = " of an allocation of " + bytesText(allocation.bytes);
-  if (before != allocation.base) return bytesText(allocation.base - before) + " before the start" + of + " were written";
-  if (behind != back) return "memory was written " + (behind == end ? "directly" : bytesText(behind - end)) + " behind the end" + of;
+  if (before != allocation.base)
+    return bytesText(allocation.base - before) + " before the start" + of + " were written";
+  if (behind != back)
+    return "memory was written " + (behind == end ? "directly" : bytesText(behind - end)) + " behind the end" + of;
   return "";
 }
 
@@ -196,10 +200,12 @@ std::string Memory::explain(Address address) {
     const std::string of = " of an allocation of " + bytesText(allocation.bytes);
     if (!allocation.accessible) return "before the allocation" + of.substr(17) + " was made in the order of its stream";
     if (address < base) return bytesText(base - address) + " before the start" + of;
-    return address >= base + allocation.bytes ? bytesText(address - base - allocation.bytes) + " behind the end" + of : "in" + of.substr(3);
+    return address >= base + allocation.bytes ? bytesText(address - base - allocation.bytes) + " behind the end" + of
+                                              : "in" + of.substr(3);
   }
   for (auto at = released_.rbegin(); at != released_.rend(); ++at) {
-    if (address >= at->pages && address < at->pagesEnd) return "in an allocation of " + bytesText(at->bytes) + " that was released";
+    if (address >= at->pages && address < at->pagesEnd)
+      return "in an allocation of " + bytesText(at->bytes) + " that was released";
   }
   return "in no allocation";
 }
@@ -211,7 +217,8 @@ std::size_t Memory::usedBytes(int device) {
 
 std::size_t Memory::count(int device) {
   const std::lock_guard lock(mutex_);
-  return static_cast<std::size_t>(std::count_if(live_.begin(), live_.end(), [&](const auto& entry) { return entry.second.device == device; }));
+  return static_cast<std::size_t>(
+      std::count_if(live_.begin(), live_.end(), [&](const auto& entry) { return entry.second.device == device; }));
 }
 
 void Memory::releaseAll(int device) {

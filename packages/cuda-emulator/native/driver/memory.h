@@ -1,4 +1,5 @@
-// Device memory: memory of the host between guard zones, filled with bits that are NaN in every format of floating point.
+// Device memory: memory of the host between guard zones, filled with bits that are NaN in every format of floating
+// point.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +29,9 @@ struct Allocation {
 };
 
 /**
- * Allocations have pages of their own, with an inaccessible page behind, and addresses are not used again for long: what goes far
- * out of bounds, or comes after the release, is stopped by the processor. What goes out of bounds by a little is found in the guard zone.
+ * Allocations have pages of their own, with an inaccessible page behind, and addresses are not used again for long:
+ * what goes far out of bounds, or comes after the release, is stopped by the processor. What goes out of bounds by a
+ * little is found in the guard zone.
  */
 class Memory {
  public:

@@ -24,8 +24,8 @@ const Elf64_Ehdr* header(const void* image) {
 }
 
 /**
- * Names the same open file in as many ways as wanted: the loader takes a path that it has seen for the library that it has seen,
- * and numbers of files come again. The count is written in components that mean nothing.
+ * Names the same open file in as many ways as wanted: the loader takes a path that it has seen for the library that it
+ * has seen, and numbers of files come again. The count is written in components that mean nothing.
  */
 std::string uniquePath(int file) {
   static std::atomic<unsigned> count{0};
@@ -46,6 +46,9 @@ void* load(const void* image, std::size_t bytes) {
     }
     written += static_cast<std::size_t>(count);
   }
+  // Kernels take functions of mathematics from whatever the process has.
+  static void* const mathematics = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+  if (mathematics == nullptr) report("libm.so.6 cannot be loaded");
   void* const library = dlopen(uniquePath(file).c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) report(std::string("a module cannot be loaded: ") + dlerror());
   close(file);
@@ -88,7 +91,8 @@ LoadedModule::~LoadedModule() {
 
 const KernelEntry* LoadedModule::find(const std::string& name) const {
   const KernelEntry* const end = module_->kernels + module_->kernelCount;
-  const KernelEntry* const found = std::find_if(module_->kernels, end, [&](const KernelEntry& kernel) { return name == kernel.name; });
+  const KernelEntry* const found =
+      std::find_if(module_->kernels, end, [&](const KernelEntry& kernel) { return name == kernel.name; });
   return found == end ? nullptr : found;
 }
 

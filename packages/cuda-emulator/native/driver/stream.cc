@@ -22,11 +22,12 @@ unsigned delayOf(unsigned number) {
 
 }  // namespace
 
-Stream::Stream(Context& context, unsigned number) : context_(context), lazy_(setting("STREAMS") == "lazy"), delay_(delayOf(number)) {
+Stream::Stream(Context& context, unsigned number)
+    : context_(context), lazy_(setting("STREAMS") == "lazy"), delay_(delayOf(number)) {
   // Signals of the process are for the threads that it made itself.
   sigset_t all, before;
   sigfillset(&all);
-  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT}) sigdelset(&all, own);
+  for (const int own : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGVTALRM}) sigdelset(&all, own);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { work(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

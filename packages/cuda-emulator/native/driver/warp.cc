@@ -13,8 +13,10 @@ unsigned Executor::warp(Lane& lane, const Waiting& waiting) {
   const std::uint32_t group = waiting.mask & warp.exists;
   lane.waiting = waiting;
   const auto where = [&] { return threadName(lane) + ", line " + std::to_string(waiting.line) + ": "; };
-  if ((group & bit) == 0) fail(launchFailed, where() + "the mask of an operation of the warp does not name the thread that runs it");
-  if ((group & warp.ended) != 0) failDivergence(where() + "the mask of an operation of the warp names lanes that have ended");
+  if ((group & bit) == 0)
+    fail(launchFailed, where() + "the mask of an operation of the warp does not name the thread that runs it");
+  if ((group & warp.ended) != 0)
+    failDivergence(where() + "the mask of an operation of the warp names lanes that have ended");
   warp.ready &= ~bit;
   warp.atWarp |= bit;
   if ((warp.atWarp & group) == group) {
@@ -33,9 +35,12 @@ void Executor::checkGroup(Warp& warp, std::uint32_t group) {
     if ((group >> i & 1) == 0) continue;
     const Waiting& other = warp.lanes[i].waiting;
     // Lanes may meet from different places to wait, but not to exchange.
-    const bool same = other.op == first.op && (other.mask & warp.exists) == group && (other.line == first.line || other.op == WarpOp::sync) &&
-                      other.matrix == first.matrix && other.count == first.count;
-    if (!same) failDivergence("lanes of a warp are at different operations, in lines " + std::to_string(first.line) + " and " + std::to_string(other.line));
+    const bool same = other.op == first.op && (other.mask & warp.exists) == group &&
+                      (other.line == first.line || other.op == WarpOp::sync) && other.matrix == first.matrix &&
+                      other.count == first.count;
+    if (!same)
+      failDivergence("lanes of a warp are at different operations, in lines " + std::to_string(first.line) + " and " +
+                     std::to_string(other.line));
   }
 }
 

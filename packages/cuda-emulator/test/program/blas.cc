@@ -33,7 +33,8 @@ class Matmul {
   void set(int attribute, T value) {
     CU("cublasLtMatmulDescSetAttribute", description, attribute, static_cast<const void*>(&value), sizeof value);
   }
-  Handle layout(int type, std::uint64_t rows, std::uint64_t columns, std::int64_t leading, int batches = 1, std::int64_t stride = 0) {
+  Handle layout(int type, std::uint64_t rows, std::uint64_t columns, std::int64_t leading, int batches = 1,
+                std::int64_t stride = 0) {
     Handle made = nullptr;
     CU("cublasLtMatrixLayoutCreate", &made, type, rows, columns, leading);
     CU("cublasLtMatrixLayoutSetAttribute", made, 5, static_cast<const void*>(&batches), sizeof batches);
@@ -44,10 +45,12 @@ class Matmul {
   void run(Handle a, Address aAt, Handle b, Address bAt, Handle d, Address dAt, float alpha = 1, float beta = 0) {
     Algorithm found[2];
     int count = 0;
-    CU("cublasLtMatmulAlgoGetHeuristic", handle, description, a, b, d, d, preference, 2, static_cast<Algorithm*>(found), &count);
+    CU("cublasLtMatmulAlgoGetHeuristic", handle, description, a, b, d, d, preference, 2, static_cast<Algorithm*>(found),
+       &count);
     CHECK(count == 2);
-    CU("cublasLtMatmul", handle, description, static_cast<const void*>(&alpha), aAt, a, bAt, b, static_cast<const void*>(&beta), dAt, d, dAt, d,
-       static_cast<Algorithm*>(found), Address{0}, std::size_t{0}, session_.stream);
+    CU("cublasLtMatmul", handle, description, static_cast<const void*>(&alpha), aAt, a, bAt, b,
+       static_cast<const void*>(&beta), dAt, d, dAt, d, static_cast<Algorithm*>(found), Address{0}, std::size_t{0},
+       session_.stream);
   }
   Handle handle = nullptr, description = nullptr, preference = nullptr;
 
@@ -68,7 +71,8 @@ float brainToFloat(std::uint16_t bits) {
 SCENARIO(blasProduct, "cuBLASLt: batched, transposed, with alpha and beta") {
   Session session;
   constexpr std::size_t m = 7, n = 5, k = 9, batches = 3;
-  const std::vector<float> a = randomNumbers(batches * m * k), b = randomNumbers(batches * k * n, 2), d = randomNumbers(batches * m * n, 3);
+  const std::vector<float> a = randomNumbers(batches * m * k), b = randomNumbers(batches * k * n, 2),
+                           d = randomNumbers(batches * m * n, 3);
   const Address as = session.upload(a), bs = session.upload(b), ds = session.upload(d);
   Matmul matmul(session);
   matmul.set(3, 1);
@@ -80,7 +84,8 @@ SCENARIO(blasProduct, "cuBLASLt: batched, transposed, with alpha and beta") {
     for (std::size_t row = 0; row < m; row++) {
       for (std::size_t column = 0; column < n; column++) {
         double sum = 0;
-        for (std::size_t i = 0; i < k; i++) sum += static_cast<double>(a[batch * m * k + row * k + i]) * b[batch * k * n + column * k + i];
+        for (std::size_t i = 0; i < k; i++)
+          sum += static_cast<double>(a[batch * m * k + row * k + i]) * b[batch * k * n + column * k + i];
         const std::size_t at = batch * m * n + column * m + row;
         CHECK(std::fabs(2 * sum + 0.5 * d[at] - result[at]) < 1e-5);
       }
@@ -92,7 +97,8 @@ SCENARIO(blasEpilogues, "cuBLASLt: epilogues") {
   Session session;
   constexpr std::size_t m = 8, n = 6, k = 4, leading = 128;
   const std::vector<float> a = randomNumbers(m * k), b = randomNumbers(k * n, 2), bias = randomNumbers(m, 3);
-  const Address as = session.upload(a), bs = session.upload(b), biases = session.upload(bias), ds = session.allocate(m * n * 4);
+  const Address as = session.upload(a), bs = session.upload(b), biases = session.upload(bias),
+                ds = session.allocate(m * n * 4);
   const Address auxiliary = session.allocate(leading * n * 4), gradient = session.allocate(m * 4);
   const auto product = [&](std::size_t row, std::size_t column) {
     double sum = 0;
@@ -106,10 +112,12 @@ SCENARIO(blasEpilogues, "cuBLASLt: epilogues") {
     matmul.set(8, biasAt);
     matmul.set(11, auxiliary);
     matmul.set(12, static_cast<std::int64_t>(leading));
-    matmul.run(matmul.layout(float32, m, k, m), as, matmul.layout(float32, k, n, k), bs, matmul.layout(float32, m, n, m), ds);
+    matmul.run(matmul.layout(float32, m, k, m), as, matmul.layout(float32, k, n, k), bs,
+               matmul.layout(float32, m, n, m), ds);
     return session.download<float>(ds, m * n);
   };
-  const auto same = [&](const std::vector<float>& result, const std::function<double(std::size_t, std::size_t)>& expected) {
+  const auto same = [&](const std::vector<float>& result,
+                        const std::function<double(std::size_t, std::size_t)>& expected) {
     for (std::size_t i = 0; i < m * n; i++) {
       if (std::fabs(result[i] - expected(i % m, i / m)) > 1e-5) return false;
     }
@@ -121,7 +129,9 @@ SCENARIO(blasEpilogues, "cuBLASLt: epilogues") {
   CHECK(same(run(36, biases), [&](std::size_t row, std::size_t column) { return gelu(biased(row, column)); }));
   // The mask that ReLU leaves is what its gradient goes by.
   run(134, biases);
-  const auto masked = [&](std::size_t row, std::size_t column) { return biased(row, column) > 0 ? product(row, column) : 0; };
+  const auto masked = [&](std::size_t row, std::size_t column) {
+    return biased(row, column) > 0 ? product(row, column) : 0;
+  };
   CHECK(same(run(152, gradient), masked));
   const std::vector<float> rows = session.download<float>(gradient, m);
   for (std::size_t row = 0; row < m; row++) {
@@ -145,15 +155,18 @@ SCENARIO(blasFormats, "cuBLASLt: bfloat16 and TF32") {
   for (std::size_t i = 0; i < b.size(); i++) b[i] = static_cast<std::uint16_t>(0xbf00 + i);
   const Address as = session.upload(a), bs = session.upload(b), ds = session.allocate(m * n * 2);
   Matmul brain(session);
-  brain.run(brain.layout(bfloat16, m, k, m), as, brain.layout(bfloat16, k, n, k), bs, brain.layout(bfloat16, m, n, m), ds);
+  brain.run(brain.layout(bfloat16, m, k, m), as, brain.layout(bfloat16, k, n, k), bs, brain.layout(bfloat16, m, n, m),
+            ds);
   const auto result = session.download<std::uint16_t>(ds, m * n);
   for (std::size_t i = 0; i < m * n; i++) {
     double sum = 0;
-    for (std::size_t at = 0; at < k; at++) sum += static_cast<double>(brainToFloat(a[at * m + i % m])) * brainToFloat(b[i / m * k + at]);
+    for (std::size_t at = 0; at < k; at++)
+      sum += static_cast<double>(brainToFloat(a[at * m + i % m])) * brainToFloat(b[i / m * k + at]);
     CHECK(std::fabs(sum - brainToFloat(result[i])) <= std::fabs(sum) / 256);
   }
   // 1 + 2^-11 is a tie of TF32, which has 10 bits: away from zero.
-  const Address x = session.upload(std::vector<float>{1.0f + 1.0f / 2048}), y = session.upload(std::vector<float>{1.0f}), z = session.allocate(4);
+  const Address x = session.upload(std::vector<float>{1.0f + 1.0f / 2048}),
+                y = session.upload(std::vector<float>{1.0f}), z = session.allocate(4);
   Matmul tf32(session, sumsTf32);
   const Handle one = tf32.layout(float32, 1, 1, 1);
   tf32.run(one, x, one, y, one, z);
@@ -162,7 +175,8 @@ SCENARIO(blasFormats, "cuBLASLt: bfloat16 and TF32") {
 
 SCENARIO(blasCapture, "cuBLASLt: in a graph") {
   Session session;
-  const Address x = session.upload(std::vector<float>{2.0f}), y = session.upload(std::vector<float>{3.0f}), z = session.upload(std::vector<float>{1.0f});
+  const Address x = session.upload(std::vector<float>{2.0f}), y = session.upload(std::vector<float>{3.0f}),
+                z = session.upload(std::vector<float>{1.0f});
   CU("cuStreamSynchronize", session.stream);
   Handle graph = nullptr, executable = nullptr;
   {
@@ -183,9 +197,11 @@ SCENARIO(blasRefusals, "cuBLASLt: what it cannot do") {
   const Handle one = matmul.layout(float32, 4, 4, 4), other = matmul.layout(float32, 5, 4, 5);
   Algorithm found[1];
   int count = 0;
-  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, other, one, one, matmul.preference, 1, static_cast<Algorithm*>(found), &count);
+  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, other, one, one,
+         matmul.preference, 1, static_cast<Algorithm*>(found), &count);
   matmul.set(7, 3);
-  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference, 1, static_cast<Algorithm*>(found), &count);
+  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference,
+         1, static_cast<Algorithm*>(found), &count);
   matmul.set(7, 1);
   const Address small = session.allocate(32);
   matmul.run(one, small, one, small, one, small);
@@ -198,10 +214,13 @@ SCENARIO(blasFaults, "cuBLASLt: faults") {
   const Handle one = matmul.layout(float32, 1, 1, 1);
   Algorithm found[1];
   int count = 0;
-  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference, 1, static_cast<Algorithm*>(found), &count);
-  CU("cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference, 1, static_cast<Algorithm*>(found), &count);
+  EXPECT(15, "cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference,
+         1, static_cast<Algorithm*>(found), &count);
+  CU("cublasLtMatmulAlgoGetHeuristic", matmul.handle, matmul.description, one, one, one, one, matmul.preference, 1,
+     static_cast<Algorithm*>(found), &count);
   const Address x = session.upload(std::vector<float>{2.0f});
   const float alpha = 1, beta = 0;
-  EXPECT(13, "cublasLtMatmul", matmul.handle, matmul.description, static_cast<const void*>(&alpha), x, one, x, one, static_cast<const void*>(&beta), x, one, x, one,
-         static_cast<Algorithm*>(found), Address{0}, std::size_t{0}, session.stream);
+  EXPECT(13, "cublasLtMatmul", matmul.handle, matmul.description, static_cast<const void*>(&alpha), x, one, x, one,
+         static_cast<const void*>(&beta), x, one, x, one, static_cast<Algorithm*>(found), Address{0}, std::size_t{0},
+         session.stream);
 }

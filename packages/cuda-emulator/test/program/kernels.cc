@@ -56,7 +56,8 @@ static bool transposes(bool barrier) {
       __shared__ float tile[16][17];
       const int row = blockIdx.y * 16 + threadIdx.y, column = blockIdx.x * 16 + threadIdx.x;
       if (row < rows && column < columns) tile[threadIdx.y][threadIdx.x] = x[row * columns + column];
-  )") + (barrier ? "__syncthreads();" : "") + R"(
+  )") + (barrier ? "__syncthreads();" : "") +
+                                     R"(
       const int r = blockIdx.x * 16 + threadIdx.y, c = blockIdx.y * 16 + threadIdx.x;
       if (r < columns && c < rows) y[r * rows + c] = tile[threadIdx.x][threadIdx.y];
     })");
@@ -124,11 +125,13 @@ SCENARIO(atomics, "atomics") {
       if (atomicCAS(lock, 0u, (unsigned)i + 1) == 0u) atomicExch(swapped, 7);
     })");
   const Address memory = session.upload(std::vector<int>(6, 0));
-  session.launch(kernel, {10}, {100}, Parameters(memory, memory + 4, memory + 8, memory + 12, memory + 16, memory + 20));
+  session.launch(kernel, {10}, {100},
+                 Parameters(memory, memory + 4, memory + 8, memory + 12, memory + 16, memory + 20));
   const std::vector<int> result = session.download<int>(memory, 6);
   float floats;
   std::memcpy(&floats, &result[1], 4);
-  CHECK(result[0] == 999 * 500 && floats == 500.0f && result[2] == 999 && result[3] == -500 && result[4] != 0 && result[5] == 7);
+  CHECK(result[0] == 999 * 500 && floats == 500.0f && result[2] == 999 && result[3] == -500 && result[4] != 0 &&
+        result[5] == 7);
 }
 
 SCENARIO(parameterLayout, "parameters") {
@@ -138,10 +141,18 @@ SCENARIO(parameterLayout, "parameters") {
     extern "C" __global__ void kernel_main(char small, Shape shape, unsigned short half, const int* __restrict__ in, bool yes, float4 four, int* out) {
       out[0] = small; out[1] = shape.rows; out[2] = shape.flag; out[3] = (int)(shape.scale * 4); out[4] = half; out[5] = *in; out[6] = yes; out[7] = (int)four.w;
     })");
-  struct Shape { int rows; short flag; double scale; };
-  struct alignas(16) Four { float x, y, z, w; };
+  struct Shape {
+    int rows;
+    short flag;
+    double scale;
+  };
+  struct alignas(16) Four {
+    float x, y, z, w;
+  };
   const Address in = session.upload(std::vector<int>{99}), out = session.allocate(32);
-  session.launch(kernel, {}, {}, Parameters('a', Shape{5, -3, 2.25}, static_cast<unsigned short>(65535), in, true, Four{1, 2, 3, 4}, out));
+  session.launch(
+      kernel, {}, {},
+      Parameters('a', Shape{5, -3, 2.25}, static_cast<unsigned short>(65535), in, true, Four{1, 2, 3, 4}, out));
   const std::vector<int> expected{'a', 5, -3, 9, 65535, 99, 1, 4};
   CHECK(session.download<int>(out, 8) == expected);
   // The other way to give them.
@@ -152,7 +163,8 @@ SCENARIO(parameterLayout, "parameters") {
   bool yes = false;
   Four four{0, 0, 0, 8};
   void* each[] = {&small, &shape, &half, &from, &yes, &four, &to};
-  CU("cuLaunchKernel", kernel, 1u, 1u, 1u, 1u, 1u, 1u, 0u, session.stream, static_cast<void**>(each), static_cast<void**>(nullptr));
+  CU("cuLaunchKernel", kernel, 1u, 1u, 1u, 1u, 1u, 1u, 0u, session.stream, static_cast<void**>(each),
+     static_cast<void**>(nullptr));
   CHECK((session.download<int>(out, 8) == std::vector<int>{'b', 6, 7, 2, 1, 99, 0, 8}));
   // Too few bytes.
   CHECK(session.tryLaunch(kernel, {}, {}, Parameters('a')) == 1);
@@ -185,12 +197,51 @@ SCENARIO(scalarFunctions, "functions of the dialect") {
         __popc(0xf0fu), __clz(1), __clz(0), __ffs(8), __ffs(0), (int)__brev(1u), (int)__umulhi(0xffffffffu, 0x10000u), __mulhi(-1, 1), isnan(nan), isnan(inf), __float_as_int(1.0f), (int)__float2uint_rz(3000000000.0f)};
       for (int k = 0; k < 19; k++) i[k] = ints[k];
     })");
-  const Address f = session.allocate(21 * 4), i = session.allocate(19 * 4), x = session.upload(std::vector<float>{0.0f, 0.7f});
+  const Address f = session.allocate(21 * 4), i = session.allocate(19 * 4),
+                x = session.upload(std::vector<float>{0.0f, 0.7f});
   session.launch(kernel, {}, {}, Parameters(f, i, x));
   const double v = 0.7f;
-  const double floats[] = {std::exp(v), std::log(v), std::log1p(v), std::expm1(v), std::sin(v), std::cos(v), std::tanh(v), std::erf(v), v * v * v, std::sqrt(v), 0.5, 1.5, -2, -1, -1, 2, v, 7, 1, 1, -3};
+  const double floats[] = {std::exp(v),
+                           std::log(v),
+                           std::log1p(v),
+                           std::expm1(v),
+                           std::sin(v),
+                           std::cos(v),
+                           std::tanh(v),
+                           std::erf(v),
+                           v * v * v,
+                           std::sqrt(v),
+                           0.5,
+                           1.5,
+                           -2,
+                           -1,
+                           -1,
+                           2,
+                           v,
+                           7,
+                           1,
+                           1,
+                           -3};
   const std::vector<float> gotFloats = session.download<float>(f, 21);
   for (std::size_t k = 0; k < 21; k++) CHECK(std::fabs(gotFloats[k] - floats[k]) < 1e-6);
-  const std::vector<int> ints{0, 2147483647, -2147483647 - 1, -2, 0, -1, 0, 8, 31, 32, 4, 0, -2147483647 - 1, 0xffff, -1, 1, 0, 0x3f800000, static_cast<int>(3000000000u)};
+  const std::vector<int> ints{0,
+                              2147483647,
+                              -2147483647 - 1,
+                              -2,
+                              0,
+                              -1,
+                              0,
+                              8,
+                              31,
+                              32,
+                              4,
+                              0,
+                              -2147483647 - 1,
+                              0xffff,
+                              -1,
+                              1,
+                              0,
+                              0x3f800000,
+                              static_cast<int>(3000000000u)};
   CHECK(session.download<int>(i, 19) == ints);
 }

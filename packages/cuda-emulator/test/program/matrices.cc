@@ -27,15 +27,19 @@ std::vector<float> coarse(std::size_t count, unsigned seed) {
   return values;
 }
 
-/** `load` fills a[] and b[] from A (16, k) and B (k, 8), both row-major words of the format, as the PTX ISA spreads them over lanes. */
-void product(const char* name, int k, int aWords, int bWords, const char* load, const std::function<std::uint32_t(float)>& word, std::size_t wordBytes) {
+/** `load` fills a[] and b[] from A (16, k) and B (k, 8), both row-major words of the format, as the PTX ISA spreads
+ * them over lanes. */
+void product(const char* name, int k, int aWords, int bWords, const char* load,
+             const std::function<std::uint32_t(float)>& word, std::size_t wordBytes) {
   Session session;
-  const Handle kernel = session.load(std::string("extern \"C\" __global__ void kernel_main(const ") + (wordBytes == 2 ? "unsigned short" : "unsigned") +
-                                     "* A, const " + (wordBytes == 2 ? "unsigned short" : "unsigned") + "* B, float* C) {\n" +
-                                     "const int lane = threadIdx.x, g = lane / 4, t = lane % 4;\nunsigned a[" + std::to_string(aWords) + "], b[" +
-                                     std::to_string(bWords) + "];\nfloat c[4];\n" + load +
-                                     "for (int i = 0; i < 4; i++) c[i] = C[(g + i / 2 * 8) * 8 + t * 2 + i % 2];\n" + name +
-                                     "(c, a, b, c);\nfor (int i = 0; i < 4; i++) C[(g + i / 2 * 8) * 8 + t * 2 + i % 2] = c[i];\n}");
+  const Handle kernel =
+      session.load(std::string("extern \"C\" __global__ void kernel_main(const ") +
+                   (wordBytes == 2 ? "unsigned short" : "unsigned") + "* A, const " +
+                   (wordBytes == 2 ? "unsigned short" : "unsigned") + "* B, float* C) {\n" +
+                   "const int lane = threadIdx.x, g = lane / 4, t = lane % 4;\nunsigned a[" + std::to_string(aWords) +
+                   "], b[" + std::to_string(bWords) + "];\nfloat c[4];\n" + load +
+                   "for (int i = 0; i < 4; i++) c[i] = C[(g + i / 2 * 8) * 8 + t * 2 + i % 2];\n" + name +
+                   "(c, a, b, c);\nfor (int i = 0; i < 4; i++) C[(g + i / 2 * 8) * 8 + t * 2 + i % 2] = c[i];\n}");
   const auto depth = static_cast<std::size_t>(k);
   const std::vector<float> a = coarse(16 * depth, 1), b = coarse(depth * 8, 2), c = coarse(16 * 8, 3);
   const auto encoded = [&](const std::vector<float>& values) {
@@ -74,14 +78,16 @@ SCENARIO(f16k8, "mma m16n8k8 f16") {
   product("tutti_mma_m16n8k8_f16", 8, 2, 1, R"(
     for (int i = 0; i < 2; i++) { const int at = (g + i * 8) * 8 + t * 2; a[i] = A[at] | (unsigned)A[at + 1] << 16; }
     { const int at = t * 2 * 8 + g; b[0] = B[at] | (unsigned)B[at + 8] << 16; }
-  )", half, 2);
+  )",
+          half, 2);
 }
 SCENARIO(tf32k8, "mma m16n8k8 tf32") {
   // Bits below the format's are ignored.
   product("tutti_mma_m16n8k8_tf32", 8, 4, 2, R"(
     for (int i = 0; i < 4; i++) a[i] = A[(g + i % 2 * 8) * 8 + t + i / 2 * 4] | 0x1fffu;
     for (int i = 0; i < 2; i++) b[i] = B[(t + i * 4) * 8 + g] | 0x1000u;
-  )", bits, 4);
+  )",
+          bits, 4);
 }
 
 SCENARIO(loadMatrix, "ldmatrix") {
@@ -107,7 +113,8 @@ SCENARIO(loadMatrix, "ldmatrix") {
     for (unsigned i = 0; i < 10; i++) {
       const unsigned m = i < 8 ? i % 4 : i - 8;
       const bool transposed = i >= 4 && i < 8;
-      const unsigned low = transposed ? element(m, 2 * t, g) : element(m, g, 2 * t), high = transposed ? element(m, 2 * t + 1, g) : element(m, g, 2 * t + 1);
+      const unsigned low = transposed ? element(m, 2 * t, g) : element(m, g, 2 * t),
+                     high = transposed ? element(m, 2 * t + 1, g) : element(m, g, 2 * t + 1);
       CHECK(result[lane * 10 + i] == (low | high << 16));
     }
   }
@@ -126,7 +133,8 @@ static bool copiesAsync(bool waits) {
         // The last four elements of a row are not there: zeros.
         if (i + 1 < n) tutti_cp_async_16(&stage[(i + 1) % 2][4 * t], x + (i + 1) * 128 + 4 * t, t == 31 ? 0 : 16);
         tutti_cp_async_commit();
-  )") + (waits ? "tutti_cp_async_wait_group<1>();" : "") + R"(
+  )") + (waits ? "tutti_cp_async_wait_group<1>();" : "") +
+                                     R"(
         __syncthreads();
         y[i * 128 + t] = stage[i % 2][127 - t];
         y[i * 128 + 64 + t] = stage[i % 2][63 - t];
@@ -188,7 +196,9 @@ SCENARIO(conversions, "conversions of 16-bit floats") {
   // The value of a half, by its definition.
   const auto valueOf = [](unsigned h) {
     const unsigned exponent = h >> 10 & 31, fraction = h & 1023;
-    const double magnitude = exponent == 0 ? std::ldexp(fraction, -24) : exponent == 31 ? (fraction == 0 ? INFINITY : NAN) : std::ldexp(1024.0 + fraction, static_cast<int>(exponent) - 25);
+    const double magnitude = exponent == 0    ? std::ldexp(fraction, -24)
+                             : exponent == 31 ? (fraction == 0 ? INFINITY : NAN)
+                                              : std::ldexp(1024.0 + fraction, static_cast<int>(exponent) - 25);
     return h & 0x8000 ? -magnitude : magnitude;
   };
   for (unsigned h = 0; h < 65536; h++) {
@@ -199,7 +209,8 @@ SCENARIO(conversions, "conversions of 16-bit floats") {
       CHECK(wideValues[h] == value && backValues[h] == h);
     }
   }
-  const auto narrowValues = session.download<std::uint16_t>(narrow, n), softwareValues = session.download<std::uint16_t>(software, n);
+  const auto narrowValues = session.download<std::uint16_t>(narrow, n),
+             softwareValues = session.download<std::uint16_t>(software, n);
   const auto brainValues = session.download<std::uint16_t>(brain, n);
   for (unsigned i = 0; i < n; i++) {
     const float value = x[i];
@@ -217,7 +228,8 @@ SCENARIO(conversions, "conversions of 16-bit floats") {
     } else {
       const double below = (h & 0x7fff) == 0 ? 0 : valueOf((h & 0x7fff) - 1), above = valueOf((h & 0x7fff) + 1);
       const double error = std::fabs(got - magnitude);
-      const double toAbove = std::isinf(above) ? 65536 - magnitude : std::fabs(above - magnitude), toBelow = (h & 0x7fff) == 0 ? 1 : std::fabs(below - magnitude);
+      const double toAbove = std::isinf(above) ? 65536 - magnitude : std::fabs(above - magnitude),
+                   toBelow = (h & 0x7fff) == 0 ? 1 : std::fabs(below - magnitude);
       CHECK(error <= toAbove && error <= toBelow);
       if (error == toAbove || error == toBelow) CHECK(error == 0 || (h & 1) == 0);
     }

@@ -14,9 +14,11 @@ void* symbol(const std::string& library, const char* name) {
   static std::map<std::string, void*> libraries;
   void*& handle = libraries[library];
   if (handle == nullptr) {
-    const std::map<std::string, const char*> files{{"cuda", "libcuda.so.1"}, {"nvrtc", "libnvrtc.so.13"}, {"blas", "libcublasLt.so.13"}};
+    const std::map<std::string, const char*> files{
+        {"cuda", "libcuda.so.1"}, {"nvrtc", "libnvrtc.so.13"}, {"blas", "libcublasLt.so.13"}};
     const char* const folder = std::getenv("EMULATOR");
-    handle = dlopen((std::string(folder == nullptr ? "." : folder) + "/" + files.at(library)).c_str(), RTLD_NOW | RTLD_LOCAL);
+    handle = dlopen((std::string(folder == nullptr ? "." : folder) + "/" + files.at(library)).c_str(),
+                    RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) failed(__FILE__, __LINE__, dlerror());
   }
   void* const found = dlsym(handle, name);
@@ -26,7 +28,8 @@ void* symbol(const std::string& library, const char* name) {
 
 Compiled compileText(const std::string& text, const std::vector<std::string>& options) {
   Handle program = nullptr;
-  CU("nvrtcCreateProgram", &program, text.c_str(), "text.cu", 0, static_cast<const char* const*>(nullptr), static_cast<const char* const*>(nullptr));
+  CU("nvrtcCreateProgram", &program, text.c_str(), "text.cu", 0, static_cast<const char* const*>(nullptr),
+     static_cast<const char* const*>(nullptr));
   std::vector<const char*> list;
   for (const std::string& option : options) list.push_back(option.c_str());
   Compiled compiled{call("nvrtcCompileProgram", program, static_cast<int>(list.size()), list.data()), "", ""};
@@ -61,14 +64,17 @@ Handle Session::load(const std::string& text, const char* entry) {
   return function;
 }
 
-int Session::tryLaunch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters, unsigned sharedBytes, Handle on) {
+int Session::tryLaunch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters,
+                       unsigned sharedBytes, Handle on) {
   std::size_t size = parameters.bytes().size();
-  void* extra[] = {reinterpret_cast<void*>(1), const_cast<unsigned char*>(parameters.bytes().data()), reinterpret_cast<void*>(2), &size, nullptr};
-  return call("cuLaunchKernel", function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z, sharedBytes, on == nullptr ? stream : on,
-              static_cast<void**>(nullptr), static_cast<void**>(extra));
+  void* extra[] = {reinterpret_cast<void*>(1), const_cast<unsigned char*>(parameters.bytes().data()),
+                   reinterpret_cast<void*>(2), &size, nullptr};
+  return call("cuLaunchKernel", function, blocks.x, blocks.y, blocks.z, threads.x, threads.y, threads.z, sharedBytes,
+              on == nullptr ? stream : on, static_cast<void**>(nullptr), static_cast<void**>(extra));
 }
 
-void Session::launch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters, unsigned sharedBytes, Handle on) {
+void Session::launch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters,
+                     unsigned sharedBytes, Handle on) {
   const int result = tryLaunch(function, blocks, threads, parameters, sharedBytes, on);
   if (result != 0) failed(__FILE__, __LINE__, "a launch ends with " + std::to_string(result));
 }

@@ -18,25 +18,30 @@ void* symbol(const std::string& library, const char* name);
 
 template <class... A>
 int call(const char* name, A... arguments) {
-  return reinterpret_cast<int (*)(A...)>(symbol(name[0] == 'n' ? "nvrtc" : std::strncmp(name, "cublas", 6) == 0 ? "blas" : "cuda", name))(arguments...);
+  return reinterpret_cast<int (*)(A...)>(symbol(name[0] == 'n'                         ? "nvrtc"
+                                                : std::strncmp(name, "cublas", 6) == 0 ? "blas"
+                                                                                       : "cuda",
+                                                name))(arguments...);
 }
 
 [[noreturn]] void failed(const char* file, int line, const std::string& what);
 
-#define CHECK(condition) \
-  do {                   \
+#define CHECK(condition)                                      \
+  do {                                                        \
     if (!(condition)) failed(__FILE__, __LINE__, #condition); \
   } while (false)
 /** The call succeeds. */
-#define CU(...)                                                                                         \
-  do {                                                                                                  \
-    if (const int result_ = call(__VA_ARGS__)) failed(__FILE__, __LINE__, "result " + std::to_string(result_) + " of " #__VA_ARGS__); \
+#define CU(...)                                                                              \
+  do {                                                                                       \
+    if (const int result_ = call(__VA_ARGS__))                                               \
+      failed(__FILE__, __LINE__, "result " + std::to_string(result_) + " of " #__VA_ARGS__); \
   } while (false)
 /** The call ends with this error. */
-#define EXPECT(code, ...)                                                                               \
-  do {                                                                                                  \
-    const int result_ = call(__VA_ARGS__);                                                              \
-    if (result_ != (code)) failed(__FILE__, __LINE__, "result " + std::to_string(result_) + " instead of " #code " of " #__VA_ARGS__); \
+#define EXPECT(code, ...)                                                                                         \
+  do {                                                                                                            \
+    const int result_ = call(__VA_ARGS__);                                                                        \
+    if (result_ != (code))                                                                                        \
+      failed(__FILE__, __LINE__, "result " + std::to_string(result_) + " instead of " #code " of " #__VA_ARGS__); \
   } while (false)
 
 struct Compiled {
@@ -44,7 +49,8 @@ struct Compiled {
   std::string image, log;
 };
 
-Compiled compileText(const std::string& text, const std::vector<std::string>& options = {"--gpu-architecture=sm_90", "-fmad=false", "--std=c++17"});
+Compiled compileText(const std::string& text, const std::vector<std::string>& options = {"--gpu-architecture=sm_90",
+                                                                                         "-fmad=false", "--std=c++17"});
 
 struct Dimensions {
   unsigned x = 1, y = 1, z = 1;
@@ -76,8 +82,10 @@ class Session {
 
   Handle load(const std::string& text, const char* entry = "kernel_main");
   /** The result of the call. */
-  int tryLaunch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters, unsigned sharedBytes = 0, Handle on = nullptr);
-  void launch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters, unsigned sharedBytes = 0, Handle on = nullptr);
+  int tryLaunch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters,
+                unsigned sharedBytes = 0, Handle on = nullptr);
+  void launch(Handle function, Dimensions blocks, Dimensions threads, const Parameters& parameters,
+              unsigned sharedBytes = 0, Handle on = nullptr);
   /** What waiting for the stream ends with. */
   int finish() { return call("cuStreamSynchronize", stream); }
 
@@ -110,7 +118,7 @@ Scenarios& scenarios();
 struct Scenario {
   Scenario(const char* name, std::function<void()> run) { scenarios()[name] = std::move(run); }
 };
-#define SCENARIO(identifier, name) \
-  static void identifier();        \
+#define SCENARIO(identifier, name)                           \
+  static void identifier();                                  \
   static const Scenario identifier##Entry(name, identifier); \
   static void identifier()

@@ -3,7 +3,8 @@
 
 namespace {
 
-const char* const addOne = R"(extern "C" __global__ void kernel_main(float* p, float value) { p[threadIdx.x] += value; })";
+const char* const addOne =
+    R"(extern "C" __global__ void kernel_main(float* p, float value) { p[threadIdx.x] += value; })";
 
 /** A slow upload in one stream and a kernel in another, with an event between them or without. */
 bool ordered(bool waits) {
@@ -205,7 +206,8 @@ SCENARIO(description, "the description of a device") {
   CU("cuGetErrorName", 700, &name);
   CHECK(std::string(name) == "CUDA_ERROR_ILLEGAL_ADDRESS");
   EXPECT(1, "cuGetErrorName", 12345, &name);
-  CHECK(std::string(reinterpret_cast<const char* (*)()>(symbol("cuda", "tuttiEmulation"))()).find("emulator") != std::string::npos);
+  CHECK(std::string(reinterpret_cast<const char* (*)()>(symbol("cuda", "tuttiEmulation"))()).find("emulator") !=
+        std::string::npos);
 }
 
 SCENARIO(manyLaunches, "many launches") {

@@ -71,7 +71,8 @@ SCENARIO(votes, "votes of a warp") {
 /** A kernel whose threads part: it is found, and says what is asked for. */
 static void diverges(const char* body, unsigned threads = 64) {
   Session session;
-  const Handle kernel = session.load(std::string("extern \"C\" __global__ void kernel_main(int* out) {\n") + body + "\n}");
+  const Handle kernel =
+      session.load(std::string("extern \"C\" __global__ void kernel_main(int* out) {\n") + body + "\n}");
   const Address out = session.upload(std::vector<int>(64, 0));
   session.launch(kernel, {2}, {threads}, Parameters(out));
   CHECK(session.finish() == 719);
@@ -80,14 +81,24 @@ static void diverges(const char* body, unsigned threads = 64) {
   CHECK(session.tryLaunch(kernel, {}, {1}, Parameters(out)) == 719);
 }
 
-SCENARIO(halfAtBarrier, "divergence: half of the threads at a barrier") { diverges("if (threadIdx.x < 32) __syncthreads();\nout[threadIdx.x] = 1;"); }
-SCENARIO(early, "divergence: threads end before a barrier") { diverges("if (threadIdx.x >= 48) return;\n__syncthreads();\nout[threadIdx.x] = 1;"); }
-SCENARIO(twoBarriers, "divergence: two barriers") { diverges("if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n__syncthreads();\n}"); }
+SCENARIO(halfAtBarrier, "divergence: half of the threads at a barrier") {
+  diverges("if (threadIdx.x < 32) __syncthreads();\nout[threadIdx.x] = 1;");
+}
+SCENARIO(early, "divergence: threads end before a barrier") {
+  diverges("if (threadIdx.x >= 48) return;\n__syncthreads();\nout[threadIdx.x] = 1;");
+}
+SCENARIO(twoBarriers, "divergence: two barriers") {
+  diverges("if (threadIdx.x < 32) {\n__syncthreads();\n} else {\n__syncthreads();\n}");
+}
 SCENARIO(barrierAndShuffle, "divergence: a barrier and a shuffle") {
   diverges("if (threadIdx.x < 16) {\n__syncthreads();\n} else {\nout[0] = __shfl_sync(0xffffffffu, 1, 0);\n}");
 }
-SCENARIO(endedLanes, "divergence: a shuffle with lanes that have ended") { diverges("if (threadIdx.x % 32 > 20) return;\nout[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1, 1);"); }
-SCENARIO(otherMask, "divergence: a lane that its mask does not name") { diverges("out[threadIdx.x] = __shfl_xor_sync(0x0000ffffu, 1, 1);"); }
+SCENARIO(endedLanes, "divergence: a shuffle with lanes that have ended") {
+  diverges("if (threadIdx.x % 32 > 20) return;\nout[threadIdx.x] = __shfl_xor_sync(0xffffffffu, 1, 1);");
+}
+SCENARIO(otherMask, "divergence: a lane that its mask does not name") {
+  diverges("out[threadIdx.x] = __shfl_xor_sync(0x0000ffffu, 1, 1);");
+}
 SCENARIO(otherOperation, "divergence: different operations of a warp") {
   diverges("if (threadIdx.x < 16) out[0] = __any_sync(0xffffffffu, 1);\nelse out[1] = __all_sync(0xffffffffu, 1);");
 }

@@ -23,14 +23,35 @@ SCENARIO(readsOneBehind, "memory: a read one element behind the end") { touches(
 SCENARIO(betweenArrays, "a read between static shared arrays") {
   touches(0, "__shared__ float a[25], b[25]; a[n - 76] = 1.0f; b[n - 100] = 2.0f; p[0] = a[n - 75] + b[0];");
 }
-SCENARIO(nullPointer, "memory: a null pointer") { touches(700, "float* q = (float*)(unsigned long long)(n - 100); *q = 1;"); }
-SCENARIO(freshMemory, "memory: an index that nobody wrote") { touches(700, "p[0] = p[(long long)*(unsigned*)p << 8];"); }
-SCENARIO(misaligned, "memory: a misaligned vector") { touches(716, "const float4 v = *(const float4*)p; *(float4*)(p + n - 99) = v;"); }
+SCENARIO(nullPointer, "memory: a null pointer") {
+  touches(700, "float* q = (float*)(unsigned long long)(n - 100); *q = 1;");
+}
+SCENARIO(freshMemory, "memory: an index that nobody wrote") {
+  touches(700, "p[0] = p[(long long)*(unsigned*)p << 8];");
+}
+SCENARIO(misaligned, "memory: a misaligned vector") {
+  touches(716, "const float4 v = *(const float4*)p; *(float4*)(p + n - 99) = v;");
+}
 SCENARIO(division, "a division by zero") { touches(719, "p[0] = n / (n - 100);"); }
 SCENARIO(deepStack, "a stack that is too small") {
-  touches(719, "__syncthreads(); volatile float big[70000]; for (int i = 0; i < 70000; i += 1000) big[i] = i; p[0] = big[n];");
+  touches(
+      719,
+      "__syncthreads(); volatile float big[70000]; for (int i = 0; i < 70000; i += 1000) big[i] = i; p[0] = big[n];");
 }
 SCENARIO(trapped, "a trap") { touches(719, "if (n > 0) __trap();"); }
+SCENARIO(endless, "a loop that does not end") {
+  touches(702, "volatile float* q = p; *q = 0.0f; while (*q == 0.0f) {}");
+}
+SCENARIO(spinning, "a thread that waits for another in vain") {
+  Session session;
+  const Handle kernel = session.load(R"(extern "C" __global__ void kernel_main(int* flag) {
+    if (threadIdx.x == 0) while (atomicAdd(flag, 0) == 0) {}
+    else atomicExch(flag, 1);
+    __syncthreads();
+  })");
+  session.launch(kernel, {}, {32}, Parameters(session.upload(std::vector<int>{0})));
+  CHECK(session.finish() == 702);
+}
 SCENARIO(misalignedRow, "ldmatrix of a misaligned row") {
   Session session;
   const Handle kernel = session.load(R"(extern "C" __global__ void kernel_main() {
@@ -38,10 +59,13 @@ SCENARIO(misalignedRow, "ldmatrix of a misaligned row") {
   session.launch(kernel, {}, {32}, Parameters());
   CHECK(session.finish() == 716);
 }
-SCENARIO(copyElsewhere, "cp.async into what is not shared") { touches(700, "tutti_cp_async_16(p, p + 4, 16); tutti_cp_async_commit(); tutti_cp_async_wait_group<0>();"); }
+SCENARIO(copyElsewhere, "cp.async into what is not shared") {
+  touches(700, "tutti_cp_async_16(p, p + 4, 16); tutti_cp_async_commit(); tutti_cp_async_wait_group<0>();");
+}
 SCENARIO(behindDynamicShared, "a write behind dynamic shared memory") {
   Session session;
-  const Handle kernel = session.load(R"(extern "C" __global__ void kernel_main() { extern __shared__ float values[]; values[threadIdx.x] = 1.0f; })");
+  const Handle kernel = session.load(
+      R"(extern "C" __global__ void kernel_main() { extern __shared__ float values[]; values[threadIdx.x] = 1.0f; })");
   session.launch(kernel, {}, {65}, Parameters(), 256);
   CHECK(session.finish() == 700);
 }
@@ -67,7 +91,8 @@ SCENARIO(beforeStreamOrder, "memory: in another stream, before it is made") {
 
 SCENARIO(calls, "calls with what is not valid") {
   Session session;
-  const Handle kernel = session.load(R"(extern "C" __global__ void __launch_bounds__(128, 2) kernel_main(float* p) { p[threadIdx.x] = 1.0f; })");
+  const Handle kernel = session.load(
+      R"(extern "C" __global__ void __launch_bounds__(128, 2) kernel_main(float* p) { p[threadIdx.x] = 1.0f; })");
   const Address p = session.allocate(1024);
   CHECK(session.tryLaunch(kernel, {1}, {129}, Parameters(p)) == 701);
   CHECK(session.tryLaunch(kernel, {0}, {1}, Parameters(p)) == 1);
@@ -91,7 +116,8 @@ SCENARIO(calls, "calls with what is not valid") {
 SCENARIO(images, "modules that are none") {
   Session session;
   Handle module = nullptr, function = nullptr;
-  EXPECT(200, "cuModuleLoadData", &module, static_cast<const void*>("not an image, but long enough to be looked at as a header of one"));
+  EXPECT(200, "cuModuleLoadData", &module,
+         static_cast<const void*>("not an image, but long enough to be looked at as a header of one"));
   const Compiled other = compileText("extern \"C\" __global__ void kernel_main() {}", {"-arch=sm_80"});
   EXPECT(209, "cuModuleLoadData", &module, static_cast<const void*>(other.image.data()));
   const Compiled own = compileText("extern \"C\" __global__ void kernel_main() {}", {"-arch=sm_90a"});
@@ -103,17 +129,22 @@ SCENARIO(images, "modules that are none") {
 
 SCENARIO(texts, "texts that do not compile") {
   const Compiled bad = compileText("extern \"C\" __global__ void kernel_main(float* p) {\n  p[0] = nothing;\n}");
-  CHECK(bad.result == 6 && bad.log.find("text.cu:2:") != std::string::npos && bad.log.find("nothing") != std::string::npos);
+  CHECK(bad.result == 6 && bad.log.find("text.cu:2:") != std::string::npos &&
+        bad.log.find("nothing") != std::string::npos);
   CHECK(compileText("#include <cmath>\n").result == 6);
   CHECK(compileText("", {"--gpu-architecture=sm_70"}).result == 5);
   CHECK(compileText("", {"-arch=sm_900"}).result == 5);
   CHECK(compileText("", {"-arch=compute_90"}).result == 5);
   const Compiled option = compileText("", {"--unknown"});
   CHECK(option.result == 5 && option.log.find("--unknown") != std::string::npos);
-  const Compiled defined = compileText("static_assert(VALUE == 7 && __CUDA_ARCH__ == 860);", {"-arch=sm_86", "-DVALUE=7"});
+  const Compiled defined =
+      compileText("static_assert(VALUE == 7 && __CUDA_ARCH__ == 860);", {"-arch=sm_86", "-DVALUE=7"});
   CHECK(defined.result == 0);
-  const std::string text = "// __global__ void none(\n/* __global__ void nor(); */ extern \"C\" __global__ void a();\nconst char* b = \"__global__ void c()\";\n"
-                           "constexpr int threads = 64;\nextern \"C\" __launch_bounds__(threads * 2) __global__ void a() { extern __shared__ float x[]; }\n"
-                           "extern \"C\" __global__ void d() { extern __shared__ float x[]; extern __shared__ __align__(8) int y[]; }";
+  const std::string text =
+      "// __global__ void none(\n/* __global__ void nor(); */ extern \"C\" __global__ void a();\nconst char* b = "
+      "\"__global__ void c()\";\n"
+      "constexpr int threads = 64;\nextern \"C\" __launch_bounds__(threads * 2) __global__ void a() { extern "
+      "__shared__ float x[]; }\n"
+      "extern \"C\" __global__ void d() { extern __shared__ float x[]; extern __shared__ __align__(8) int y[]; }";
   CHECK(compileText(text).result == 0);
 }
