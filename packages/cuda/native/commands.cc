@@ -6,7 +6,7 @@
 namespace tutti {
 namespace {
 
-enum Code : std::uint32_t { launchCode = 0, copyCode = 1, markCode = 2 };
+enum Code : std::uint32_t { launchCode = 0, copyCode = 1, markCode = 2, productCode = 3 };
 
 // Places of the words of a command.
 enum Header : std::uint32_t { codeWord = 0, sizeWord = 1, headerWords = 2 };
@@ -19,6 +19,15 @@ enum Launch : std::uint32_t {
   launchWords = 11,
 };
 enum Copy : std::uint32_t { targetWord = 2, sourceWord = 4, bytesWord = 6, copyWords = 8 };
+enum ProductWords : std::uint32_t {
+  productWord = 2,
+  lhsWord = 3,
+  rhsWord = 5,
+  resultWord = 7,
+  biasWord = 9,
+  workspaceWord = 11,
+  productWords = 13,
+};
 
 constexpr std::uint32_t maxGridX = 0x7fffffff;
 constexpr std::uint32_t maxGridYZ = 65535;
@@ -28,14 +37,21 @@ constexpr std::uint32_t maxParameterBytes = 4096;
 
 std::uint64_t wide(const std::uint32_t* words) { return words[0] | static_cast<std::uint64_t>(words[1]) << 32; }
 
+ProductAddresses addressesOf(const std::uint32_t* command) {
+  return {wide(command + lhsWord), wide(command + rhsWord), wide(command + resultWord), wide(command + biasWord),
+          wide(command + workspaceWord)};
+}
+
 [[noreturn]] void malformed(const std::string& message) { throw invalidArgument("commands", message); }
 
 }  // namespace
 
-CommandReader::CommandReader(const Context& context, const DeviceMemory& memory, const ModuleTable& modules)
+CommandReader::CommandReader(const Context& context, const DeviceMemory& memory, const ModuleTable& modules,
+                             const ProductTable& products)
     : context_(context),
       memory_(memory),
       modules_(modules),
+      products_(products),
       maxThreadsPerBlock_(context.attribute(CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK)) {}
 
 void CommandReader::check(const std::uint32_t* words, std::size_t length, bool marksAllowed) const {
@@ -50,6 +66,9 @@ void CommandReader::check(const std::uint32_t* words, std::size_t length, bool m
         break;
       case copyCode:
         checkCopy(command, size);
+        break;
+      case productCode:
+        checkProduct(command, size);
         break;
       case markCode:
         if (size != headerWords) malformed("a mark has " + std::to_string(size) + " words");
@@ -98,6 +117,13 @@ void CommandReader::checkCopy(const std::uint32_t* command, std::uint32_t words)
   memory_.requireRange(wide(command + sourceWord), bytes, "copy");
 }
 
+void CommandReader::checkProduct(const std::uint32_t* command, std::uint32_t words) const {
+  if (words != productWords) malformed("a product has " + std::to_string(words) + " words");
+  const Product* product = products_.find(command[productWord]);
+  if (!product) malformed("there is no product " + std::to_string(command[productWord]));
+  product->check(memory_, addressesOf(command));
+}
+
 void CommandReader::run(const std::uint32_t* words, std::size_t length, CUstream stream, Marks* marks) const {
   for (std::size_t at = 0; at < length; at += words[at + sizeWord]) {
     const std::uint32_t* command = words + at;
@@ -107,6 +133,9 @@ void CommandReader::run(const std::uint32_t* words, std::size_t length, CUstream
         break;
       case copyCode:
         copy(command, stream);
+        break;
+      case productCode:
+        products_.find(command[productWord])->run(addressesOf(command), stream);
         break;
       default:
         marks->events.push_back(marks->pool.record(stream));

@@ -8,12 +8,14 @@
 
 #include "memory.h"
 #include "modules.h"
+#include "products.h"
 
 namespace tutti {
 
 class CommandReader {
  public:
-  CommandReader(const Context& context, const DeviceMemory& memory, const ModuleTable& modules);
+  CommandReader(const Context& context, const DeviceMemory& memory, const ModuleTable& modules,
+                const ProductTable& products);
 
   struct Marks {
     EventPool& pool;
@@ -31,12 +33,14 @@ class CommandReader {
  private:
   void checkLaunch(const std::uint32_t* command, std::uint32_t words) const;
   void checkCopy(const std::uint32_t* command, std::uint32_t words) const;
+  void checkProduct(const std::uint32_t* command, std::uint32_t words) const;
   void launch(const std::uint32_t* command, CUstream stream) const;
   void copy(const std::uint32_t* command, CUstream stream) const;
 
   const Context& context_;
   const DeviceMemory& memory_;
   const ModuleTable& modules_;
+  const ProductTable& products_;
   std::uint64_t maxThreadsPerBlock_;
 };
 

@@ -20,7 +20,8 @@ void TimeTask::run() {
   }
 }
 
-Device::Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t stagingBytes, TaskSink done)
+Device::Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t stagingBytes,
+               std::shared_ptr<const BlasApi> blas, TaskSink done)
     : context_(std::move(driver), index),
       events_(context_, EventPool::Kind::order),
       timers_(context_, EventPool::Kind::time),
@@ -29,8 +30,9 @@ Device::Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t s
       memory_(context_, events_, work_.handle()),
       transfer_(context_, events_, memory_, pinned_, work_.handle(), stagingBytes),
       modules_(context_, events_, work_.handle()),
+      products_(context_, std::move(blas)),
       graphs_(context_),
-      reader_(context_, memory_, modules_),
+      reader_(context_, memory_, modules_, products_),
       waiter_(context_, std::move(done)) {}
 
 Device::~Device() { stop(); }
@@ -110,8 +112,8 @@ void Device::whenPassed(std::unique_ptr<Task> task) {
 }
 
 Device::Statistics Device::statistics() const {
-  return {memory_.count(),  memory_.bytes(),  pinned_.totalBytes(),         modules_.count(),
-          graphs_.count(), transfer_.overlappedWrites(), transfer_.orderedWrites()};
+  return {memory_.count(),   memory_.bytes(),   pinned_.totalBytes(),         modules_.count(),
+          graphs_.count(),   products_.count(), transfer_.overlappedWrites(), transfer_.orderedWrites()};
 }
 
 std::deque<std::unique_ptr<Task>> Device::stop() {

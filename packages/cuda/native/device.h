@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "modules.h"
 #include "pinned.h"
+#include "products.h"
 #include "transfer.h"
 #include "waiter.h"
 
@@ -53,7 +54,9 @@ class TimeTask : public Task {
 
 class Device {
  public:
-  Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t stagingBytes, TaskSink done);
+  // Without a library for products, `blas` is null.
+  Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t stagingBytes,
+         std::shared_ptr<const BlasApi> blas, TaskSink done);
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -72,6 +75,7 @@ class Device {
   MemoryInfo memoryInfo() const;
 
   ModuleTable& modules() { return modules_; }
+  ProductTable& products() { return products_; }
 
   void submit(const std::uint32_t* words, std::size_t length);
   std::uint32_t capture(const std::uint32_t* words, std::size_t length);
@@ -93,6 +97,7 @@ class Device {
     std::uint64_t pinnedBytes;
     std::uint64_t modules;
     std::uint64_t graphs;
+    std::uint64_t products;
     std::uint64_t overlappedWrites;
     std::uint64_t orderedWrites;
   };
@@ -111,6 +116,7 @@ class Device {
   DeviceMemory memory_;
   Transfer transfer_;
   ModuleTable modules_;
+  ProductTable products_;
   GraphTable graphs_;
   CommandReader reader_;
   Waiter waiter_;

@@ -9,6 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { typicalKernels } from './typical.mjs';
 
 export const architectures = ['sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90'];
 
@@ -64,39 +65,19 @@ function resourcesOf(log, entry) {
   };
 }
 
-/** Kernels such as networks are made of, for a GPU of 132 multiprocessors. */
-async function typicalUnits() {
-  const { compileKernel } = await import('../dist/kernels/index.js');
-  const { elementwiseKernel, KernelBuilder, softmaxKernel } = await import('@tutti/core/testing');
+/** The stages of typical kernels, planned for a GPU of 132 multiprocessors. */
+export function typicalUnits(compileKernel) {
   const features = {
     computeCapability: 90,
     multiprocessors: 132,
     maxThreadsPerBlock: 1024,
     maxSharedBytes: 227 * 1024,
     tf32: false,
+    blas: false,
     deterministic: true,
     emulated: false,
   };
-  const unary = (alu, dtype) =>
-    elementwiseKernel(alu, 1 << 26, [dtype], dtype, (b, x) => b.alu(alu, 'f32', x));
-  const sum = (dtype) =>
-    elementwiseKernel('add', 1 << 26, [dtype, dtype], dtype, (b, x, y) => b.alu('add', 'f32', x, y));
-  const kernels = {
-    'add float32': sum('float32'),
-    'add bfloat16': sum('bfloat16'),
-    'exp float32': unary('exp', 'float32'),
-    'tanh bfloat16': unary('tanh', 'bfloat16'),
-    'erf float32': unary('erf', 'float32'),
-    'sin float32': unary('sin', 'float32'),
-    'softmax 65536 x 64': softmaxKernel(65536, 64),
-    'softmax 8192 x 1024': softmaxKernel(8192, 1024),
-    'softmax 512 x 16384': softmaxKernel(512, 16384),
-    'softmax 8192 x 50257': softmaxKernel(8192, 50257),
-    'sums of 8192 rows of 768': sums(KernelBuilder, 8192, 768, 'rows'),
-    'sums of 768 columns of 8192': sums(KernelBuilder, 768, 8192, 'columns'),
-    'sum of 2^26': sums(KernelBuilder, 1, 1 << 26, 'rows'),
-  };
-  return Object.entries(kernels).flatMap(([name, kernel]) =>
+  return Object.entries(typicalKernels).flatMap(([name, kernel]) =>
     compileKernel(kernel, features).stages.map(({ code }, i) => ({
       name: i > 0 ? `${name} (${i + 1})` : name,
       code,
@@ -104,23 +85,13 @@ async function typicalUnits() {
   );
 }
 
-/** `out[i] = sum over k of x`, along rows or columns of a matrix. */
-function sums(KernelBuilder, points, length, along) {
-  const [i, k] = [
-    { name: 'i', extent: points },
-    { name: 'k', extent: length },
-  ];
-  const make = new KernelBuilder('sum', [i], 'float32');
-  const x = make.input('float32', points * length)(make.at(along === 'rows' ? [i, k] : [k, i]));
-  return make.store(make.over(k).accumulate('sum', x));
-}
-
 async function main() {
   if (!hasNvcc()) {
     console.log('nvcc is not here: install the CUDA toolkit to assemble kernels');
     return;
   }
-  const units = await typicalUnits();
+  const { compileKernel } = await import('../dist/kernels/index.js');
+  const units = typicalUnits(compileKernel);
   const chosen = process.argv.slice(2);
   for (const architecture of chosen.length > 0 ? chosen : architectures) {
     console.log(architecture);

@@ -2,6 +2,7 @@ import {
   type Anchor,
   type Backend,
   type Command,
+  checkBufferSize,
   checkRange,
   type DeviceBuffer,
   DeviceError,
@@ -29,9 +30,9 @@ import { mostElements } from './runtime/description.ts';
 import type { CudaDevice } from './runtime/device.ts';
 import { type Encoded, Encoder } from './runtime/encode.ts';
 import { Executable } from './runtime/executable.ts';
-import { formatBytes } from './runtime/host.ts';
 import { devicePool } from './runtime/memory.ts';
 import { Modules } from './runtime/modules.ts';
+import { Products } from './runtime/products.ts';
 import { Submission } from './runtime/submission.ts';
 import { Workspace } from './runtime/workspace.ts';
 
@@ -47,6 +48,7 @@ export class CudaBackend implements Backend {
   readonly #device: CudaDevice;
   readonly #generators: Generators;
   readonly #modules: Modules;
+  readonly #products: Products;
   readonly #pool: SizePool<Block>;
   readonly #workspace: Workspace;
   readonly #submission: Submission;
@@ -61,6 +63,7 @@ export class CudaBackend implements Backend {
     this.#device = device;
     this.#generators = generators;
     this.#modules = new Modules(device);
+    this.#products = new Products(device);
     this.#progress = new Progress(() => this.#passing(), device.health);
     this.#pool = devicePool(device, this.#clock);
     this.#workspace = new Workspace(this.#pool);
@@ -86,12 +89,7 @@ export class CudaBackend implements Backend {
 
   /** @throws OutOfMemoryError */
   #checkBytes(bytes: number): void {
-    const most = this.info.capabilities.bytesPerBuffer;
-    if (bytes >= 0 && bytes <= most && Number.isInteger(bytes)) return;
-    throw new OutOfMemoryError(
-      `a buffer of ${bytes} bytes is not possible; this device takes up to ${most} (${formatBytes(most)})`,
-      { received: bytes, fix: 'split the tensor' },
-    );
+    checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, 'split the tensor');
   }
 
   free(buffer: DeviceBuffer): void {
@@ -164,8 +162,8 @@ export class CudaBackend implements Backend {
   /** A program that was generated elsewhere. */
   load(program: CudaProgram): Executable {
     this.#device.health.check();
-    this.#workspace.require(program.workspaceBytes);
-    return new Executable(program, this.#modules, this);
+    this.#workspace.require(Math.max(program.workspaceBytes, program.otherwise?.workspaceBytes ?? 0));
+    return new Executable(program, this.#modules, this.#products, this);
   }
 
   submit(commands: readonly Command[]): Fence {
@@ -201,7 +199,7 @@ export class CudaBackend implements Backend {
     return this.#device.compiler.figures;
   }
 
-  /** Registers, spills and shared memory of each stage of a program that is ready. */
+  /** Registers, spills and shared memory of each kernel of a program that is ready. */
   resources(program: Executable): readonly FunctionInfo[] {
     return program.functions.map((fn) =>
       this.#device.call('while figures were read', (native) => native.functionInfo(fn)),
@@ -218,6 +216,7 @@ export class CudaBackend implements Backend {
     this.#buffers = 0;
     this.#programs.clear();
     this.#modules.dispose();
+    this.#products.dispose();
     this.#pool.dispose();
   }
 

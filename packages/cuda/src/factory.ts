@@ -17,7 +17,7 @@ import { type CudaOptions, checkCudaOptions, type Settings, settingsOf } from '.
 import { routine } from './routines/index.ts';
 import { describeDevice, featuresOf } from './runtime/description.ts';
 import { CudaDevice } from './runtime/device.ts';
-import { codeOf } from './runtime/failures.ts';
+import { codeOf, endsProcess } from './runtime/failures.ts';
 import { type Absent, isAbsent, machine, messageOf } from './runtime/host.ts';
 import { type FoundDevice, findSystem, type System } from './runtime/system.ts';
 
@@ -44,7 +44,7 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
       const settings = settingsOf(options, machine());
       const system = find(settings);
       if (isAbsent(system)) return { available: false, reason: system.reason, fix: system.fix };
-      const notes = await notesOn(settings);
+      const notes = await notesOn(settings, system);
       return { available: true, devices: system.devices.map((device) => describe(system, device, notes)) };
     },
     async open(index: number): Promise<Backend> {
@@ -57,7 +57,7 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
           fix: `use ${system.devices.map((_, i) => (i === 0 ? name : `${name}:${i}`)).join(', ')}`,
         });
       }
-      const info = describe(system, device, await notesOn(settings));
+      const info = describe(system, device, await notesOn(settings, system));
       return new CudaBackend(openDevice(name, system, device, info, settings), { compileKernel, routine });
     },
   };
@@ -74,15 +74,23 @@ function find(settings: Settings): System | Absent {
 const describe = ({ driver, compiler }: System, device: FoundDevice, notes: readonly string[]): DeviceInfo =>
   describeDevice(device.description, driver, compiler, notes);
 
-/** What does not work, and does no harm. */
-async function notesOn({ cacheFolder }: Settings): Promise<readonly string[]> {
+/** What else there is, and what does not work and does no harm. */
+async function notesOn({ cacheFolder }: Settings, { blas }: System): Promise<readonly string[]> {
   const objection = cacheFolder === undefined ? undefined : await objectionTo(cacheFolder);
-  return objection === undefined ? [] : [`compiled kernels are not kept because ${objection}`];
+  return [
+    ...(blas === 'off'
+      ? []
+      : [isAbsent(blas) ? blas.reason : `cuBLASLt ${blasVersion(blas.library.version)}`]),
+    ...(objection === undefined ? [] : [`compiled kernels are not kept because ${objection}`]),
+  ];
 }
+
+const blasVersion = (version: number): string =>
+  `${Math.floor(version / 10_000)}.${Math.floor((version % 10_000) / 100)}`;
 
 function openDevice(
   name: string,
-  { driver, compiler, compilerPath }: System,
+  { driver, compiler, compilerPath, blas }: System,
   { index, description }: FoundDevice,
   info: DeviceInfo,
   { cacheFolder, graphs, memoryLimit, tf32, deterministic }: Settings,
@@ -90,20 +98,23 @@ function openDevice(
   const architecture = architectureFor(description.computeCapability, compiler.architectures);
   if (!architecture) throw new InternalError(`no architecture for ${description.name}`);
   const cache = cacheFolder === undefined ? undefined : new DiskCache(cacheFolder);
+  const products = blas === 'off' || isAbsent(blas) ? undefined : blas.path;
   const identity = driver.emulated ? stampOf(compilerPath) : '';
   try {
     return new CudaDevice({
       name,
       info,
-      features: featuresOf(description, driver, { tf32, deterministic }),
-      native: driver.open(index, { stagingBytes }),
+      features: featuresOf(description, driver, { tf32, deterministic, blas: products !== undefined }),
+      native: driver.open(index, { stagingBytes, blas: products }),
       compiler: new KernelCompiler({ compiler, architecture, identity, cache }),
       graphs,
       memoryLimit,
     });
   } catch (error) {
     throw new BackendUnavailableError(`${description.name} cannot be opened: ${messageOf(error)}`, {
-      fix: openRemedies[codeOf(error) ?? ''] ?? 'check with nvidia-smi',
+      fix: endsProcess(error)
+        ? 'restart the process: the driver takes no more work from this one'
+        : (openRemedies[codeOf(error) ?? ''] ?? 'check with nvidia-smi'),
       cause: error,
     });
   }

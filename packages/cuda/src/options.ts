@@ -11,6 +11,11 @@ export interface CudaOptions {
   /** The compiler's library, NVRTC. Default: the variable `TUTTI_CUDA_NVRTC`, or else it is looked for. */
   readonly nvrtc?: string;
   /**
+   * NVIDIA's library of matrix products, cuBLASLt: its path, or `off`. Default: the variable `TUTTI_CUDA_CUBLASLT`, or else it is looked
+   * for, and done without where there is none.
+   */
+  readonly cublaslt?: string;
+  /**
    * How exact float32 products are (matmul, convolution, attention): `ieee`, or `tf32`, which rounds operands to 10 bits of mantissa and
    * is several times as fast on tensor cores, from compute capability 8.0 on. Default: the variable `TUTTI_CUDA_PRECISION`, or else `ieee`.
    */
@@ -40,6 +45,8 @@ export interface CudaOptions {
 export interface Settings {
   readonly driver: Named | undefined;
   readonly nvrtc: Named | undefined;
+  /** Undefined: it is looked for. */
+  readonly cublaslt: Named | 'off' | undefined;
   readonly emulation: boolean;
   readonly tf32: boolean;
   readonly deterministic: boolean;
@@ -53,6 +60,7 @@ export const op = 'createCudaBackend';
 const optionNames: OptionNames<CudaOptions> = {
   driver: true,
   nvrtc: true,
+  cublaslt: true,
   precision: true,
   deterministic: true,
   graphs: true,
@@ -64,10 +72,10 @@ const optionNames: OptionNames<CudaOptions> = {
 /** @throws ArgumentError for options that do not exist or are not what they should be. */
 export function checkCudaOptions(options: CudaOptions): void {
   checkOptions(op, options, optionNames);
-  for (const name of ['driver', 'nvrtc', 'cache'] as const) {
+  for (const name of ['driver', 'nvrtc', 'cublaslt', 'cache'] as const) {
     const value: unknown = options[name];
     if (value === undefined || (typeof value === 'string' && value !== '')) continue;
-    throw refused(name, value, `pass a path${name === 'cache' ? " or 'off'" : ''}, or leave it out`);
+    throw refused(name, value, `pass a path${mayBeOff.has(name) ? " or 'off'" : ''}, or leave it out`);
   }
   for (const name of ['deterministic', 'emulation'] as const) {
     const value: unknown = options[name];
@@ -88,6 +96,8 @@ export function checkCudaOptions(options: CudaOptions): void {
   }
 }
 
+const mayBeOff: ReadonlySet<string> = new Set(['cublaslt', 'cache']);
+
 const refused = (name: string, value: unknown, fix: string): ArgumentError =>
   new ArgumentError(`${op}: ${name} is ${describeValue(value)}`, { op, received: value, fix });
 
@@ -95,16 +105,19 @@ const refused = (name: string, value: unknown, fix: string): ArgumentError =>
 export function settingsOf(options: CudaOptions, surroundings: Surroundings): Settings {
   const variable = (name: string): string | undefined => surroundings.environment[name] || undefined;
   const emulation = options.emulation ?? false;
-  const named = (option: 'driver' | 'nvrtc', name: string): Named | undefined => {
+  const named = (option: 'driver' | 'nvrtc' | 'cublaslt', name: string): Named | undefined => {
     const path = options[option];
     if (path !== undefined) return { path, by: `the option ${option}` };
     const set = variable(name);
     return set === undefined ? undefined : { path: set, by: name };
   };
+  const cublaslt = named('cublaslt', 'TUTTI_CUDA_CUBLASLT');
   const cache = options.cache ?? variable('TUTTI_CUDA_CACHE');
   return {
     driver: named('driver', 'TUTTI_CUDA_DRIVER'),
     nvrtc: named('nvrtc', 'TUTTI_CUDA_NVRTC'),
+    // What is found on a machine is made for GPUs.
+    cublaslt: cublaslt?.path === 'off' || (emulation && !cublaslt) ? 'off' : cublaslt,
     emulation,
     tf32: isTf32(options.precision ?? variable('TUTTI_CUDA_PRECISION') ?? 'ieee'),
     deterministic: options.deterministic ?? false,

@@ -10,12 +10,15 @@
  * fused multiply-add is wanted, the text says so.
  */
 import type { Program, ScalarType } from '@tutti/core/backend';
+import type { ProductDescription } from './native/binding.ts';
 
-/** What a parameter of a kernel is given: pointers to a buffer of the command or to the workspace, and scalars (4 bytes). */
-export type StageParameter =
-  | { readonly kind: 'buffer'; readonly index: number }
-  | { readonly kind: 'workspace'; readonly byteOffset: number }
-  | { readonly kind: 'scalar'; readonly index: number };
+/** A place in a buffer of the command, or in the workspace. */
+export type StagePointer =
+  | { readonly kind: 'buffer'; readonly index: number; readonly byteOffset?: number }
+  | { readonly kind: 'workspace'; readonly byteOffset: number };
+
+/** What a parameter of a kernel is given: pointers, and scalars (4 bytes). */
+export type StageParameter = StagePointer | { readonly kind: 'scalar'; readonly index: number };
 
 export interface KernelStage {
   readonly kind: 'kernel';
@@ -30,12 +33,38 @@ export interface KernelStage {
   readonly sharedBytes: number;
 }
 
+/** A matrix product by cuBLASLt. */
+export interface ProductStage {
+  readonly kind: 'product';
+  readonly product: ProductDescription;
+  readonly lhs: StagePointer;
+  readonly rhs: StagePointer;
+  readonly result: StagePointer;
+  /** Where the description has one. */
+  readonly bias: StagePointer | undefined;
+  /** Where `workspaceBytes` of the description are free. */
+  readonly scratch: StagePointer;
+}
+
+export type Stage = KernelStage | ProductStage;
+
 export interface CudaProgram extends Program {
-  readonly stages: readonly KernelStage[];
+  readonly stages: readonly Stage[];
   readonly scalarTypes: readonly ScalarType[];
   /** Bytes of scratch memory that all stages share during one run; 0 for none. Aligned to 256. */
   readonly workspaceBytes: number;
+  /** What takes its place where the library has no algorithm for a product. */
+  readonly otherwise?: CudaProgram;
 }
+
+/** A program without a library. */
+export interface KernelProgram extends CudaProgram {
+  readonly stages: readonly KernelStage[];
+}
+
+/** The text of a stage, for people. */
+export const stageText = (stage: Stage): string =>
+  stage.kind === 'kernel' ? stage.code : `// a product by cuBLASLt: ${JSON.stringify(stage.product)}\n`;
 
 /** What generated code may count on. */
 export interface CudaFeatures {
@@ -47,6 +76,8 @@ export interface CudaFeatures {
   readonly maxSharedBytes: number;
   /** Float32 products may be rounded to TF32 on tensor cores. */
   readonly tf32: boolean;
+  /** Matrix products may be left to cuBLASLt. */
+  readonly blas: boolean;
   /** Programs for the same work give the same bits in every run. */
   readonly deterministic: boolean;
   /** The device is emulated: threads are dear, and figures say nothing of a GPU. */

@@ -345,6 +345,7 @@ describe('closing', () => {
       pinnedBytes: 0,
       modules: 0,
       graphs: 0,
+      products: 0,
       overlappedWrites: 0,
       orderedWrites: 0,
     });

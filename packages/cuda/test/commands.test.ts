@@ -1,54 +1,18 @@
 /** What is handed to the addon, and when: on a device that only remembers. */
 import { type Command, type DeviceBuffer, DisposedError } from '@tutti/core/backend';
 import { describe, expect, it } from 'vitest';
-import { CudaBackend } from '../src/backend.ts';
-import { KernelCompiler } from '../src/compiler/compile.ts';
-import { describeDevice, featuresOf } from '../src/runtime/description.ts';
-import { CudaDevice, type CudaDeviceOptions } from '../src/runtime/device.ts';
+import type { CudaBackend } from '../src/backend.ts';
 import type { Executable } from '../src/runtime/executable.ts';
-import { compilerOf, driverOf, fakeDevice, nativeError, turing } from './support/fake.ts';
+import { nativeError } from './support/fake.ts';
+import { fakeBackend, loaded } from './support/fake-backend.ts';
 import { affine, dispatch, increment, program, reversed, storeScalars } from './support/programs.ts';
-
-function make(options: Partial<CudaDeviceOptions> = {}) {
-  const fake = fakeDevice();
-  const [driver, compiler] = [driverOf(), compilerOf()];
-  const device = new CudaDevice({
-    name: 'cuda',
-    info: describeDevice(turing, driver, compiler, []),
-    features: featuresOf(turing, driver, { tf32: false, deterministic: false }),
-    native: fake.native,
-    compiler: new KernelCompiler({ compiler, architecture: 'sm_75', identity: '', cache: undefined }),
-    graphs: true,
-    memoryLimit: undefined,
-    ...options,
-  });
-  const backend = new CudaBackend(device, {
-    compileKernel: () => {
-      throw new RangeError('nothing is compiled here');
-    },
-    routine: () => undefined,
-  });
-  const { calls } = fake;
-  return {
-    ...fake,
-    backend,
-    /** What was called since the last time, but for marks of progress. */
-    since: (): string[] => calls.splice(0).filter((call) => call !== 'passed'),
-  };
-}
-
-async function loaded(backend: CudaBackend, cuda = increment(4)): Promise<Executable> {
-  const executable = backend.load(cuda);
-  await executable.ready;
-  return executable;
-}
 
 /** A buffer of the same size, and where it lies: the pool gives places in order. */
 const first = 0x7f00_0000_0100;
 
 describe('commands', () => {
   it('are launches with their parameters, pointers aligned to 8 bytes', async () => {
-    const { backend, words } = make();
+    const { backend, words } = fakeBackend();
     const executable = await loaded(backend, storeScalars);
     const out = backend.allocate(32);
     backend.submit([dispatch(executable, [out], [-0, -1, 4294967295, 1, Number.NaN, 2, -3, 0])]);
@@ -61,7 +25,7 @@ describe('commands', () => {
   });
 
   it('are copies of bytes; one of nothing, or onto itself, is none', async () => {
-    const { backend, words, since } = make();
+    const { backend, words, since } = fakeBackend();
     const [a, b] = [backend.allocate(1000), backend.allocate(1000)];
     backend.submit([{ kind: 'copy', source: a, target: b, bytes: 999 }]);
     expect(words()).toEqual([1, 8, (first + 1024) % 2 ** 32, 0x7f00, first % 2 ** 32, 0x7f00, 999, 0]);
@@ -75,7 +39,7 @@ describe('commands', () => {
   });
 
   it('go out in one call, however many they are', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend, reversed(100));
     const [a, b] = [backend.allocate(400), backend.allocate(400)];
     since();
@@ -84,7 +48,7 @@ describe('commands', () => {
   });
 
   it('are timed with a mark before, between and after them', async () => {
-    const { backend, words, pass } = make();
+    const { backend, words, pass } = fakeBackend();
     const executable = await loaded(backend);
     const a = backend.allocate(16);
     const times = backend.time([dispatch(executable, [a]), { kind: 'copy', source: a, target: a, bytes: 4 }]);
@@ -97,7 +61,7 @@ describe('commands', () => {
   });
 
   it('that are refused leave nothing half done', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const [a, freed] = [backend.allocate(16), backend.allocate(16)];
     backend.free(freed);
@@ -114,7 +78,7 @@ describe('commands', () => {
   });
 
   it('use the workspace that there is, which grows between them', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const small = await loaded(backend, reversed(64));
     const [a, b] = [backend.allocate(4096), backend.allocate(4096)];
     const command = dispatch(small, [a, b]);
@@ -130,7 +94,7 @@ describe('commands', () => {
 
 describe('writes', () => {
   it('go beside the work where nothing under way touches the memory', async () => {
-    const { backend, since, pass } = make();
+    const { backend, since, pass } = fakeBackend();
     const executable = await loaded(backend);
     const [a, b] = [backend.allocate(16), backend.allocate(16)];
     since();
@@ -152,7 +116,7 @@ describe('writes', () => {
   });
 
   it('know from a value that was read how far the device is', async () => {
-    const { backend, since, pass } = make();
+    const { backend, since, pass } = fakeBackend();
     const executable = await loaded(backend);
     const [a, b] = [backend.allocate(16), backend.allocate(16)];
     backend.submit([dispatch(executable, [a])]);
@@ -171,7 +135,7 @@ describe('writes', () => {
   });
 
   it("to memory that was somebody else's wait for that work", async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const a = backend.allocate(16);
     backend.submit([dispatch(executable, [a])]);
@@ -182,7 +146,7 @@ describe('writes', () => {
   });
 
   it('of nothing are none', () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const nothing = backend.allocate(0);
     since();
     backend.write(nothing, new Uint8Array(0));
@@ -199,7 +163,7 @@ describe('graphs', () => {
     Array.from({ length }, () => dispatch(executable, [buffer]));
 
   it('are made of a list that comes the third time, and launched from then on', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const commands = chain(executable, backend.allocate(16), 10);
     since();
@@ -212,7 +176,7 @@ describe('graphs', () => {
   });
 
   it('leave out the commands that change, as those with the inputs of a step do', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const buffer = backend.allocate(16);
     const commands = chain(executable, buffer, 30);
@@ -229,7 +193,7 @@ describe('graphs', () => {
   });
 
   it('are given up when a command of theirs changes, and made again', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const buffer = backend.allocate(16);
     const commands = chain(executable, buffer, 8);
@@ -259,7 +223,7 @@ describe('graphs', () => {
   });
 
   it('are made again when the workspace has moved', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const small = await loaded(backend, reversed(64));
     const [a, b] = [backend.allocate(4096), backend.allocate(4096)];
     const commands = Array.from({ length: 6 }, () => dispatch(small, [a, b]));
@@ -274,18 +238,18 @@ describe('graphs', () => {
   });
 
   it('are not made of few commands, nor where they are switched off or there is no memory for them', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const executable = await loaded(backend);
     const buffer = backend.allocate(16);
     submitTimes(backend, chain(executable, buffer, 5), 5);
     expect(since().filter((call) => call.startsWith('capture'))).toEqual([]);
 
-    const off = make({ graphs: false });
+    const off = fakeBackend({ graphs: false });
     const other = await loaded(off.backend);
     submitTimes(off.backend, chain(other, off.backend.allocate(16), 50), 5);
     expect(off.since().filter((call) => call.startsWith('capture'))).toEqual([]);
 
-    const poor = make();
+    const poor = fakeBackend();
     const third = await loaded(poor.backend);
     const commands = chain(third, poor.backend.allocate(16), 10);
     poor.fail('capture', nativeError('CUDA_ERROR_OUT_OF_MEMORY'));
@@ -294,7 +258,7 @@ describe('graphs', () => {
   });
 
   it('still know that a buffer has been freed', async () => {
-    const { backend } = make();
+    const { backend } = fakeBackend();
     const executable = await loaded(backend);
     const buffer = backend.allocate(16);
     const commands = chain(executable, buffer, 10);
@@ -306,7 +270,7 @@ describe('graphs', () => {
 
 describe('memory', () => {
   it('that is freed is used again, in size classes', () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const a = backend.allocate(1000);
     backend.free(a);
     backend.allocate(900);
@@ -316,7 +280,7 @@ describe('memory', () => {
   });
 
   it('that has run out is taken from what is kept, and then told with all figures', () => {
-    const { backend, since, fail } = make();
+    const { backend, since, fail } = fakeBackend();
     const kept = backend.allocate(512);
     backend.allocate(256);
     backend.free(kept);
@@ -329,7 +293,7 @@ describe('memory', () => {
       expect.objectContaining({
         code: 'TUTTI_OUT_OF_MEMORY',
         message: expect.stringMatching(
-          /^the GPU has no memory for 3 MiB: 1 GiB of 16 GiB are free on the GPU, 1 MiB are in use by tensors and programs\n/,
+          /^the GPU has no memory for 3145728 bytes \(3\.0 MiB\): 1073741824 bytes \(1024\.0 MiB\) of .* are free on the GPU, .* \(1\.0 MiB\) are in use by tensors and programs\n/,
         ),
         fix: expect.stringContaining('nvidia-smi'),
       }),
@@ -339,19 +303,19 @@ describe('memory', () => {
   });
 
   it('keeps to a limit', () => {
-    const { backend, since } = make({ memoryLimit: 2 ** 20 });
+    const { backend, since } = fakeBackend({ memoryLimit: 2 ** 20 });
     backend.free(backend.allocate(2 ** 19));
     backend.allocate(3 * 2 ** 18);
     expect(since()).toEqual(['allocate 524288', 'free', 'allocate 786432']);
     expect(() => backend.allocate(2 ** 19)).toThrow(
-      /512 KiB more would exceed the memory limit of 1 MiB: 768 KiB are in use .*fix: .*raise the limit/s,
+      /524288 bytes \(0\.5 MiB\) more would exceed the memory limit of .*\(1\.0 MiB\): .*\(0\.8 MiB\) are in use .*fix: .*raise the limit/s,
     );
     backend.allocate(2 ** 18);
   });
 
   it('has buffers up to a size', () => {
-    const { backend } = make();
-    expect(() => backend.allocate(2 ** 40)).toThrow(/a buffer of 1099511627776 bytes is not possible/);
+    const { backend } = fakeBackend();
+    expect(() => backend.allocate(2 ** 40)).toThrow(/a buffer of 1099511627776 bytes .* is not possible/);
     expect(() => backend.allocate(-1)).toThrow(expect.objectContaining({ code: 'TUTTI_OUT_OF_MEMORY' }));
     expect(() => backend.allocate(1.5)).toThrow(expect.objectContaining({ code: 'TUTTI_OUT_OF_MEMORY' }));
     const space = [{ name: 'i', extent: 2 ** 31 }];
@@ -365,7 +329,7 @@ describe('memory', () => {
 
 describe('modules', () => {
   it('are shared by programs of the same text, and compiled when somebody asks', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const [one, two, wider] = [increment(4), increment(4, 'again'), increment(5)].map((each) =>
       backend.load(each),
     );
@@ -380,7 +344,7 @@ describe('modules', () => {
   });
 
   it('may have several functions', async () => {
-    const { backend, since } = make();
+    const { backend, since } = fakeBackend();
     const { stages } = increment(4);
     const entries = ['first', 'second'].map((entry) => ({ ...stages[0]!, entry, sharedBytes: 1024 }));
     await loaded(backend, program('both', entries));
@@ -390,7 +354,7 @@ describe('modules', () => {
 
 describe('programs', () => {
   it('that could not be loaded for want of memory get that which is kept, and may be asked for again', async () => {
-    const { backend, since, fail } = make();
+    const { backend, since, fail } = fakeBackend();
     backend.free(backend.allocate(512));
     since();
     fail('loadModule', nativeError('CUDA_ERROR_OUT_OF_MEMORY'));
@@ -412,7 +376,7 @@ describe('a failure', () => {
     ['CUDA_ERROR_ECC_UNCORRECTABLE', /restart the process/],
     ['CUDA_ERROR_CONTEXT_IS_DESTROYED', /open the device again: await setDefaultDevice\('cuda'\)/],
   ])('that lasts ends the device and releases what it held: %s', async (code, fix) => {
-    const { backend, fail, since } = make();
+    const { backend, fail, since } = fakeBackend();
     const executable = await loaded(backend);
     const [a, b] = [backend.allocate(16), backend.allocate(16)];
     const waiting = [backend.read(a, 0, 4), backend.submit([]).done, backend.load(affine(9)).ready];
@@ -447,7 +411,7 @@ describe('a failure', () => {
   });
 
   it('of what was asked alone leaves the device as it was', async () => {
-    const { backend, fail } = make();
+    const { backend, fail } = fakeBackend();
     const executable = await loaded(backend);
     const a = backend.allocate(16);
     fail('submit', nativeError('CUDA_ERROR_INVALID_VALUE', 'cuLaunchKernel: invalid argument'));

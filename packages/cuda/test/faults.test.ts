@@ -38,8 +38,13 @@ describe('a driver', () => {
   });
 
   it('that does not open a device', async () => {
-    const { output } = await child('await emulated.open(0).catch(told);', { faults: { context: 46 } });
-    expect(output).toMatch(/^TUTTI_BACKEND_UNAVAILABLE: .* cannot be opened: .*$/);
+    const script = 'await emulated.open(0).catch((error) => { told(error); console.log(error.fix); });';
+    const taken = await child(script, { faults: { context: 46 } });
+    expect(taken.output).toMatch(
+      /^TUTTI_BACKEND_UNAVAILABLE: .* cannot be opened: .*\nend the program that has the GPU/,
+    );
+    const lost = await child(script, { faults: { context: 700 } });
+    expect(lost.output).toMatch(/^TUTTI_BACKEND_UNAVAILABLE: .* cannot be opened: .*\nrestart the process/);
   });
 
   it('without memory pools is used without them', async () => {
@@ -100,7 +105,7 @@ describe('memory that runs out', () => {
       console.log(ints(await backend.read(buffer, 0, 4))[0]);`;
     const { output } = await child(script, { memory: 64 * 2 ** 20 });
     expect(output).toMatch(
-      /^TUTTI_OUT_OF_MEMORY: the GPU has no memory for 20 MiB: [\d.]+ MiB of 64 MiB are free on the GPU, 60 MiB are in use by tensors and programs\n1$/,
+      /^TUTTI_OUT_OF_MEMORY: the GPU has no memory for .*\(20\.0 MiB\): .* MiB\) of .*\(64\.0 MiB\) are free on the GPU, .*\(60\.0 MiB\) are in use by tensors and programs\n1$/,
     );
   });
 });

@@ -3,7 +3,7 @@ import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { architectureFor } from '../src/compiler/architecture.ts';
-import { type CompilerSearch, findCompiler, nvrtcNames } from '../src/compiler/find.ts';
+import { blasNames, type CompilerSearch, findCompiler, nvrtcNames } from '../src/compiler/find.ts';
 import { placesOf } from '../src/compiler/places.ts';
 import type { Surroundings } from '../src/runtime/host.ts';
 import { compilerOf, nativeError, surroundings } from './support/fake.ts';
@@ -17,6 +17,21 @@ const found = (folder: string, at: Surroundings): string[] =>
     .flatMap(({ libraries }) => libraries)
     .filter((path) => path.startsWith(folder))
     .map((path) => path.slice(folder.length + 1).replaceAll('\\', '/'));
+
+it('cuBLASLt has names of its own', () => {
+  expect(blasNames('linux').loader).toEqual(['libcublasLt.so.13', 'libcublasLt.so.12']);
+  expect(blasNames('win32').loader).toEqual(['cublasLt64_13.dll', 'cublasLt64_12.dll']);
+  const { file } = blasNames('linux');
+  const names = [
+    'libcublasLt.so',
+    'libcublasLt.so.13',
+    'libcublasLt.so.12.8.4.1',
+    'libcublasLt_static.a',
+    'libcublas.so.13',
+  ];
+  expect(names.filter((name) => file.test(name))).toEqual(names.slice(0, 3));
+  expect(blasNames('win32').file.test('cublasLt64_13.dll')).toBe(true);
+});
 
 describe('the places', () => {
   it('come in their order: the named toolkit, Python, the usual folders, the loader', () => {

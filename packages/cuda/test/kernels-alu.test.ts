@@ -22,7 +22,7 @@ const families = {
   functions: () => mathCases({ size: 1 << 15, exactZeros: true, bounds: { log1p: 1.5, pow: 2 } }),
 };
 
-test.each(Object.entries(families))('%s', { timeout: 120_000 }, async (_, cases) => {
+test.each(Object.entries(families))('%s', { timeout: 240_000 }, async (_, cases) => {
   const backend = await make({ cache: 'off' });
   const merged = mergedCases(cases());
   expect(merged.length).toBeLessThan(100);

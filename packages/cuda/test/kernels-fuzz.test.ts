@@ -5,7 +5,7 @@ import { checkKernel } from './support/kernels.ts';
 import { rowProgramCase } from './support/row-programs.ts';
 
 const first = Number(process.env['SEED'] ?? 0);
-const count = Number(process.env['KERNELS'] ?? 60);
+const count = Number(process.env['KERNELS'] ?? 40);
 
 test(
   'random kernels agree with the interpreter, whatever they are planned for',

@@ -22,6 +22,7 @@ describe('options', () => {
     const environment = {
       TUTTI_CUDA_DRIVER: '/their/driver',
       TUTTI_CUDA_NVRTC: '/their/nvrtc',
+      TUTTI_CUDA_CUBLASLT: '/their/cublaslt',
       TUTTI_CUDA_CACHE: '/their/cache',
       TUTTI_CUDA_PRECISION: 'tf32',
       TUTTI_CUDA_MEMORY_LIMIT: '1.5GiB',
@@ -29,6 +30,7 @@ describe('options', () => {
     expect(settings({}, environment)).toMatchObject({
       driver: { path: '/their/driver', by: 'TUTTI_CUDA_DRIVER' },
       nvrtc: { path: '/their/nvrtc', by: 'TUTTI_CUDA_NVRTC' },
+      cublaslt: { path: '/their/cublaslt', by: 'TUTTI_CUDA_CUBLASLT' },
       cacheFolder: '/their/cache',
       tf32: true,
       memoryLimit: 1.5 * 2 ** 30,
@@ -36,6 +38,7 @@ describe('options', () => {
     const options = {
       driver: '/my/driver',
       nvrtc: '/my/nvrtc',
+      cublaslt: '/my/cublaslt',
       cache: '/my/cache',
       precision: 'ieee',
       deterministic: true,
@@ -45,6 +48,7 @@ describe('options', () => {
     expect(settings(options, environment)).toEqual({
       driver: { path: '/my/driver', by: 'the option driver' },
       nvrtc: { path: '/my/nvrtc', by: 'the option nvrtc' },
+      cublaslt: { path: '/my/cublaslt', by: 'the option cublaslt' },
       emulation: false,
       tf32: false,
       deterministic: true,
@@ -62,11 +66,23 @@ describe('options', () => {
     expect(settings({ ...emulation, cache: '/c' }).cacheFolder).toBe('/c');
   });
 
+  it('switch the library of products off, and an emulation has none unless it is told which', () => {
+    expect(settings({}, { TUTTI_CUDA_CUBLASLT: 'off' }).cublaslt).toBe('off');
+    expect(settings({ cublaslt: 'off' }, { TUTTI_CUDA_CUBLASLT: '/their/one' }).cublaslt).toBe('off');
+    const emulation = { emulation: true, driver: '/a', nvrtc: '/b' };
+    expect(settings(emulation).cublaslt).toBe('off');
+    expect(settings({ ...emulation, cublaslt: '/c' }).cublaslt).toEqual({
+      path: '/c',
+      by: 'the option cublaslt',
+    });
+  });
+
   it.each([
     [{ presicion: 'tf32' }, /there is no option "presicion"[\s\S]*did you mean precision/],
     [{ precision: 'fast' }, /precision is "fast"[\s\S]*'ieee' or 'tf32'/],
     [{ graphs: true }, /graphs is true[\s\S]*'auto' or 'off'/],
     [{ cache: '' }, /cache is [\s\S]*pass a path or 'off'/],
+    [{ cublaslt: '' }, /cublaslt is [\s\S]*pass a path or 'off'/],
     [{ driver: 3 }, /driver is 3[\s\S]*pass a path/],
     [{ deterministic: 1 }, /deterministic is 1[\s\S]*true or false/],
     [{ memoryLimit: 0 }, /memoryLimit is 0[\s\S]*number of bytes/],

@@ -5,7 +5,7 @@ import { bindingOf, compilerOf, driverOf, nativeError, surroundings, turing } fr
 
 const libcuda = 'libcuda.so.1';
 const nvrtc13 = 'libnvrtc.so.13';
-const wishes: SystemWishes = { driver: undefined, nvrtc: undefined, emulation: false };
+const wishes: SystemWishes = { driver: undefined, nvrtc: undefined, cublaslt: undefined, emulation: false };
 const find = (
   binding: Parameters<typeof bindingOf>,
   wish: Partial<SystemWishes> = {},
@@ -33,6 +33,55 @@ describe('a machine', () => {
       nvrtc: { path: '/mine/nvrtc.so', by: 'TUTTI_CUDA_NVRTC' },
     });
     expect(system).toMatchObject({ compilerPath: '/mine/nvrtc.so' });
+  });
+});
+
+describe('the library of products', () => {
+  const name = 'libcublasLt.so.13';
+  const path = '/mine/libcublasLt.so';
+  const named = { path, by: 'TUTTI_CUDA_CUBLASLT' };
+  const all = (libraries: Parameters<typeof bindingOf>[2], driver = driverOf()) =>
+    [{ [libcuda]: driver }, compilers, libraries] as const;
+
+  it('is taken where it is found', () => {
+    const library = { version: 130_002, emulated: false };
+    expect(find([...all({ [name]: library })])).toMatchObject({ blas: { library, path: name } });
+    expect(find([...all({ [path]: library })], { cublaslt: named })).toMatchObject({ blas: { path } });
+    expect(find([...all({ [name]: library })], { cublaslt: 'off' })).toMatchObject({ blas: 'off' });
+  });
+
+  it('is done without where it is not, and says why', () => {
+    expect(find([...all({})])).toMatchObject({
+      devices: [{ index: 0 }],
+      blas: { reason: 'cuBLASLt, which multiplies matrices, was not found' },
+    });
+  });
+
+  it.each([
+    [{ version: 111_103, emulated: false }, 13000, 'is of a release before CUDA 12'],
+    [
+      { version: 130_002, emulated: false },
+      12080,
+      'is of CUDA 13, which the driver, of CUDA 12, does not run',
+    ],
+    [{ version: 130_000, emulated: true }, 13000, 'emulates a GPU on the processor'],
+  ])('has to suit the driver: %j', (library, version, why) => {
+    const binding = [
+      { [libcuda]: driverOf({ version }) },
+      { [nvrtc13]: compilerOf({ version: [12, 8] }) },
+      { [name]: library, [path]: library },
+    ] as const;
+    expect(find([...binding])).toMatchObject({ blas: { reason: expect.stringContaining(`${name} ${why}`) } });
+    expect(find([...binding], { cublaslt: named })).toMatchObject({
+      reason: `the cuBLASLt that TUTTI_CUDA_CUBLASLT names, ${path}, ${why}`,
+      fix: expect.stringContaining('TUTTI_CUDA_CUBLASLT=off'),
+    });
+  });
+
+  it('that is named and not there is an error', () => {
+    expect(find([...all({})], { cublaslt: named })).toMatchObject({
+      reason: `the cuBLASLt that TUTTI_CUDA_CUBLASLT names, ${path}, was not found`,
+    });
   });
 });
 

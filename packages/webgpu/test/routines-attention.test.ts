@@ -6,7 +6,7 @@ import { attentionRoutine } from '../src/routines/attention.ts';
 import { hardware, software } from './support/kernels.ts';
 import { checkAnchor } from './support/routines.ts';
 
-it.concurrent.each(attentionCases())('$name', { timeout: 120_000 }, (each) =>
+it.each(attentionCases())('$name', { timeout: 240_000 }, (each) =>
   checkAnchor(each, attentionRoutine(each.anchor, hardware), hardware),
 );
 

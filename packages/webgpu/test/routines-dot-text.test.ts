@@ -72,7 +72,7 @@ it('gives each lane of a quad a row', () => {
         let z41 = quadSwapDiagonal(y29);
         s16 = s16 + z38 * x22 + z39 * x23 + z40 * x24 + z41 * x25;
       }
-       {
+      {
         let k42 = 4u;
         let x43 = vec4<f32>(b1[q9 + k42 * 32u], b1[q10 + k42 * 32u], b1[q11 + k42 * 32u], b1[q12 + k42 * 32u]);
         let y44 = b0[a8 + k42];
@@ -88,19 +88,19 @@ it('gives each lane of a quad a row', () => {
       let r49 = r6 + (q7 ^ 1u);
       let r50 = r6 + (q7 ^ 2u);
       let r51 = r6 + (q7 ^ 3u);
-       {
+      {
         let p52 = r48 * 32u + c5;
         b2[p52 >> 2u] = vec4<f32>(s13.x, s13.y, s13.z, s13.w);
       }
-       {
+      {
         let p53 = r49 * 32u + c5;
         b2[p53 >> 2u] = vec4<f32>(s14.x, s14.y, s14.z, s14.w);
       }
-       {
+      {
         let p54 = r50 * 32u + c5;
         b2[p54 >> 2u] = vec4<f32>(s15.x, s15.y, s15.z, s15.w);
       }
-       {
+      {
         let p55 = r51 * 32u + c5;
         b2[p55 >> 2u] = vec4<f32>(s16.x, s16.y, s16.z, s16.w);
       }
@@ -145,7 +145,7 @@ it('goes without quads where there are no subgroups', () => {
       }
       let r23 = r6;
       if (c5 < 3u) {
-         {
+        {
           let p24 = r23 * 3u + c5;
           b2[p24] = s9;
         }
@@ -189,7 +189,7 @@ it('walks along k with tiles in workgroup memory', () => {
       var s12 = vec4<f32>();
       for (var t13 = 0u; t13 < 3u; t13++) {
         let k14 = t13 * 16u;
-         {
+        {
           let l15 = lane;
           let l16 = l15 % 4u;
           let l17 = l15 / 4u;
@@ -198,7 +198,7 @@ it('walks along k with tiles in workgroup memory', () => {
           let e20 = (min(o18, 39u)) * 40u + min(j19, 36u);
           shared0[l17 * 5u + l16] = select(vec4<f32>(), b0[e20 >> 2u], vec4<u32>(j19) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(40u));
         }
-         {
+        {
           let l21 = (lane + 64u);
           let l22 = l21 % 4u;
           let l23 = l21 / 4u;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "addon_data.h"
+#include "product_values.h"
 #include "values.h"
 
 namespace tutti {
@@ -68,6 +69,8 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                          InstanceMethod<&DeviceObject::unloadModule>("unloadModule"),
                          InstanceMethod<&DeviceObject::getFunction>("getFunction"),
                          InstanceMethod<&DeviceObject::functionInfo>("functionInfo"),
+                         InstanceMethod<&DeviceObject::prepareProduct>("prepareProduct"),
+                         InstanceMethod<&DeviceObject::releaseProduct>("releaseProduct"),
                          InstanceMethod<&DeviceObject::submit>("submit"),
                          InstanceMethod<&DeviceObject::capture>("capture"),
                          InstanceMethod<&DeviceObject::launchGraph>("launchGraph"),
@@ -96,7 +99,7 @@ DeviceObject::DeviceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
         Unref();
       }
     });
-    device_ = std::make_unique<Device>(opening.driver, opening.index, opening.stagingBytes, mailbox->sink());
+    device_ = std::make_unique<Device>(opening.driver, opening.index, opening.stagingBytes, opening.blas, mailbox->sink());
     mailbox_ = std::move(mailbox);
     // After the mailbox's own, so that it runs before.
     napi_add_env_cleanup_hook(info.Env(), onEnvironmentEnd, this);
@@ -189,6 +192,16 @@ Napi::Value DeviceObject::functionInfo(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value DeviceObject::prepareProduct(const Napi::CallbackInfo& info) {
+  return use(info, "prepareProduct", [&](Device& device) {
+    return Napi::Number::New(info.Env(), device.products().prepare(toProductDescription(info[0])));
+  });
+}
+
+void DeviceObject::releaseProduct(const Napi::CallbackInfo& info) {
+  use(info, "releaseProduct", [&](Device& device) { device.products().release(toUint32(info[0], "product")); });
+}
+
 void DeviceObject::submit(const Napi::CallbackInfo& info) {
   use(info, "submit", [&](Device& device) {
     const Words words = toWords(info[0], info[1]);
@@ -270,6 +283,7 @@ Napi::Value DeviceObject::statistics(const Napi::CallbackInfo& info) {
   object["pinnedBytes"] = static_cast<double>(figures.pinnedBytes);
   object["modules"] = static_cast<double>(figures.modules);
   object["graphs"] = static_cast<double>(figures.graphs);
+  object["products"] = static_cast<double>(figures.products);
   object["overlappedWrites"] = static_cast<double>(figures.overlappedWrites);
   object["orderedWrites"] = static_cast<double>(figures.orderedWrites);
   return object;

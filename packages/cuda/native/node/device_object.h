@@ -16,6 +16,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
     std::shared_ptr<const DriverApi> driver;
     int index;
     std::uint64_t stagingBytes;
+    std::shared_ptr<const BlasApi> blas;
   };
 
   static Napi::Function define(Napi::Env env);
@@ -34,6 +35,9 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void unloadModule(const Napi::CallbackInfo& info);
   Napi::Value getFunction(const Napi::CallbackInfo& info);
   Napi::Value functionInfo(const Napi::CallbackInfo& info);
+
+  Napi::Value prepareProduct(const Napi::CallbackInfo& info);
+  void releaseProduct(const Napi::CallbackInfo& info);
 
   void submit(const Napi::CallbackInfo& info);
   Napi::Value capture(const Napi::CallbackInfo& info);

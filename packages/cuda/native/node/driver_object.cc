@@ -103,8 +103,11 @@ Napi::Value DriverObject::openDevice(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     if (!info[1].IsObject()) throw invalidArgument("open", "the settings are not an object");
     driver_->requireWhole();
+    const Napi::Object settings = info[1].As<Napi::Object>();
+    const Napi::Value blas = settings.Get("blas");
     const DeviceObject::Opening opening{driver_, static_cast<int>(toUint32(info[0], "index")),
-                                  toSize(info[1].As<Napi::Object>().Get("stagingBytes"), "stagingBytes")};
+                                        toSize(settings.Get("stagingBytes"), "stagingBytes"),
+                                        blas.IsUndefined() ? nullptr : BlasApi::open(toString(blas, "blas"))};
     return construct(info.Env(), info.Env().GetInstanceData<AddonData>()->device, opening);
   });
 }

@@ -8,7 +8,7 @@ import { cacheKey, type DiskCache } from './cache.ts';
 export interface CompilationFigures {
   readonly compiled: number;
   readonly fromDisk: number;
-  /** Sum over all that were compiled, from asking to having; several are compiled at once. */
+  /** During which something was being compiled. */
   readonly milliseconds: number;
 }
 
@@ -29,6 +29,8 @@ export class KernelCompiler {
   #compiled = 0;
   #fromDisk = 0;
   #milliseconds = 0;
+  #underWay = 0;
+  #busySince = 0;
 
   constructor({ compiler, architecture, identity, cache }: KernelCompilerOptions) {
     this.#compiler = compiler;
@@ -56,7 +58,7 @@ export class KernelCompiler {
   }
 
   async #compile(code: string, name: string): Promise<Uint8Array> {
-    const start = performance.now();
+    if (this.#underWay++ === 0) this.#busySince = performance.now();
     try {
       const { image } = await this.#compiler.compile(code, `${name}.cu`, this.#options);
       return image;
@@ -64,7 +66,7 @@ export class KernelCompiler {
       throw compileError(name, code, error);
     } finally {
       this.#compiled++;
-      this.#milliseconds += performance.now() - start;
+      if (--this.#underWay === 0) this.#milliseconds += performance.now() - this.#busySince;
     }
   }
 }

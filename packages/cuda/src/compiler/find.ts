@@ -1,10 +1,10 @@
-/** Finds NVRTC, the library that compiles kernels. */
+/** Finds NVRTC, the library that compiles kernels, and cuBLASLt, that of matrix products. */
 import { existsSync } from 'node:fs';
-import type { Compiler } from '../native/binding.ts';
+import type { Blas, Compiler } from '../native/binding.ts';
 import { type Absent, messageOf, type Surroundings } from '../runtime/host.ts';
 import { type LibraryNames, placesOf } from './places.ts';
 
-/** Releases of CUDA whose NVRTC the loader is asked for, the newest first. */
+/** Releases of CUDA whose libraries the loader is asked for, the newest first. */
 const majors = [13, 12];
 
 export const nvrtcNames = (platform: string): LibraryNames =>
@@ -12,72 +12,113 @@ export const nvrtcNames = (platform: string): LibraryNames =>
     ? { file: /^nvrtc64_(\d+)_\d+\.dll$/, loader: majors.map((major) => `nvrtc64_${major}0_0.dll`) }
     : { file: /^libnvrtc\.so(?:\.(\d+))?(?:\.\d+)*$/, loader: majors.map((major) => `libnvrtc.so.${major}`) };
 
-export interface FoundCompiler {
-  readonly compiler: Compiler;
+export const blasNames = (platform: string): LibraryNames =>
+  platform === 'win32'
+    ? { file: /^cublasLt64_(\d+)\.dll$/, loader: majors.map((major) => `cublasLt64_${major}.dll`) }
+    : {
+        file: /^libcublasLt\.so(?:\.(\d+))?(?:\.\d+)*$/,
+        loader: majors.map((major) => `libcublasLt.so.${major}`),
+      };
+
+export interface Found<Library> {
+  readonly library: Library;
   readonly path: string;
 }
 
-export interface CompilerSearch {
+export interface LibrarySearch<Library> {
   /** Loads a library. @throws where it is none. */
-  readonly open: (path: string) => Compiler;
-  /** Why a compiler is of no use here; undefined where it is. */
-  readonly objection: (compiler: Compiler) => string | undefined;
+  readonly open: (path: string) => Library;
+  /** Why a library is of no use here; undefined where it is. */
+  readonly objection: (library: Library) => string | undefined;
   /** The only place to look at, and who named it. */
   readonly named?: { readonly path: string; readonly by: string } | undefined;
   /** What to install: "pip install ...". */
   readonly remedy: string;
 }
 
+export type CompilerSearch = LibrarySearch<Compiler>;
+
 /** The first NVRTC, in the order of {@link placesOf}, that is of use. */
-export function findCompiler(
-  { open, objection, named, remedy }: CompilerSearch,
+export const findCompiler = (search: CompilerSearch, at: Surroundings): Found<Compiler> | Absent =>
+  find(nvrtc, search, at);
+
+/** The first cuBLASLt that is of use. */
+export const findBlas = (search: LibrarySearch<Blas>, at: Surroundings): Found<Blas> | Absent =>
+  find(cublaslt, search, at);
+
+/** How a library is spoken of. */
+interface Kind {
+  readonly name: string;
+  readonly purpose: string;
+  readonly variable: string;
+  readonly names: (platform: string) => LibraryNames;
+}
+
+const nvrtc: Kind = {
+  name: 'NVRTC',
+  purpose: 'which compiles kernels',
+  variable: 'TUTTI_CUDA_NVRTC',
+  names: nvrtcNames,
+};
+
+const cublaslt: Kind = {
+  name: 'cuBLASLt',
+  purpose: 'which multiplies matrices',
+  variable: 'TUTTI_CUDA_CUBLASLT',
+  names: blasNames,
+};
+
+function find<Library extends object>(
+  kind: Kind,
+  { open, objection, named, remedy }: LibrarySearch<Library>,
   surroundings: Surroundings,
-): FoundCompiler | Absent {
-  if (named) return openNamed(named, open, objection, remedy);
+): Found<Library> | Absent {
+  if (named) return openNamed(kind, named, open, objection, remedy);
   const looked: string[] = [];
   const useless: string[] = [];
-  for (const { where, libraries } of placesOf(nvrtcNames(surroundings.platform), surroundings)) {
+  for (const { where, libraries } of placesOf(kind.names(surroundings.platform), surroundings)) {
     looked.push(where);
     for (const path of libraries) {
-      const compiler = attempt(() => open(path));
-      if (compiler instanceof Error) {
-        if (!isMissing(compiler, path)) useless.push(`${path} does not load: ${compiler.message}`);
+      const library = attempt(() => open(path));
+      if (library instanceof Error) {
+        if (!isMissing(library, path)) useless.push(`${path} does not load: ${library.message}`);
         continue;
       }
-      const wrong = objection(compiler);
-      if (wrong === undefined) return { compiler, path };
+      const wrong = objection(library);
+      if (wrong === undefined) return { library, path };
       useless.push(`${path} ${wrong}`);
     }
   }
   return useless.length > 0
-    ? { reason: `no NVRTC that can be used was found: ${useless.join('; ')}`, fix: remedy }
+    ? { reason: `no ${kind.name} that can be used was found: ${useless.join('; ')}`, fix: remedy }
     : {
-        reason: 'NVRTC, which compiles kernels, was not found',
-        fix: `${remedy}, or name the library in TUTTI_CUDA_NVRTC; looked at: ${looked.join(', ')}`,
+        reason: `${kind.name}, ${kind.purpose}, was not found`,
+        fix: `${remedy}, or name the library in ${kind.variable}; looked at: ${looked.join(', ')}`,
       };
 }
 
-function openNamed(
-  { path, by }: NonNullable<CompilerSearch['named']>,
-  open: CompilerSearch['open'],
-  objection: CompilerSearch['objection'],
+function openNamed<Library extends object>(
+  { name }: Kind,
+  { path, by }: { readonly path: string; readonly by: string },
+  open: (path: string) => Library,
+  objection: (library: Library) => string | undefined,
   remedy: string,
-): FoundCompiler | Absent {
-  const compiler = attempt(() => open(path));
+): Found<Library> | Absent {
+  const library = attempt(() => open(path));
   const wrong =
-    compiler instanceof Error
-      ? isMissing(compiler, path)
+    library instanceof Error
+      ? isMissing(library, path)
         ? 'was not found'
-        : `does not load: ${compiler.message}`
-      : objection(compiler);
-  if (wrong === undefined) return { compiler: compiler as Compiler, path };
+        : `does not load: ${library.message}`
+      : objection(library);
+  if (wrong === undefined) return { library: library as Library, path };
   return {
-    reason: `the NVRTC that ${by} names, ${path}, ${wrong}`,
+    reason: `the ${name} that ${by} names, ${path}, ${wrong}`,
     fix: `name another, or none so that it is looked for; ${remedy}`,
   };
 }
 
-function attempt(open: () => Compiler): Compiler | Error {
+function attempt<Library>(open: () => Library): Library | Error {
   try {
     return open();
   } catch (error) {

@@ -1,6 +1,6 @@
 /** A kernel as a CUDA program: a stage for each of its segments, or two where a reduction has few results. */
 import { IndexAnalysis, type Kernel, type Segment, segmentsOf } from '@tutti/core/backend';
-import type { CudaFeatures, CudaProgram, KernelStage } from '../program.ts';
+import type { CudaFeatures, KernelProgram, KernelStage } from '../program.ts';
 import { flatStage } from './flat.ts';
 import { type LaunchLimits, launchLimits } from './grid.ts';
 import type { KernelParameters } from './kernel-text.ts';
@@ -14,7 +14,7 @@ export function compileKernel(
   kernel: Kernel,
   features: CudaFeatures,
   limits: LaunchLimits = launchLimits,
-): CudaProgram {
+): KernelProgram {
   const compiler = new KernelCompiler(kernel, features, limits);
   const stages = segmentsOf(kernel).flatMap((segment) => compiler.stages(segment));
   return {

@@ -13,6 +13,7 @@ import {
   type Expression,
   type IndexAnalysis,
   type IndexVariable,
+  loadIndices,
   type Phase,
   rootsOf,
   type Segment,
@@ -62,6 +63,18 @@ export interface RowPlan {
 
 /** Values of a row that a thread can keep in registers. */
 export const keptValues = 32;
+
+const registersOfMultiprocessor = 65536;
+/** Registers that a thread's own computations take, and those for each load of an iteration: several trips are under way at once. */
+const ownRegisters = 20;
+const registersOfLoad = 8;
+
+/** Registers in which a thread of a block of so many can keep values from one phase to the next. */
+export function registersToKeep(threads: number, phases: readonly Phase[]): number {
+  const loads = Math.max(...phases.map((phase) => loadIndices(rootsOf(phase)).length));
+  const left = registersOfMultiprocessor / threads - ownRegisters - loads * registersOfLoad;
+  return Math.max(0, Math.min(2 * keptValues, left));
+}
 
 /** `width`: lanes of an iteration. */
 export function planRows(

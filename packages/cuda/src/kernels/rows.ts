@@ -22,6 +22,7 @@ import {
   type Segment,
   sizeOf,
   usedVariables,
+  weightOf,
 } from '@tutti/core/backend';
 import type { KernelStage } from '../program.ts';
 import { Accumulation, joinAccumulations, type Sharing } from './accumulate.ts';
@@ -32,7 +33,7 @@ import { alikePhases, type Kept, type PhaseKept, planKept } from './kept.ts';
 import { type KernelMemory, type KernelParameters, KernelText } from './kernel-text.ts';
 import { planLanes } from './lane-plan.ts';
 import { type LoopBody, type LoopPlan, Loops, tripsOf } from './loops.ts';
-import { innerLoops, keptValues, type RowPlan, unrollOf, warp } from './plan.ts';
+import { innerLoops, keptValues, type RowPlan, registersToKeep, unrollOf, warp } from './plan.ts';
 import { describeRows, type RowForm } from './row-form.ts';
 import { emitStores } from './stores.ts';
 import { Scope, Values } from './values.ts';
@@ -61,18 +62,24 @@ export function rowStage(
   });
 }
 
+/** Simple operations that a phase may have when its trips are written out. */
+const mostWritten = 3000;
+
 /** Values that phases hand on in registers. Each takes one for every iteration of a thread. */
 function keptOf(
   alike: readonly Phase[],
   width: number,
-  { sharing }: RowPlan,
+  { points, sharing }: RowPlan,
   kernel: KernelText,
 ): ReadonlyMap<Phase, PhaseKept> {
   const [first] = alike;
   if (!first || (sharing === 1 && first.loops.length > 1)) return new Map();
   const each = Math.ceil(sizeOf(first.loops) / width / sharing) * width;
-  if (each > keptValues) return new Map();
-  const plan = planKept(alike, Math.floor((2 * keptValues) / each), (b) => kernel.isMutable(b));
+  // All trips are written out: what is dear to compute makes long code, and gains little.
+  const written = each * Math.max(...alike.map((phase) => weightOf(rootsOf(phase))));
+  if (each > keptValues || written > mostWritten) return new Map();
+  const room = Math.floor(registersToKeep(points * sharing, alike) / each);
+  const plan = planKept(alike, room, (b) => kernel.isMutable(b));
   return [...plan.values()].some(({ made }) => made.size > 0) ? plan : new Map();
 }
 

@@ -14,6 +14,8 @@ export interface Binding {
   openDriver(path: string): Driver;
   /** Loads a library with NVRTC's interface. */
   openCompiler(path: string): Compiler;
+  /** Loads a library with cuBLASLt's interface, which devices are then opened with by the same path. */
+  openBlas(path: string): Blas;
 }
 
 export interface Driver {
@@ -30,6 +32,8 @@ export interface Driver {
 export interface DeviceSettings {
   /** Bytes of pinned memory through which uploads go: 64 KiB to 1 GiB. */
   readonly stagingBytes: number;
+  /** The library for products. */
+  readonly blas?: string | undefined;
 }
 
 export interface DeviceDescription {
@@ -71,6 +75,13 @@ export interface NativeDevice {
   getFunction(module: number, entry: string, dynamicSharedBytes: number): number;
   functionInfo(fn: number): FunctionInfo;
 
+  /**
+   * Prepares products of one shape by the library that the device was opened with: its choice of an algorithm is made here, once.
+   * @throws CUBLAS_STATUS_NOT_SUPPORTED where it has none
+   */
+  prepareProduct(product: ProductDescription): number;
+  releaseProduct(product: number): void;
+
   /** Runs encoded commands in order. Copies what it is given. Never waits for the device. */
   submit(words: Uint32Array, length: number): void;
   /** Makes a graph of encoded commands, without running them. */
@@ -111,9 +122,51 @@ export interface NativeStatistics {
   readonly pinnedBytes: number;
   readonly modules: number;
   readonly graphs: number;
+  /** Prepared. */
+  readonly products: number;
   /** Uploads that went beside the work, and those that waited for it. */
   readonly overlappedWrites: number;
   readonly orderedWrites: number;
+}
+
+/** A library for products. */
+export interface Blas {
+  /** 130002 for 13.0.2. */
+  readonly version: number;
+  readonly emulated: boolean;
+}
+
+export type ProductType = 'float32' | 'float16' | 'bfloat16';
+
+/** An operand of a product: lines of neighbouring elements at even distances. The lines are its rows; transposed, its columns. */
+export interface ProductOperand {
+  readonly transposed: boolean;
+  /** Elements from one line to the next. */
+  readonly leading: number;
+  /** Elements from one matrix to the next; 0 where all share one. */
+  readonly batchStride: number;
+  /** Bytes of which every address is a multiple. */
+  readonly alignment: number;
+}
+
+/** `result[b, m, n] = sum_k lhs[b, m, k] * rhs[b, k, n] (+ bias[n])`: sums are float32, and rounded once; the result is contiguous. */
+export interface ProductDescription {
+  readonly operandType: ProductType;
+  /** `float32`, or that of the operands. */
+  readonly resultType: ProductType;
+  /** Operands of float32 may be rounded to TF32. */
+  readonly tf32: boolean;
+  readonly batches: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly lhs: ProductOperand;
+  readonly rhs: ProductOperand;
+  readonly resultAlignment: number;
+  /** In the result's type. */
+  readonly bias: boolean;
+  /** The most scratch memory that it may use. */
+  readonly workspaceBytes: number;
 }
 
 export interface Compiler {
@@ -136,9 +189,10 @@ export interface CompiledImage {
  *     launch  0  n  function  gridX gridY gridZ  blockX blockY blockZ  sharedBytes  parameterBytes  parameters...
  *     copy    1  8  target(2)  source(2)  bytes(2)
  *     mark    2  2                         a point of time, for `time` alone
+ *     product 3 13  product  lhs(2) rhs(2) result(2) bias(2) workspace(2)
  *
  * The parameters of a launch are laid out as the kernel's own: each at a multiple of its size, padded to a multiple of 4.
  */
-export const commandCode = { launch: 0, copy: 1, mark: 2 } as const;
+export const commandCode = { launch: 0, copy: 1, mark: 2, product: 3 } as const;
 
-export const interfaceVersion = 1;
+export const interfaceVersion = 2;

@@ -151,6 +151,8 @@ function loopText(contraction: Contraction, stageBytes: number): string {
     ),
     table?.fill(`(first + ${ahead})`),
     'int stage = 0;',
+    // A short loop that is written out costs registers.
+    '#pragma unroll 1',
     block(
       'for (int step = first; step < last; step++)',
       `tutti_cp_async_wait_group<${stages - 2}>();`,

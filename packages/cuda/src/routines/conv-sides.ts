@@ -14,7 +14,7 @@ import { elementType, widened } from '../kernels/memory.ts';
 import { place, type Table } from './contraction.ts';
 import { evenTerms, type Geometry, insideText, pixelText, termText } from './conv-geometry.ts';
 import { ceilDiv } from './numbers.ts';
-import { operandSide, type Side, type View } from './operand.ts';
+import { majorOf, operandSide, type Side, type View } from './operand.ts';
 import type { Source } from './source.ts';
 import { all, block, lines, shared, sum, times, unrolled, when } from './text.ts';
 import {
@@ -230,7 +230,7 @@ export function weightSide(
   const group = anchor.groups > 1 ? times('matrix', anchor.outChannels * anchor.rhs.outer) : '0';
   const base = sum(`${part.rhsOffset}`, group);
   if (view)
-    return operandSide(source, view, tileMemory(format, 'k', rows, depth), {
+    return operandSide(source, view, tileMemory(format, majorOf(view), rows, depth), {
       name: 'left',
       first: place.firstRow,
       base,

@@ -5,11 +5,10 @@
  * A padded position adds no term, whatever the kernel holds there; but the tile has a zero for it, and a kernel's Inf or NaN would make
  * NaN of that. So a sum that comes out as NaN is formed again, term by term.
  */
-import type { ConvAnchor, ConvPart } from '@tutti/core/backend';
-import { isPadded, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, isPadded, resultElements } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
 import type { CudaFeatures, KernelStage } from '../program.ts';
-import { type Cut, contractionStage, place } from './contraction.ts';
+import { type Contraction, type Cut, contractionStage, place } from './contraction.ts';
 import {
   decodePixel,
   type Geometry,
@@ -20,86 +19,59 @@ import {
   termText,
 } from './conv-geometry.ts';
 import { patchMajor, patchOrder, patchSide, tablesOf, weightSide, weightView } from './conv-sides.ts';
-import { cutFor, type MmaName, mmaShapes, mmaStages, type SimtName, simtShapes } from './dot-plan.ts';
+import { cutFor } from './dot-plan.ts';
 import { Results, type RunWidth, runWidth, type Sink } from './epilogue.ts';
-import { mmaCore, mmaThreads } from './mma.ts';
 import { product } from './numbers.ts';
-import { simtCore, simtThreads } from './simt.ts';
 import { Source } from './source.ts';
 import { all, block, lines, sum, times, when } from './text.ts';
-import { type Format, formatBytes, tileMemory } from './tile-memory.ts';
+import { tileMemory } from './tile-memory.ts';
+import type { Tiling } from './tiling.ts';
 
-export type ConvTiles = { readonly cores: 'simt'; readonly shape: SimtName } | ConvMmaTiles;
-
-interface ConvMmaTiles {
-  readonly cores: 'mma';
-  readonly shape: MmaName;
-  readonly format: 'f16' | 'bf16' | 'tf32';
-}
-
-const shapeOf = (tiles: ConvTiles) =>
-  tiles.cores === 'simt' ? simtShapes[tiles.shape] : mmaShapes[tiles.shape];
-
-const formatOf = (tiles: ConvTiles): Format => (tiles.cores === 'simt' ? 'f32' : tiles.format);
-
-const depthOf = (tiles: ConvTiles): number =>
-  tiles.cores === 'simt'
-    ? simtShapes[tiles.shape].depth
-    : mmaShapes[tiles.shape].depthBytes / formatBytes(tiles.format);
-
-export function convCut(anchor: ConvAnchor, part: ConvPart, tiles: ConvTiles, features: CudaFeatures): Cut {
+export function convCut(anchor: ConvAnchor, part: ConvPart, tiling: Tiling, features: CudaFeatures): Cut {
   const { pixels, terms } = geometryOf(anchor, part);
   const extents = { rows: anchor.outChannels, columns: pixels, matrices: anchor.groups, k: terms };
-  return cutFor(extents, shapeOf(tiles), depthOf(tiles), features);
+  return cutFor(extents, tiling, tiling.depth, features);
 }
 
 /** The stage for a part; its results go to arrays of sums where the contraction is cut. */
-export function convTileStage(
-  anchor: ConvAnchor,
-  part: ConvPart,
-  tiles: ConvTiles,
-  cut: Cut,
-  features: CudaFeatures,
-): KernelStage {
+export function convTileStage(anchor: ConvAnchor, part: ConvPart, tiling: Tiling, cut: Cut): KernelStage {
   const geometry = geometryOf(anchor, part);
   const source = new Source(anchor, 2);
-  const shape = shapeOf(tiles);
-  const format = formatOf(tiles);
-  const depth = depthOf(tiles);
-  const threads =
-    tiles.cores === 'simt' ? simtThreads(simtShapes[tiles.shape]) : mmaThreads(mmaShapes[tiles.shape]);
-  const tables = tablesOf(geometry, depth, shape.columns, threads, weightView(geometry) === undefined);
+  const { format, depth, threads, stages, rows, columns } = tiling;
+  const tables = tablesOf(geometry, depth, columns, threads, weightView(geometry) === undefined);
   const where = { threads, tables };
-  const left = weightSide(source, geometry, format, shape.rows, depth, where);
-  const patches = tileMemory(format, patchMajor(geometry, format), shape.columns, depth);
-  const right = patchSide(source, geometry, patches, where);
-  const core =
-    tiles.cores === 'simt'
-      ? simtCore(simtShapes[tiles.shape], left.memory, patches)
-      : mmaCore(mmaShapes[tiles.shape], left.memory, patches, features.computeCapability);
+  const left = weightSide(source, geometry, format, rows, depth, where);
+  const patches = tileMemory(format, patchMajor(geometry, format), columns, depth);
   const width = part.dense ? runWidth(geometry.points) : 1;
-  const group = anchor.groups > 1 ? 'matrix' : '0';
-  const terms = `first * ${depth}, last * ${depth}`;
-  const exact = `exact_sum(${source.buffer(0)}, ${source.buffer(1)}, ${group}, channel, number, ${terms})`;
   const sink: Sink = cut.parts > 1 ? { kind: 'sums', part: place.part } : { kind: 'result' };
-  const repair = runText(source, geometry, sink, 1);
   const by = patchOrder(geometry);
   return contractionStage(source, {
-    comment: `Convolution: ${tiles.cores} tiles of ${tiles.shape} channels x pixels, ${format}, patches by ${by}.`,
+    comment: `Convolution: channels x pixels by ${tiling.name}, patches by ${by}.`,
     cut,
-    core,
-    stages:
-      tiles.cores === 'simt' ? simtShapes[tiles.shape].stages : mmaStages(mmaShapes[tiles.shape], features),
+    core: tiling.core(left.memory, patches),
+    stages,
     left,
-    right,
+    right: patchSide(source, geometry, patches, where),
     prepare: tables.prepare,
     table: tables,
     width,
     write: runText(source, geometry, sink, width),
-    ...(isPadded(part)
-      ? { functions: exactText(geometry), repair: (row, column) => repair(row, column, [exact]) }
-      : {}),
+    ...(isPadded(part) ? repairOf(source, geometry, sink, depth) : {}),
   });
+}
+
+/** How a block that has sums which are NaN forms them again. */
+function repairOf(
+  source: Source,
+  geometry: Geometry,
+  sink: Sink,
+  depth: number,
+): Required<Pick<Contraction, 'functions' | 'repair'>> {
+  const group = geometry.anchor.groups > 1 ? 'matrix' : '0';
+  const terms = `first * ${depth}, last * ${depth}`;
+  const exact = `exact_sum(${source.buffer(0)}, ${source.buffer(1)}, ${group}, channel, number, ${terms})`;
+  const write = runText(source, geometry, sink, 1);
+  return { functions: exactText(geometry), repair: (row, column) => write(row, column, [exact]) };
 }
 
 /** Statements that store a run at names within the block's tile, where it exists. */

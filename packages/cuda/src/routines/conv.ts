@@ -13,11 +13,12 @@ import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { convDirectStage } from './conv-direct.ts';
 import { geometryOf } from './conv-geometry.ts';
 import { convReduceStage } from './conv-reduce.ts';
-import { type ConvTiles, convCut, convTileStage } from './conv-tiles.ts';
+import { convCut, convTileStage } from './conv-tiles.ts';
 import { tensorFormat } from './dot.ts';
 import { type MmaName, mmaRanked, type SimtName, simtRanked } from './dot-plan.ts';
 import { assemble, withParts, zeroProgram } from './finish.ts';
 import { product } from './numbers.ts';
+import { mmaTiling, simtTiling, type Tiling } from './tiling.ts';
 
 export type ConvVariant = 'direct' | 'reduce' | `simt ${SimtName}` | `mma ${MmaName}`;
 
@@ -79,11 +80,11 @@ export function convVariants(
 /** Patches of the largest tile do not fit into registers on their way. */
 const isGathered = (name: MmaName): boolean => name !== '128x256';
 
-function tilesOf(anchor: ConvAnchor, variant: ConvVariant, features: CudaFeatures): ConvTiles | undefined {
-  const [cores, shape] = variant.split(' ') as [string, string];
-  if (cores === 'simt') return { cores, shape: shape as SimtName };
+function tilingOf(anchor: ConvAnchor, variant: ConvVariant, features: CudaFeatures): Tiling | undefined {
+  const [cores, name] = variant.split(' ') as [string, string];
+  if (cores === 'simt') return simtTiling(name as SimtName, 'f32', features);
   const format = tensorFormat(anchor, features);
-  return cores === 'mma' && format ? { cores, shape: shape as MmaName, format } : undefined;
+  return cores === 'mma' && format ? mmaTiling(name as MmaName, format, features) : undefined;
 }
 
 function convProgram(
@@ -95,13 +96,13 @@ function convProgram(
   const [first] = parts;
   if (variant === 'reduce' && parts.length === 1 && first?.dense)
     return assemble(anchor, [convReduceStage(anchor, first)], 0, 'convolution, a result for each block');
-  const tiles = first && tilesOf(anchor, variant, features);
-  if (!tiles) return assemble(anchor, [convDirectStage(anchor)], 0, 'convolution, a result for each thread');
-  const cuts = parts.map((part) => convCut(anchor, part, tiles, features));
+  const tiling = first && tilingOf(anchor, variant, features);
+  if (!tiling) return assemble(anchor, [convDirectStage(anchor)], 0, 'convolution, a result for each thread');
+  const cuts = parts.map((part) => convCut(anchor, part, tiling, features));
   // Lattices share the result, and with it the number of parts that sums are made in.
   const single = cuts.map((cut) =>
     parts.length > 1 ? { ...cut, parts: 1, chunk: Math.ceil(cut.k / cut.depth) * cut.depth } : cut,
   );
-  const stages = parts.map((part, i) => convTileStage(anchor, part, tiles, single[i]!, features));
+  const stages = parts.map((part, i) => convTileStage(anchor, part, tiling, single[i]!));
   return withParts(anchor, features, stages, single[0]!.parts, `convolution by tiles, ${variant}`);
 }

@@ -150,38 +150,53 @@ export const extentsOf = (product: Product): Extents => ({
 const names = <Name extends string>(shapes: Record<Name, unknown>): readonly Name[] =>
   Object.keys(shapes) as Name[];
 
-/** The largest tiles and pads of the operands' orders, for what a shape needs at most. */
+/** What a shape needs at most: the longest lines of all orders of operands, and the tables of a convolution. */
 const simtBytes = ({ rows, columns, depth, stages }: SimtShape): number =>
-  stages * (rows + columns) * (depth + 4) * 4;
+  stages * (rows + columns) * (depth + 4) * 4 + tableBytes(columns, depth);
 
 const mmaBytes = ({ rows, columns, depthBytes, stages }: MmaShape): number =>
-  stages * (rows + columns) * depthBytes + (stages * 2 * 32 * depthBytes) / 4;
+  stages * (rows + columns) * depthBytes +
+  (stages * 2 * 32 * depthBytes) / 4 +
+  tableBytes(columns, depthBytes / 2);
+
+const tableBytes = (columns: number, depth: number): number => 40 * depth + 16 * columns;
 
 export const simtRanked = (extents: Extents, features: CudaFeatures): readonly SimtName[] =>
   ranked(
     extents,
     names(simtShapes)
-      .map((name) => ({ name, ...simtShapes[name] }))
+      .map((name) => ({ name, ...simtShape(name, features) }))
       .filter((shape) => simtBytes(shape) <= features.maxSharedBytes)
       .filter((shape) => simtThreads(shape) <= features.maxThreadsPerBlock),
     features,
   );
 
-/** Stages that a device has shared memory for; below sm_80 copies do not overlap, and two are enough. */
-export function mmaStages(shape: MmaShape, { maxSharedBytes, computeCapability }: CudaFeatures): number {
-  let stages = computeCapability < 80 ? 2 : shape.stages;
-  while (stages > 2 && mmaBytes({ ...shape, stages }) > maxSharedBytes) stages--;
-  return stages;
+/**
+ * The blocks that should share a multiprocessor. Before sm_80 copies pass through registers, which half as many blocks have enough of.
+ */
+const residentOn = ({ computeCapability }: CudaFeatures, resident: number): number =>
+  computeCapability < 80 ? Math.max(1, Math.floor(resident / 2)) : resident;
+
+/** The shape of a name on a device. */
+export function simtShape(name: SimtName, features: CudaFeatures): SimtShape {
+  const shape = simtShapes[name];
+  return { ...shape, resident: residentOn(features, shape.resident) };
+}
+
+/** The shape of a name on a device, with as many stages as it has shared memory for; where copies do not overlap, two are enough. */
+export function mmaShape(name: MmaName, features: CudaFeatures): MmaShape {
+  const shape = mmaShapes[name];
+  let stages = features.computeCapability < 80 ? 2 : shape.stages;
+  while (stages > 2 && mmaBytes({ ...shape, stages }) > features.maxSharedBytes) stages--;
+  return { ...shape, stages, resident: residentOn(features, shape.resident) };
 }
 
 export const mmaRanked = (extents: Extents, bytes: 2 | 4, features: CudaFeatures): readonly MmaName[] =>
   ranked(
     extents,
     names(mmaShapes)
-      .map((name) => ({ name, ...mmaShapes[name], depth: mmaShapes[name].depthBytes / bytes }))
-      .filter(
-        (shape) => mmaBytes({ ...shape, stages: mmaStages(shape, features) }) <= features.maxSharedBytes,
-      )
+      .map((name) => ({ name, ...mmaShape(name, features), depth: mmaShapes[name].depthBytes / bytes }))
+      .filter((shape) => mmaBytes(shape) <= features.maxSharedBytes)
       .filter((shape) => mmaThreads(shape) <= features.maxThreadsPerBlock),
     features,
   );

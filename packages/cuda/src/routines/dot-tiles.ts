@@ -8,73 +8,22 @@
 import type { DotOperand, Product, ProductOperand } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { type Contraction, type Cut, contractionStage, place } from './contraction.ts';
-import type { Core } from './core.ts';
-import {
-  cutFor,
-  extentsOf,
-  type MmaName,
-  mmaShapes,
-  mmaStages,
-  type SimtName,
-  simtShapes,
-} from './dot-plan.ts';
+import { cutFor, extentsOf } from './dot-plan.ts';
 import { Results, runWidth } from './epilogue.ts';
 import { withParts } from './finish.ts';
-import { mmaCore } from './mma.ts';
 import { copyWay, leftView, majorOf, operandSide, rightView } from './operand.ts';
-import { simtCore } from './simt.ts';
 import { Source } from './source.ts';
 import { all, lines, sum, times, when } from './text.ts';
-import { type Format, formatBytes, type TileMemory, tileMemory } from './tile-memory.ts';
+import { type Format, type TileMemory, tileMemory } from './tile-memory.ts';
+import type { Tiling } from './tiling.ts';
 
-/** Products on CUDA cores. */
-export function simtProgram(product: Product, name: SimtName, features: CudaFeatures): CudaProgram {
-  const shape = simtShapes[name];
-  const format: Format = product.type === 'f32' ? 'f32' : 'u32';
-  return tiledProgram(product, features, {
-    variant: `tiles of ${name} on CUDA cores`,
-    format,
-    depth: shape.depth,
-    stages: shape.stages,
-    shape,
-    core: (left, right) => simtCore(shape, left, right),
-  });
-}
-
-/** Products on tensor cores. */
-export function mmaProgram(
-  product: Product,
-  format: 'f16' | 'bf16' | 'tf32',
-  name: MmaName,
-  features: CudaFeatures,
-): CudaProgram {
-  const shape = mmaShapes[name];
-  return tiledProgram(product, features, {
-    variant: `tiles of ${name} on tensor cores, ${format}`,
-    format,
-    depth: shape.depthBytes / formatBytes(format),
-    stages: mmaStages(shape, features),
-    shape,
-    core: (left, right) => mmaCore(shape, left, right, features.computeCapability),
-  });
-}
-
-interface Tiling {
-  readonly variant: string;
-  readonly format: Format;
-  readonly depth: number;
-  readonly stages: number;
-  readonly shape: { readonly rows: number; readonly columns: number; readonly resident: number };
-  readonly core: (left: TileMemory, right: TileMemory) => Core;
-}
-
-function tiledProgram(product: Product, features: CudaFeatures, tiling: Tiling): CudaProgram {
+export function tiledProgram(product: Product, tiling: Tiling, features: CudaFeatures): CudaProgram {
   const { anchor, lhs, rhs, m, n, k } = product;
-  const { format, depth, shape } = tiling;
-  const cut = cutFor(extentsOf(product), shape, depth, features);
+  const { format, depth } = tiling;
+  const cut = cutFor(extentsOf(product), tiling, depth, features);
   const views = { left: leftView(lhs, m), right: rightView(rhs, n) };
-  const left = tileMemory(format, majorOf(views.left), shape.rows, depth);
-  const right = tileMemory(format, majorOf(views.right), shape.columns, depth);
+  const left = tileMemory(format, majorOf(views.left), tiling.rows, depth);
+  const right = tileMemory(format, majorOf(views.right), tiling.columns, depth);
   const core = tiling.core(left, right);
   const source = new Source(anchor, 2);
   const side = (name: 'left' | 'right', memory: TileMemory, operand: ProductOperand, first: string) =>
@@ -86,7 +35,7 @@ function tiledProgram(product: Product, features: CudaFeatures, tiling: Tiling):
       threads: core.threads,
     });
   const stage: Contraction = {
-    comment: commentOf(product, tiling.variant, views, format),
+    comment: commentOf(product, tiling.name, views, format),
     cut,
     core,
     stages: tiling.stages,
@@ -95,7 +44,7 @@ function tiledProgram(product: Product, features: CudaFeatures, tiling: Tiling):
     prepare: batchIndices(product),
     ...resultsOf(source, product, cut),
   };
-  return withParts(anchor, features, [contractionStage(source, stage)], cut.parts, tiling.variant);
+  return withParts(anchor, features, [contractionStage(source, stage)], cut.parts, tiling.name);
 }
 
 function commentOf(

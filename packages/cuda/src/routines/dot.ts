@@ -1,6 +1,7 @@
 /**
  * Matrix products: brings an anchor to its simplest form, and chooses how to compute it.
  *
+ *     library                much work in float32, float16, bfloat16          cuBLASLt, where there is one
  *     direct                 few products                                    an element for each thread
  *     row warp|block|columns one row or column                               memory is what takes the time
  *     simt <tile>            float32, mixed 16-bit floats, and integers      CUDA cores
@@ -17,12 +18,14 @@ import {
 } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { directProgram } from './dot-direct.ts';
+import { libraryProgram, paysForLibrary } from './dot-library.ts';
 import { extentsOf, type MmaName, mmaRanked, type SimtName, simtRanked } from './dot-plan.ts';
 import { type RowForm, rowForm, rowProgram } from './dot-rows.ts';
-import { mmaProgram, simtProgram } from './dot-tiles.ts';
+import { tiledProgram } from './dot-tiles.ts';
 import { zeroProgram } from './finish.ts';
+import { mmaTiling, simtTiling } from './tiling.ts';
 
-export type DotVariant = 'direct' | `row ${RowForm}` | `simt ${SimtName}` | `mma ${MmaName}`;
+export type DotVariant = 'direct' | 'library' | `row ${RowForm}` | `simt ${SimtName}` | `mma ${MmaName}`;
 
 /** Products that are done before a larger kernel has begun; and those that are cheaper to emulate without barriers. */
 const fewProducts = { device: 2 ** 14, emulated: 2 ** 22 };
@@ -56,7 +59,9 @@ export function dotVariants(product: Product, features: CudaFeatures): readonly 
   variants.push(...simtRanked(extents, features).map((name) => `simt ${name}` as const));
   if (m === 1) variants.unshift(`row ${rowForm(product, features)}`);
   const few = fewProducts[features.emulated ? 'emulated' : 'device'];
-  return matrices(product) * m * n * k <= few ? ['direct', ...variants] : [...variants, 'direct'];
+  const own: readonly DotVariant[] =
+    matrices(product) * m * n * k <= few ? ['direct', ...variants] : [...variants, 'direct'];
+  return paysForLibrary(product, features) ? ['library', ...own] : own;
 }
 
 /** What tensor cores can take the operands for. */
@@ -74,13 +79,21 @@ export function tensorFormat(
 function dotProgram(product: Product, variant: DotVariant, features: CudaFeatures): CudaProgram | undefined {
   const [method, name] = variant.split(' ') as [string, string];
   switch (method) {
+    case 'library': {
+      const own = dotVariants(product, { ...features, blas: false })[0]!;
+      return libraryProgram(product, features, dotProgram(product, own, features));
+    }
     case 'row':
       return product.m === 1 ? rowProgram(product, name as RowForm, features) : undefined;
     case 'simt':
-      return simtProgram(product, name as SimtName, features);
+      return tiledProgram(
+        product,
+        simtTiling(name as SimtName, product.type === 'f32' ? 'f32' : 'u32', features),
+        features,
+      );
     case 'mma': {
       const format = tensorFormat(product, features);
-      return format && mmaProgram(product, format, name as MmaName, features);
+      return format && tiledProgram(product, mmaTiling(name as MmaName, format, features), features);
     }
     default:
       return directProgram(product);

@@ -110,7 +110,8 @@ class Run {
   constructor(source: Source, layout: ResultLayout, row: string, column: string, sums: readonly string[]) {
     this.#source = source;
     this.#layout = layout;
-    this.#sums = sums;
+    // Integers wrap in unsigned.
+    this.#sums = source.anchor.type === 'i32' ? sums.map((text) => `(int)(${text})`) : sums;
     const { anchor } = source;
     const { space, value } = anchor.epilogue ?? plainResult(anchor, resultElements(anchor));
     this.#space = space;
@@ -210,6 +211,9 @@ class Run {
       case 'accumulator':
         return this.#sums;
       case 'index': {
+        // The only variable of a space is the position itself.
+        const own = this.#offset(e);
+        if (own !== undefined) return this.#position(own);
         const texts = this.#variables.get(e.variable);
         if (!texts) throw new InternalError(`index variable ${e.variable.name} has no value`);
         return texts;

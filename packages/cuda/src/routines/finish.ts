@@ -1,12 +1,19 @@
 /** Programs of stages, and the stages that end those whose sums lie in the workspace. */
 import { type Anchor, finishKernel, resultBuffer, resultElements } from '@tutti/core/backend';
 import { compileKernel } from '../kernels/index.ts';
-import type { CudaFeatures, CudaProgram, KernelStage, StageParameter } from '../program.ts';
+import {
+  type CudaFeatures,
+  type CudaProgram,
+  type KernelStage,
+  type Stage,
+  type StageParameter,
+  stageText,
+} from '../program.ts';
 
 /** @param variant What was chosen, for people. */
 export function assemble(
   anchor: Anchor,
-  stages: readonly KernelStage[],
+  stages: readonly Stage[],
   workspaceBytes: number,
   variant: string,
 ): CudaProgram {
@@ -15,7 +22,7 @@ export function assemble(
     stages,
     scalarTypes: anchor.scalars,
     workspaceBytes,
-    source: () => `// ${variant}\n${stages.map(({ code }) => code).join('\n')}`,
+    source: () => `// ${variant}\n${stages.map(stageText).join('\n')}`,
   };
 }
 
@@ -46,8 +53,9 @@ export function withParts(
   );
 }
 
-/** The kernel's buffers are the workspace and the anchor's from the result on. */
-function finishStages(anchor: Anchor, features: CudaFeatures, parts: number): readonly KernelStage[] {
+/** What adds sums that lie in parts at the start of the workspace, and hands them through the epilogue. */
+export function finishStages(anchor: Anchor, features: CudaFeatures, parts: number): readonly KernelStage[] {
+  // The kernel's buffers are the workspace and the anchor's from the result on.
   const result = resultBuffer(anchor);
   const renumbered = (parameter: StageParameter): StageParameter => {
     if (parameter.kind !== 'buffer') return parameter;

@@ -1,6 +1,7 @@
 /** Hand-tuned programs for anchors: matrix products, convolutions and attention. */
 import type { Anchor } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
+import { attentionRoutine } from './attention.ts';
 import { convRoutine } from './conv.ts';
 import { dotRoutine } from './dot.ts';
 
@@ -12,6 +13,6 @@ export function routine(anchor: Anchor, features: CudaFeatures): CudaProgram | u
     case 'conv':
       return convRoutine(anchor, features);
     case 'attention':
-      return undefined;
+      return attentionRoutine(anchor, features);
   }
 }

@@ -14,7 +14,7 @@
 import type { Core, WriteRun } from './core.ts';
 import { overRuns, type RunWidth } from './epilogue.ts';
 import { block, lines, unrolled } from './text.ts';
-import type { TileMemory } from './tile-memory.ts';
+import type { Format, TileMemory } from './tile-memory.ts';
 
 /** The tile of a block, how many bytes of the contraction it takes at once, and how warps share it. */
 export interface MmaShape {
@@ -29,14 +29,16 @@ export interface MmaShape {
 
 export const mmaThreads = ({ warpsDown, warpsAcross }: MmaShape): number => 32 * warpsDown * warpsAcross;
 
+/** @param sums The name of the sums. */
 export function mmaCore(
   shape: MmaShape,
   left: TileMemory,
   right: TileMemory,
   computeCapability: number,
+  sums = 'sums',
 ): Core {
   const { rows, columns, warpsDown, warpsAcross } = shape;
-  const text = new MmaText(shape, left, right, computeCapability);
+  const text = new MmaText(shape, left, right, computeCapability, sums);
   return {
     rows,
     columns,
@@ -50,6 +52,71 @@ export function mmaCore(
   };
 }
 
+/** The lane's place in a tile: the line of the rows that it names for `ldmatrix`, and how pieces are permuted there. */
+export function fragmentPlace(
+  name: 'a' | 'b',
+  { major, pitch, permutation, format }: TileMemory,
+  tile: string,
+): string {
+  const warp = name === 'a' ? 'warp_row' : 'warp_column';
+  if (format === 'tf32' && major === 'outer')
+    return `const unsigned char* const ${name}_tile = ${tile} + lane % 4 * ${pitch} + (${warp} + lane / 4) * 4;`;
+  // The four matrices: lhs has rows before steps, rhs steps before columns; what is transposed has its lines the other way round.
+  const linesFirst = (name === 'a') === (major === 'k');
+  const line = linesFirst ? 'lane % 16' : 'lane % 8 + lane / 16 * 8';
+  const piece = linesFirst ? 'lane / 16' : 'lane / 8 % 2';
+  const first = major === 'k' ? `(${warp} + ${name}_line)` : `${name}_line`;
+  const { shift, mask } = permutation!;
+  return lines(
+    `const int ${name}_line = ${line};`,
+    `const int ${name}_piece = ${piece}${major === 'k' ? '' : ` + ${warp} / 8`};`,
+    `const int ${name}_swap = ${name}_line >> ${shift} & ${mask};`,
+    `const unsigned char* const ${name}_tile = ${tile} + ${first} * ${pitch};`,
+  );
+}
+
+/**
+ * Reads a matrix of 16 x 16 elements (TF32: 16 x 8) at step `s`: fragment `i` of lhs, or fragments `2 * i` and `2 * i + 1` of rhs.
+ *
+ * @param target Four registers.
+ */
+export function fragmentText(
+  name: 'a' | 'b',
+  { major, pitch, format }: TileMemory,
+  i: string,
+  target: string,
+): string {
+  if (format === 'tf32' && major === 'outer') {
+    // Registers of lhs count rows first, those of rhs steps first.
+    const [step, other] = name === 'a' ? ['e / 2', 'e % 2'] : ['e % 2', 'e / 2'];
+    const at = `${name}_tile + (s * 8 + ${step} * 4) * ${pitch} + (${i} * 16 + ${other} * 8) * 4`;
+    return unrolled('e', 4, `${target}[e] = tutti_f32_to_tf32(*(const float*)(${at}));`);
+  }
+  const at =
+    major === 'k'
+      ? `${name}_tile + ${i} * ${16 * pitch} + ((s * 2 + ${name}_piece) ^ ${name}_swap) * 16`
+      : `${name}_tile + s * ${16 * pitch} + ((${i} * 2 + ${name}_piece) ^ ${name}_swap) * 16`;
+  const read = `tutti_ldmatrix_x4${major === 'k' ? '' : '_trans'}(${target}, ${at});`;
+  if (format !== 'tf32') return read;
+  const rounded = `${target}[e] = tutti_f32_to_tf32(__uint_as_float(${target}[e]));`;
+  return lines(read, unrolled('e', 4, rounded));
+}
+
+/** Adds the product of two fragments to `sums`. */
+export function productText(
+  format: Format,
+  computeCapability: number,
+  [sums, a, b]: readonly [sums: string, a: string, b: string],
+): string {
+  if (format === 'tf32') return `tutti_mma_m16n8k8_tf32(${sums}, ${a}, ${b}, ${sums});`;
+  if (format === 'bf16' || computeCapability >= 80)
+    return `tutti_mma_m16n8k16_${format}(${sums}, ${a}, ${b}, ${sums});`;
+  return lines(
+    `tutti_mma_m16n8k8_f16(${sums}, ${a}, ${b}, ${sums});`,
+    `tutti_mma_m16n8k8_f16(${sums}, ${a} + 2, ${b} + 1, ${sums});`,
+  );
+}
+
 class MmaText {
   readonly #left: TileMemory;
   readonly #right: TileMemory;
@@ -57,8 +124,10 @@ class MmaText {
   readonly #warpRows: number;
   readonly #warpColumns: number;
   readonly #computeCapability: number;
+  readonly #sums: string;
 
-  constructor(shape: MmaShape, left: TileMemory, right: TileMemory, computeCapability: number) {
+  constructor(shape: MmaShape, left: TileMemory, right: TileMemory, computeCapability: number, sums: string) {
+    this.#sums = sums;
     this.#left = left;
     this.#right = right;
     this.#warpsAcross = shape.warpsAcross;
@@ -76,91 +145,43 @@ class MmaText {
     return [this.#warpRows / 16, this.#warpColumns / 8];
   }
 
-  get #isTf32(): boolean {
-    return this.#left.format === 'tf32';
-  }
-
   declare(): string {
     const [down, across] = this.#fragments;
     return lines(
       'const int lane = thread % 32, warp = thread / 32;',
       `const int warp_row = warp / ${this.#warpsAcross} * ${this.#warpRows};`,
       `const int warp_column = warp % ${this.#warpsAcross} * ${this.#warpColumns};`,
-      `float sums[${down}][${across}][4] = {};`,
+      `float ${this.#sums}[${down}][${across}][4] = {};`,
     );
   }
 
   multiply(left: string, right: string): string {
     const [down, across] = this.#fragments;
+    const { format } = this.#left;
     const steps = this.#left.depth / (2 * this.#left.lanes);
+    const product = productText(format, this.#computeCapability, [
+      `${this.#sums}[i][j]`,
+      'a[i]',
+      'b[j / 2] + j % 2 * 2',
+    ]);
     return lines(
-      this.#start('a', this.#left, left),
-      this.#start('b', this.#right, right),
+      fragmentPlace('a', this.#left, left),
+      fragmentPlace('b', this.#right, right),
       unrolled(
         's',
         steps,
         `unsigned a[${down}][4], b[${across / 2}][4];`,
-        unrolled('i', down, this.#fetch('a', this.#left)),
-        unrolled('j', across / 2, this.#fetch('b', this.#right)),
-        unrolled('i', down, unrolled('j', across, this.#product())),
+        unrolled('i', down, fragmentText('a', this.#left, 'i', 'a[i]')),
+        unrolled('j', across / 2, fragmentText('b', this.#right, 'j', 'b[j]')),
+        unrolled('i', down, unrolled('j', across, product)),
       ),
-    );
-  }
-
-  /** The lane's place in a tile: the line of the rows that it names for `ldmatrix`, and how pieces are permuted there. */
-  #start(name: 'a' | 'b', { major, pitch, permutation, format }: TileMemory, tile: string): string {
-    const warp = name === 'a' ? 'warp_row' : 'warp_column';
-    if (format === 'tf32' && major === 'outer')
-      return `const unsigned char* const ${name}_tile = ${tile} + lane % 4 * ${pitch} + (${warp} + lane / 4) * 4;`;
-    // The four matrices: lhs has rows before steps, rhs steps before columns; what is transposed has its lines the other way round.
-    const linesFirst = (name === 'a') === (major === 'k');
-    const line = linesFirst ? 'lane % 16' : 'lane % 8 + lane / 16 * 8';
-    const piece = linesFirst ? 'lane / 16' : 'lane / 8 % 2';
-    const first = major === 'k' ? `(${warp} + ${name}_line)` : `${name}_line`;
-    const { shift, mask } = permutation!;
-    return lines(
-      `const int ${name}_line = ${line};`,
-      `const int ${name}_piece = ${piece}${major === 'k' ? '' : ` + ${warp} / 8`};`,
-      `const int ${name}_swap = ${name}_line >> ${shift} & ${mask};`,
-      `const unsigned char* const ${name}_tile = ${tile} + ${first} * ${pitch};`,
-    );
-  }
-
-  /** A matrix of 16 x 16 elements (TF32: 16 x 8): fragment `i` of lhs, or fragments `2 * j` and `2 * j + 1` of rhs. */
-  #fetch(name: 'a' | 'b', { major, pitch, format }: TileMemory): string {
-    const i = name === 'a' ? 'i' : 'j';
-    const target = `${name}[${i}]`;
-    if (format === 'tf32' && major === 'outer') {
-      // Registers of lhs count rows first, those of rhs steps first.
-      const [step, other] = name === 'a' ? ['e / 2', 'e % 2'] : ['e % 2', 'e / 2'];
-      const at = `${name}_tile + (s * 8 + ${step} * 4) * ${pitch} + (${i} * 16 + ${other} * 8) * 4`;
-      return unrolled('e', 4, `${target}[e] = tutti_f32_to_tf32(*(const float*)(${at}));`);
-    }
-    const at =
-      major === 'k'
-        ? `${name}_tile + ${i} * ${16 * pitch} + ((s * 2 + ${name}_piece) ^ ${name}_swap) * 16`
-        : `${name}_tile + s * ${16 * pitch} + ((${i} * 2 + ${name}_piece) ^ ${name}_swap) * 16`;
-    const read = `tutti_ldmatrix_x4${major === 'k' ? '' : '_trans'}(${target}, ${at});`;
-    if (format !== 'tf32') return read;
-    const rounded = `${target}[e] = tutti_f32_to_tf32(__uint_as_float(${target}[e]));`;
-    return lines(read, unrolled('e', 4, rounded));
-  }
-
-  #product(): string {
-    const [a, b, sums] = ['a[i]', 'b[j / 2] + j % 2 * 2', 'sums[i][j]'];
-    if (this.#isTf32) return `tutti_mma_m16n8k8_tf32(${sums}, ${a}, ${b}, ${sums});`;
-    if (this.#left.format === 'bf16' || this.#computeCapability >= 80)
-      return `tutti_mma_m16n8k16_${this.#left.format}(${sums}, ${a}, ${b}, ${sums});`;
-    return lines(
-      `tutti_mma_m16n8k8_f16(${sums}, ${a}, ${b}, ${sums});`,
-      `tutti_mma_m16n8k8_f16(${sums}, ${a} + 2, ${b} + 1, ${sums});`,
     );
   }
 
   check(): string {
     const [down, across] = this.#fragments;
-    const sums = unrolled('e', 4, 'broken |= sums[i][j][e] != sums[i][j][e];');
-    return unrolled('i', down, unrolled('j', across, sums));
+    const checks = unrolled('e', 4, `broken |= ${this.#sums}[i][j][e] != ${this.#sums}[i][j][e];`);
+    return unrolled('i', down, unrolled('j', across, checks));
   }
 
   results(width: RunWidth, write: WriteRun): string {
@@ -177,8 +198,8 @@ class MmaText {
         unrolled(
           'j',
           across,
-          `*(float2*)(${at(0)}) = make_float2(sums[i][j][0], sums[i][j][1]);`,
-          `*(float2*)(${at(8)}) = make_float2(sums[i][j][2], sums[i][j][3]);`,
+          `*(float2*)(${at(0)}) = make_float2(${this.#sums}[i][j][0], ${this.#sums}[i][j][1]);`,
+          `*(float2*)(${at(8)}) = make_float2(${this.#sums}[i][j][2], ${this.#sums}[i][j][3]);`,
         ),
         '__syncwarp();',
         '#pragma unroll 1',

@@ -29,7 +29,7 @@ export type CopyWay = 'vectors' | 'words' | 'registers';
 
 /** An operand of a product, seen alike from both sides. */
 export interface View {
-  readonly slot: 0 | 1;
+  readonly slot: number;
   readonly dtype: DType;
   readonly offset: number;
   readonly batch: readonly number[];
@@ -69,11 +69,10 @@ const holds: Readonly<Record<Format, readonly DType[]>> = {
 };
 
 /** How an operand can be copied. */
-export function copyWay(view: View, format: Format): CopyWay {
+export function copyWay(view: View, format: Format, major: Major = majorOf(view)): CopyWay {
   if (!holds[format].includes(view.dtype)) return 'registers';
   const bytes = formatBytes(format);
-  const [inner, line] =
-    majorOf(view) === 'k' ? [view.kStride, view.outerStride] : [view.outerStride, view.kStride];
+  const [inner, line] = major === 'k' ? [view.kStride, view.outerStride] : [view.outerStride, view.kStride];
   const aligned = (elements: number): boolean =>
     inner === 1 && [view.offset, line, ...view.batch].every((stride) => stride % elements === 0);
   if (aligned(16 / bytes)) return 'vectors';
@@ -92,7 +91,7 @@ export interface OperandPlace {
 }
 
 export function operandSide(source: Source, view: View, memory: TileMemory, place: OperandPlace): Side {
-  const way = copyWay(view, memory.format);
+  const way = copyWay(view, memory.format, memory.major);
   const copy = new OperandCopy(source, view, memory, place);
   if (way === 'registers')
     return {

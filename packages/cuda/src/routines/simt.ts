@@ -13,13 +13,15 @@ import { overRuns, type RunWidth } from './epilogue.ts';
 import { block, lines, unrolled } from './text.ts';
 import { formatType, type TileMemory } from './tile-memory.ts';
 
-/** The tile of a block, and what a thread has of it: 4 or 8 rows and columns. */
+/** The tile of a block, and what a thread has of it: multiples of 4. */
 export interface SimtShape {
   readonly rows: number;
   readonly columns: number;
   readonly depth: number;
-  readonly threadRows: 4 | 8;
-  readonly threadColumns: 4 | 8;
+  readonly threadRows: number;
+  readonly threadColumns: number;
+  /** Threads of a warp along columns; 8 unless it says otherwise. */
+  readonly lanesAcross?: number;
   readonly stages: number;
   readonly resident: number;
 }
@@ -27,14 +29,15 @@ export interface SimtShape {
 export const simtThreads = ({ rows, columns, threadRows, threadColumns }: SimtShape): number =>
   (rows / threadRows) * (columns / threadColumns);
 
-export function simtCore(shape: SimtShape, left: TileMemory, right: TileMemory): Core {
+/** @param sums The name of the sums. */
+export function simtCore(shape: SimtShape, left: TileMemory, right: TileMemory, sums = 'sums'): Core {
   const { rows, columns, threadRows, threadColumns } = shape;
   const across = columns / threadColumns;
   const type = formatType[left.format];
-  const lanesAcross = Math.min(8, across);
+  const lanesAcross = Math.min(shape.lanesAcross ?? 8, across);
   const lanesDown = 32 / lanesAcross;
   const warpsAcross = across / lanesAcross;
-  const text = new SimtText(shape, left, right);
+  const text = new SimtText(shape, left, right, sums);
   return {
     rows,
     columns,
@@ -46,11 +49,11 @@ export function simtCore(shape: SimtShape, left: TileMemory, right: TileMemory):
         'const int lane = thread % 32, warp = thread / 32;',
         `const int x = warp % ${warpsAcross} * ${lanesAcross} + lane % ${lanesAcross};`,
         `const int y = warp / ${warpsAcross} * ${lanesDown} + lane / ${lanesAcross};`,
-        `${type} sums[${threadRows}][${threadColumns}] = {};`,
+        `${type} ${sums}[${threadRows}][${threadColumns}] = {};`,
       ),
     multiply: (a, b) => text.multiply(a, b),
     check: () =>
-      unrolled('i', threadRows, unrolled('j', threadColumns, 'broken |= sums[i][j] != sums[i][j];')),
+      unrolled('i', threadRows, unrolled('j', threadColumns, `broken |= ${sums}[i][j] != ${sums}[i][j];`)),
     results: (width, write) => text.results(width, write),
   };
 }
@@ -70,10 +73,12 @@ class SimtText {
   readonly #left: SideText;
   readonly #right: SideText;
   readonly #type: string;
+  readonly #sums: string;
 
-  constructor(shape: SimtShape, left: TileMemory, right: TileMemory) {
+  constructor(shape: SimtShape, left: TileMemory, right: TileMemory, sums: string) {
     const { rows, columns, threadRows, threadColumns } = shape;
     this.#shape = shape;
+    this.#sums = sums;
     this.#type = formatType[left.format];
     const group = (extent: number, count: number): number => extent / (count / 4);
     this.#left = { memory: left, count: threadRows, group: group(rows, threadRows), place: 'y', name: 'a' };
@@ -129,7 +134,7 @@ class SimtText {
   }
 
   #add(a: string, b: string): string {
-    const sum = 'sums[i][j]';
+    const sum = `${this.#sums}[i][j]`;
     return this.#type === 'float' ? `${sum} = fmaf(${a}, ${b}, ${sum});` : `${sum} += ${a} * ${b};`;
   }
 
@@ -187,7 +192,7 @@ class SimtText {
             write(
               'row',
               'column',
-              Array.from({ length: width }, (_, n) => `sums[i][g * 4 + ${at(n)}]`),
+              Array.from({ length: width }, (_, n) => `${this.#sums}[i][g * 4 + ${at(n)}]`),
             ),
           ),
         ),

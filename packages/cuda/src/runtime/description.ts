@@ -65,7 +65,7 @@ const leastForTf32 = 80;
 export function featuresOf(
   device: DeviceDescription,
   { emulated }: Driver,
-  wishes: { readonly tf32: boolean; readonly deterministic: boolean },
+  wishes: { readonly tf32: boolean; readonly deterministic: boolean; readonly blas: boolean },
 ): CudaFeatures {
   return {
     computeCapability: device.computeCapability,
@@ -73,6 +73,7 @@ export function featuresOf(
     maxThreadsPerBlock: device.maxThreadsPerBlock,
     maxSharedBytes: device.maxSharedBytesPerBlock,
     tf32: wishes.tf32 && device.computeCapability >= leastForTf32,
+    blas: wishes.blas,
     deterministic: wishes.deterministic,
     emulated,
   };

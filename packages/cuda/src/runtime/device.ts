@@ -1,9 +1,15 @@
 /** A device that is open: the driver's side of it, what is known of it, and whether it still works. */
-import { type DeviceInfo, Health, OutOfMemoryError, type TuttiError } from '@tutti/core/backend';
+import {
+  type DeviceInfo,
+  disposedDevice,
+  Health,
+  OutOfMemoryError,
+  type TuttiError,
+} from '@tutti/core/backend';
 import type { KernelCompiler } from '../compiler/compile.ts';
 import type { NativeDevice } from '../native/binding.ts';
 import type { CudaFeatures } from '../program.ts';
-import { disposedError, failureOf } from './failures.ts';
+import { failureOf } from './failures.ts';
 
 export interface CudaDeviceOptions {
   /** Of the backend, for messages: `cuda`. */
@@ -84,7 +90,7 @@ export class CudaDevice {
   /** Whoever holds something of the device lets it go when `health` fails, and the device then releases the rest. */
   dispose(): void {
     if (this.health.failure) return;
-    this.health.fail(disposedError(this.name));
+    this.health.fail(disposedDevice(this.name));
     this.#native.close();
   }
 }

@@ -1,11 +1,5 @@
 /** What the driver fails with, in the library's words. */
-import {
-  DeviceError,
-  DisposedError,
-  KernelError,
-  OutOfMemoryError,
-  type TuttiError,
-} from '@tutti/core/backend';
+import { DeviceError, KernelError, OutOfMemoryError, type TuttiError } from '@tutti/core/backend';
 import { messageOf } from './host.ts';
 
 /** An error of the addon. */
@@ -20,6 +14,7 @@ export const codeOf = (error: unknown): string | undefined => {
 };
 
 export const outOfMemory = 'CUDA_ERROR_OUT_OF_MEMORY';
+export const libraryOutOfMemory = 'CUBLAS_STATUS_ALLOC_FAILED';
 
 /** After these the driver takes no more work from this process. */
 const processIsLost = new Set([
@@ -38,6 +33,9 @@ const processIsLost = new Set([
   'CUDA_ERROR_TENSOR_MEMORY_LEAK',
   'CUDA_ERROR_UNKNOWN',
 ]);
+
+/** Whether nothing but another process helps. */
+export const endsProcess = (error: unknown): boolean => processIsLost.has(codeOf(error) ?? '');
 
 /** After these the device has to be opened again. */
 const deviceIsLost = new Set([
@@ -68,7 +66,7 @@ export function failureOf(cause: unknown, doing: string, name: string): Failure 
     const what = `the CUDA device failed ${doing}: ${messageOf(cause)}; its tensors are gone`;
     return { error: new DeviceError(what, { ...details, fix }), fatal: true };
   }
-  if (code === outOfMemory) {
+  if (code === outOfMemory || code === libraryOutOfMemory) {
     const error = new OutOfMemoryError(`the GPU ran out of memory ${doing}: ${messageOf(cause)}`, {
       ...details,
       fix: 'free tensors (scope, dispose), or use smaller batches',
@@ -81,6 +79,3 @@ export function failureOf(cause: unknown, doing: string, name: string): Failure 
   });
   return { error, fatal: false };
 }
-
-export const disposedError = (name: string): DisposedError =>
-  new DisposedError(`the ${name} device has been disposed`);

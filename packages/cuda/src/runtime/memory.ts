@@ -1,9 +1,8 @@
 /** Memory of the device in size classes, kept for reuse. */
-import { OutOfMemoryError, type Sized, SizePool } from '@tutti/core/backend';
+import { describeBytes, OutOfMemoryError, type Sized, SizePool } from '@tutti/core/backend';
 import type { Block } from './buffer.ts';
 import type { Clock } from './clock.ts';
 import type { CudaDevice } from './device.ts';
-import { formatBytes } from './host.ts';
 
 /** The driver takes some 100 µs for an allocation that it cannot serve from what it has; and a GPU has gigabytes. */
 const reservedAnyway = 256 * 1024 * 1024;
@@ -41,12 +40,12 @@ function exhausted(device: CudaDevice, pool: SizePool<Block>, { bytes }: Sized):
   const { free, total } = device.call(allocating, (native) => native.memoryInfo());
   const limit = device.memoryLimit;
   const limited = limit !== undefined && pool.reserved + bytes > limit;
-  const here = `${formatBytes(pool.reserved)} are in use by tensors and programs`;
-  const there = `${formatBytes(free)} of ${formatBytes(total)} are free on the GPU`;
+  const here = `${describeBytes(pool.reserved)} are in use by tensors and programs`;
+  const there = `${describeBytes(free)} of ${describeBytes(total)} are free on the GPU`;
   return new OutOfMemoryError(
     limited
-      ? `${formatBytes(bytes)} more would exceed the memory limit of ${formatBytes(limit)}: ${here}, ${there}`
-      : `the GPU has no memory for ${formatBytes(bytes)}: ${there}, ${here}`,
+      ? `${describeBytes(bytes)} more would exceed the memory limit of ${describeBytes(limit)}: ${here}, ${there}`
+      : `the GPU has no memory for ${describeBytes(bytes)}: ${there}, ${here}`,
     {
       received: { wanted: bytes, free, total, inUse: pool.reserved, limit },
       fix:

@@ -1,7 +1,7 @@
 /** What there is on this machine: the driver, its devices, and the compiler for them. */
 import { architectureFor, formatCapability, leastCapability } from '../compiler/architecture.ts';
-import { findCompiler } from '../compiler/find.ts';
-import type { Binding, Compiler, DeviceDescription, Driver } from '../native/binding.ts';
+import { type Found, findBlas, findCompiler } from '../compiler/find.ts';
+import type { Binding, Blas, Compiler, DeviceDescription, Driver } from '../native/binding.ts';
 import { codeOf } from './failures.ts';
 import { type Absent, isAbsent, messageOf, type Surroundings } from './host.ts';
 
@@ -14,6 +14,8 @@ export interface Named {
 export interface SystemWishes {
   readonly driver: Named | undefined;
   readonly nvrtc: Named | undefined;
+  /** Undefined: it is looked for. */
+  readonly cublaslt: Named | 'off' | undefined;
   /** A driver that emulates is what is wanted; no other is taken then. */
   readonly emulation: boolean;
 }
@@ -28,6 +30,8 @@ export interface System {
   readonly driver: Driver;
   readonly compiler: Compiler;
   readonly compilerPath: string;
+  /** For matrix products; absent: why there is none. */
+  readonly blas: Found<Blas> | Absent | 'off';
   /** Those that kernels can be compiled for, at least one. */
   readonly devices: readonly FoundDevice[];
 }
@@ -55,7 +59,31 @@ export function findSystem(
     surroundings,
   );
   if (isAbsent(found)) return found;
-  return { driver, compiler: found.compiler, compilerPath: found.path, devices };
+  const blas = findProducts(binding, driver, wishes.cublaslt, surroundings);
+  // What was named is wanted; what was not is done without.
+  if (wishes.cublaslt && blas !== 'off' && isAbsent(blas)) return blas;
+  return { driver, compiler: found.library, compilerPath: found.path, blas, devices };
+}
+
+function findProducts(
+  binding: Binding,
+  driver: Driver,
+  named: SystemWishes['cublaslt'],
+  surroundings: Surroundings,
+): System['blas'] {
+  if (named === 'off') return 'off';
+  const major = Math.floor(driver.version / 1000);
+  const objection = (blas: Blas): string | undefined => {
+    if (blas.emulated !== driver.emulated)
+      return blas.emulated ? 'emulates a GPU on the processor' : 'is for a GPU, and the driver emulates one';
+    const release = Math.floor(blas.version / 10_000);
+    if (release < 12) return 'is of a release before CUDA 12';
+    return release > major
+      ? `is of CUDA ${release}, which the driver, of CUDA ${major}, does not run`
+      : undefined;
+  };
+  const remedy = `pip install ${major === 12 ? 'nvidia-cublas-cu12' : 'nvidia-cublas'}, install the CUDA toolkit ${major}, or go without: TUTTI_CUDA_CUBLASLT=off`;
+  return findBlas({ open: (path) => binding.openBlas(path), objection, named, remedy }, surroundings);
 }
 
 /** NVIDIA names the package after the release, but for the latest. */

@@ -1,7 +1,7 @@
 /** A program in the words that the addon takes, with gaps for what each command has of its own. */
 import { InternalError } from '@tutti/core/backend';
 import { commandCode } from '../native/binding.ts';
-import type { CudaProgram, KernelStage, StageParameter } from '../program.ts';
+import type { CudaProgram, KernelStage, ProductStage, StageParameter } from '../program.ts';
 
 /** A gap: where in the words, and what goes there. Pointers are two words. */
 interface Gap {
@@ -25,18 +25,17 @@ export class Template {
   readonly #words: Uint32Array;
   readonly #gaps: readonly Gap[];
 
-  constructor({ name, stages }: CudaProgram, functions: readonly number[]) {
+  /** @param handles The function or the prepared product of each stage. */
+  constructor({ name, stages }: CudaProgram, handles: readonly number[]) {
     const words: number[] = [];
     const gaps: Gap[] = [];
     for (const [i, stage] of stages.entries()) {
+      const { head, offsets, size, parameters } =
+        stage.kind === 'kernel' ? launchOf(stage) : productOf(stage);
       const start = words.length;
-      const places = placesOf(stage);
-      const { grid, block, sharedBytes } = stage;
-      words.push(commandCode.launch, headWords + places.words, functions[i]!, ...grid, ...block, sharedBytes);
-      words.push(places.words * 4, ...new Array<number>(places.words).fill(0));
-      for (const [p, at] of places.offsets.entries()) {
-        gaps.push({ at: start + headWords + at, parameter: stage.parameters[p]! });
-      }
+      words.push(head[0]!, size, handles[i]!, ...head.slice(1));
+      words.push(...new Array<number>(start + size - words.length).fill(0));
+      for (const [p, at] of offsets.entries()) gaps.push({ at: start + at, parameter: parameters[p]! });
     }
     this.#name = name;
     this.#words = Uint32Array.from(words);
@@ -50,7 +49,8 @@ export class Template {
       if (parameter.kind === 'scalar') {
         words[at] = this.#required(scalars[parameter.index], 'scalar', parameter.index);
       } else if (parameter.kind === 'buffer') {
-        putLong(words, at, this.#required(addresses[parameter.index], 'buffer', parameter.index));
+        const address = this.#required(addresses[parameter.index], 'buffer', parameter.index);
+        putLong(words, at, address + (parameter.byteOffset ?? 0));
       } else {
         putLong(words, at, this.#required(workspace, 'workspace', 0) + parameter.byteOffset);
       }
@@ -64,8 +64,45 @@ export class Template {
   }
 }
 
-/** Where the parameters of a stage lie, in words, and how many words they are: pointers at multiples of 8 bytes, as the kernel has them. */
-function placesOf({ parameters }: KernelStage): {
+/** A command with gaps. */
+interface Form {
+  /** Its code, and what stands between its handle and the gaps. */
+  readonly head: readonly number[];
+  /** Words in all. */
+  readonly size: number;
+  /** Where the parameters lie, in words. */
+  readonly offsets: readonly number[];
+  readonly parameters: readonly StageParameter[];
+}
+
+function launchOf({ grid, block, sharedBytes, parameters }: KernelStage): Form {
+  const { offsets, words } = placesOf(parameters);
+  return {
+    head: [commandCode.launch, ...grid, ...block, sharedBytes, words * 4],
+    size: headWords + words,
+    offsets: offsets.map((at) => headWords + at),
+    parameters,
+  };
+}
+
+/** Words of a product before its addresses, and in all. */
+const [productHeadWords, productWords] = [3, 13];
+
+function productOf({ lhs, rhs, result, bias, scratch }: ProductStage): Form {
+  const all = [lhs, rhs, result, bias, scratch];
+  const given = all.flatMap((parameter, i) =>
+    parameter ? [{ parameter, at: productHeadWords + 2 * i }] : [],
+  );
+  return {
+    head: [commandCode.product],
+    size: productWords,
+    offsets: given.map(({ at }) => at),
+    parameters: given.map(({ parameter }) => parameter),
+  };
+}
+
+/** Where parameters lie, in words, and how many words they are: pointers at multiples of 8 bytes, as the kernel has them. */
+function placesOf(parameters: readonly StageParameter[]): {
   readonly offsets: readonly number[];
   readonly words: number;
 } {

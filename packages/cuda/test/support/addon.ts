@@ -14,6 +14,7 @@ const emulator = cudaEmulator();
 if ('missing' in emulator) throw new Error(`the addon is tested on the emulator: ${emulator.missing}`);
 export const driverPath: string = emulator.driver;
 export const compilerPath: string = emulator.compiler;
+export const blasPath: string = emulator.blas!;
 
 export const binding: Binding = createRequire(import.meta.url)(addonPath) as Binding;
 export const openDriver = (): Driver => binding.openDriver(driverPath);
@@ -24,8 +25,8 @@ afterEach(() => {
 });
 
 /** Closed after the test. */
-export function openDevice(stagingBytes: number = 1 << 20): NativeDevice {
-  const device = openDriver().open(0, { stagingBytes });
+export function openDevice(stagingBytes: number = 1 << 20, blas?: string): NativeDevice {
+  const device = openDriver().open(0, { stagingBytes, blas });
   open.push(device);
   return device;
 }
@@ -94,6 +95,14 @@ export class Commands {
 
   copy(target: number, source: number, bytes: number): this {
     this.#words.push(commandCode.copy, 8, ...long(target), ...long(source), ...long(bytes));
+    return this;
+  }
+
+  product(
+    id: number,
+    addresses: readonly [lhs: number, rhs: number, result: number, bias: number, workspace: number],
+  ): this {
+    this.#words.push(commandCode.product, 13, id, ...addresses.flatMap(long));
     return this;
   }
 

@@ -13,7 +13,10 @@ const found = cudaEmulator();
 if ('missing' in found) throw new TypeError(`CUDA must be emulated here: ${found.missing}`);
 
 /** The emulator's libraries. */
-export const emulator: { readonly driver: string; readonly compiler: string } = found;
+export const emulator: { readonly driver: string; readonly compiler: string; readonly blas?: string } = found;
+
+/** Products by the emulated library. */
+export const withLibrary = { cublaslt: emulator.blas! } as const satisfies CudaOptions;
 
 /** What makes a backend of an emulated device. */
 export const emulation = {

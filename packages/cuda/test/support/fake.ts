@@ -1,12 +1,14 @@
 /** An addon that does nothing and remembers what it was asked for: for what does not need a device. */
 import { existsSync } from 'node:fs';
-import type {
-  Binding,
-  CompiledImage,
-  Compiler,
-  DeviceDescription,
-  Driver,
-  NativeDevice,
+import {
+  type Binding,
+  type Blas,
+  type CompiledImage,
+  type Compiler,
+  type DeviceDescription,
+  type Driver,
+  interfaceVersion,
+  type NativeDevice,
 } from '../../src/native/binding.ts';
 import type { Surroundings } from '../../src/runtime/host.ts';
 
@@ -52,6 +54,7 @@ export const compilerOf = (rest: Partial<Compiler> = {}): Compiler => ({
 export const bindingOf = (
   drivers: Readonly<Record<string, Driver | Error>>,
   compilers: Readonly<Record<string, Compiler | Error>> = {},
+  libraries: Readonly<Record<string, Blas | Error>> = {},
 ): Binding => {
   const open = <T>(all: Readonly<Record<string, T | Error>>, path: string): T => {
     const found = all[path];
@@ -61,9 +64,10 @@ export const bindingOf = (
     return found;
   };
   return {
-    interfaceVersion: 1,
+    interfaceVersion,
     openDriver: (path) => open(drivers, path),
     openCompiler: (path) => open(compilers, path),
+    openBlas: (path) => open(libraries, path),
   };
 };
 
@@ -117,6 +121,8 @@ export function fakeDevice(): FakeDevice {
     unloadModule: () => {},
     getFunction: (_module, entry, shared) => call('getFunction', `${entry} ${shared}`, () => 9),
     functionInfo: () => ({ registers: 8, localBytes: 0, staticSharedBytes: 0, maxThreadsPerBlock: 1024 }),
+    prepareProduct: () => call('prepareProduct', '', () => 5),
+    releaseProduct: () => {},
     submit: (words, length) => call('submit', `${length}`, () => keep(words, length)),
     capture: (words, length) =>
       call('capture', `${length}`, () => {

@@ -7,6 +7,7 @@ export const hopper: CudaFeatures = {
   maxThreadsPerBlock: 1024,
   maxSharedBytes: 227 * 1024,
   tf32: false,
+  blas: false,
   deterministic: true,
   emulated: false,
 };

@@ -1,6 +1,6 @@
 /** Programs written by hand, for what runs programs. */
 import type { DeviceBuffer, DispatchCommand, Program } from '@tutti/core/backend';
-import type { CudaProgram, KernelStage, StageParameter } from '../../src/program.ts';
+import type { KernelProgram, KernelStage, StageParameter } from '../../src/program.ts';
 
 const threads = 64;
 const buffer = (index: number): StageParameter => ({ kind: 'buffer', index });
@@ -34,14 +34,14 @@ function stage(
 export function program(
   name: string,
   stages: readonly KernelStage[],
-  rest: Partial<CudaProgram> = {},
-): CudaProgram {
+  rest: Partial<KernelProgram> = {},
+): KernelProgram {
   const source = (): string => stages.map(({ code }) => code).join('\n');
   return { name, stages, scalarTypes: [], workspaceBytes: 0, source, ...rest };
 }
 
 /** `b[i] = a[i] * 3 + scalar`, wrapping, after `turns` turns that change nothing. */
-export function affine(n: number, turns = 1): CudaProgram {
+export function affine(n: number, turns = 1): KernelProgram {
   const body = `unsigned x = a[i];
   for (int turn = 0; turn < ${turns}; turn++) x = x * 3u - (x << 1);
   b[i] = x * 3u + s;`;
@@ -52,11 +52,11 @@ export function affine(n: number, turns = 1): CudaProgram {
 }
 
 /** `a[i] += 1` */
-export const increment = (n: number, name = 'increment'): CudaProgram =>
+export const increment = (n: number, name = 'increment'): KernelProgram =>
   program(name, [stage(n, 'int* a', 'a[i] += 1;', [buffer(0)])]);
 
 /** Two stages: the workspace takes `a` reversed, then `b[i] = workspace[i] + i`. */
-export const reversed = (n: number): CudaProgram =>
+export const reversed = (n: number): KernelProgram =>
   program(
     'reversed',
     [
@@ -67,7 +67,7 @@ export const reversed = (n: number): CudaProgram =>
   );
 
 /** Stores its scalars, of all types, as raw bits. The pointer stands between them, where it has to be aligned. */
-export const storeScalars: CudaProgram = program(
+export const storeScalars: KernelProgram = program(
   'storeScalars',
   [
     stage(
@@ -82,7 +82,7 @@ export const storeScalars: CudaProgram = program(
 );
 
 /** `b[block] = sum of a over the block`, through dynamic shared memory. */
-export function blockSums(n: number): CudaProgram {
+export function blockSums(n: number): KernelProgram {
   const code = `extern "C" __global__ void entry(const int* a, int* b) {
   extern __shared__ unsigned char shared[];
   int* sums = (int*)shared;
@@ -103,13 +103,17 @@ export function blockSums(n: number): CudaProgram {
 }
 
 /** Does not compile: line 4 names something that is not there. */
-export const invalid: CudaProgram = program('invalid', [stage(1, 'int* a', 'a[0] = missing;', [buffer(0)])]);
+export const invalid: KernelProgram = program('invalid', [
+  stage(1, 'int* a', 'a[0] = missing;', [buffer(0)]),
+]);
 
 /** Writes far outside of its buffer. */
-export const astray: CudaProgram = program('astray', [stage(1, 'int* a', 'a[1LL << 40] = 1;', [buffer(0)])]);
+export const astray: KernelProgram = program('astray', [
+  stage(1, 'int* a', 'a[1LL << 40] = 1;', [buffer(0)]),
+]);
 
 /** Asks for a block that no device has. */
-export const tooLarge: CudaProgram = program('tooLarge', [
+export const tooLarge: KernelProgram = program('tooLarge', [
   { ...increment(1).stages[0]!, block: [4096, 1, 1] },
 ]);
 
