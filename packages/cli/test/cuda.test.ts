@@ -23,16 +23,16 @@ describe('without an NVIDIA driver', () => {
   });
 
   it.each([
-    ['TUTTI_DEVICE=cuda', [], { TUTTI_DEVICE: 'cuda' }],
-    ['--device cuda', ['--device', 'cuda'], {}],
-  ])('%s fails with what `tutti doctor` says, and takes no other device', async (_, flags, env) => {
+    ['TUTTI_DEVICE=cuda', [], { TUTTI_DEVICE: 'cuda' }, 'TUTTI_DEVICE: '],
+    ['--device cuda', ['--device', 'cuda'], {}, ''],
+  ])('%s fails with what `tutti doctor` says, and takes no other device', async (_, flags, env, place) => {
     const { reason, fix } = await doctor(noDriver);
     const { code, stdout, stderr } = await tutti(['train', 'mnist', ...flags, ...small], {
       env: { ...noDriver, ...env },
     });
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toBe(
-      `error [TUTTI_BACKEND_UNAVAILABLE]: device cuda is not available: ${reason}\n  fix: ${fix}\n`,
+      `error [TUTTI_BACKEND_UNAVAILABLE]: ${place}device cuda is not available: ${reason}\n  fix: ${fix}\n`,
     );
   });
 
