@@ -54,8 +54,9 @@ const software: readonly string[] = [
   '--use-webgpu-adapter=swiftshader',
   '--use-angle=swiftshader',
   '--enable-unsafe-swiftshader',
-  // Shaders of WebGL would be compiled when they are linked for targets that nobody has, and again when they are used.
-  '--disable-angle-features=warmUpPipelineCacheAtLink',
+  // Shaders of WebGL would be compiled when they are linked for targets that nobody has, in halves, and again when they are used.
+  '--disable-angle-features=warmUpPipelineCacheAtLink,supportsGraphicsPipelineLibrary',
+  '--disable-gpu-program-cache', // a profile lives for one page
   '--enable-features=Vulkan',
   '--use-vulkan=swiftshader',
 ];

@@ -1,5 +1,5 @@
 /** Which values go to memory: those that must, and those that would cost more to compute again than to load. */
-import type { Expression, IndexVariable } from '../backend/index.ts';
+import type { DType, Expression, IndexVariable } from '../backend/index.ts';
 import { strideOf } from '../backend/index.ts';
 import { ValueLowering } from './lower-value.ts';
 import { elementsOf, kindOf, type Op, type OpName } from './op.ts';
@@ -74,13 +74,24 @@ export function requiredStores(order: readonly Op[], outputs: readonly Op[], fus
   return stored;
 }
 
-/** What of an anchor's operand is stored: the value below its movement where strides can express that, else the operand. */
+/**
+ * What of an anchor's operand is stored: the value below its movement where strides can express that, else the operand.
+ * Routines take 16-bit floats as they are stored: half the memory traffic, and tensor cores where there are some.
+ */
 function operandBase(operand: Op, stored: ReadonlySet<Op>): Op {
   let base = operand;
-  while ((kindOf(base) === 'movement' || base.op === 'barrier') && !stored.has(base)) base = base.inputs[0]!;
+  while (isFree(base) && !stored.has(base)) base = base.inputs[0]!;
   const view = operandView(operand, operand.shape, (op) => op === base);
   return view ? base : operand;
 }
+
+/** Whether a load of the input gives the value: from another place, or of a dtype that loading widens to float32. */
+const isFree = (op: Op): boolean =>
+  kindOf(op) === 'movement' ||
+  op.op === 'barrier' ||
+  (op.op === 'cast' && op.dtype === 'float32' && isHalf(op.inputs[0]!.dtype));
+
+const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
 
 export interface OperandView {
   readonly base: Op;

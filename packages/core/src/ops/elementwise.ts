@@ -137,10 +137,12 @@ function integerPower(x: Tensor, y: Tensor): Tensor {
   const bitCount = dtype === 'uint8' ? 8 : 32;
   let result = number(1);
   let square = x;
+  let rest = y;
   for (let bit = 0; bit < bitCount; bit++) {
-    const factor = apply('where', [odd(apply('shr', [y, number(bit)], {})), square, number(1)], {});
+    const factor = apply('where', [odd(rest), square, number(1)], {});
     result = apply('mul', [result, factor], {});
     square = apply('mul', [square, square], {});
+    rest = apply('shr', [rest, number(1)], {}); // the same step each time: without fusion, one kernel serves for all
   }
   if (isUnsigned(dtype)) return result;
   const unit = apply('eq', [apply('abs', [x], {}), number(1)], {});
