@@ -117,6 +117,13 @@ export interface Backend {
   read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array>;
   /** As `read`, and blocks. Present where `capabilities.syncRead`. */
   readSync?(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array;
+  /**
+   * A new buffer with the first `bytes` of a buffer of another device, copied without the host; undefined where there is no way.
+   * Ordered after everything submitted so far to either device. Absent where a backend's devices never have a way.
+   *
+   * @throws OutOfMemoryError
+   */
+  copyFrom?(source: Backend, buffer: DeviceBuffer, bytes: number): DeviceBuffer | undefined;
   compile(kernel: Kernel): Program;
   /**
    * A hand-tuned program for an anchor, or undefined: then the compiler asks again without the epilogue, and last

@@ -1,5 +1,6 @@
 /** Computing and reading values. */
 import {
+  type DeviceBuffer,
   DeviceError,
   type DType,
   type Fence,
@@ -10,9 +11,10 @@ import {
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
 import type { Device } from '../tensor/device.ts';
-import { type GraphNode, type HostArray, hostArrays } from '../tensor/node.ts';
+import { GraphNode, type HostArray, hostArrays } from '../tensor/node.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { requireTensor, Tensor } from '../tensor/tensor.ts';
+import { allocateElements, elements, withPurpose } from './allocation.ts';
 import { isOpen, raise } from './checks.ts';
 import { bytesOf, type Executor, executorOf, type PreparedRun } from './executor.ts';
 import { device as openDevice } from './registry.ts';
@@ -110,20 +112,54 @@ function byDevice(nodes: readonly GraphNode[]): Map<Device, GraphNode[]> {
   return groups;
 }
 
-/** The host's copy of a node's elements, in the dtype's own form. */
-async function readNode(node: GraphNode): Promise<HostArray> {
+/** What `use` makes of a node whose value exists. @throws what the data that it was computed from is at fault with */
+async function withValue<T>(node: GraphNode, use: () => T | Promise<T>): Promise<T> {
   node.retain();
   try {
     await realizeNodes([node]);
-    if (node.host) return node.host.slice();
-    const { backend } = node.device;
     const { verdict } = node;
-    if (verdict && isOpen(verdict)) await executorOf(backend).checks.settle();
+    if (verdict && isOpen(verdict)) await executorOf(node.device.backend).checks.settle();
     raise(verdict);
-    return fromBytes(await backend.read(node.storage!, 0, bytesOf(node)), node.dtype);
+    return await use();
   } finally {
     node.release();
   }
+}
+
+/** The host's copy of a node's elements, in the dtype's own form. */
+const readNode = (node: GraphNode): Promise<HostArray> =>
+  withValue(node, async () => {
+    if (node.host) return node.host.slice();
+    return fromBytes(await node.device.backend.read(node.storage!, 0, bytesOf(node)), node.dtype);
+  });
+
+/** A tensor of a device that is open with the value of a node: without a way over the host, where there is one. */
+const copyNode = (node: GraphNode, device: Device): Promise<Tensor> =>
+  withValue(node, async () => {
+    const { shape, dtype } = node;
+    const storage = node.storage && copyStorage(node.storage, node, device);
+    if (!storage) return fromHost(await readNode(node), shape, dtype, device);
+    const copy = new GraphNode('data', [], { shape, dtype }, device, { tracked: false, constant: false });
+    copy.fulfil(storage);
+    return new Tensor(copy);
+  });
+
+/** What a device holds, on the same one or on another of its kind. */
+function copyStorage(source: DeviceBuffer, node: GraphNode, target: Device): DeviceBuffer | undefined {
+  const bytes = bytesOf(node);
+  const { backend } = target;
+  const tensor = { shape: node.shape, dtype: node.dtype, device: target };
+  if (bytes === 0) return undefined;
+  if (backend !== node.device.backend) {
+    try {
+      return backend.copyFrom?.(node.device.backend, source, bytes);
+    } catch (error) {
+      throw withPurpose(error, () => elements('to()', tensor));
+    }
+  }
+  const copy = allocateElements('to()', tensor);
+  backend.submit([{ kind: 'copy', source, target: copy, bytes }]);
+  return copy;
 }
 
 function readNodeSync(node: GraphNode): HostArray {
@@ -248,7 +284,7 @@ Tensor.prototype.to = reading('to()', async (tensor, target: Device | string) =>
   try {
     const device = typeof target === 'string' ? await openDevice(target) : target;
     await device.open();
-    return fromHost(await readNode(node), node.shape, node.dtype, device);
+    return await copyNode(node, device);
   } finally {
     node.release();
   }
