@@ -4,9 +4,9 @@ import {
   DeviceError,
   type DType,
   type Fence,
-  fromBfloat16Bits,
-  fromFloat16Bits,
   ShapeError,
+  widenBfloat16,
+  widenFloat16,
 } from '../backend/index.ts';
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
@@ -186,8 +186,8 @@ function fromBytes(bytes: Uint8Array, dtype: DType): HostArray {
 }
 
 function toData(host: HostArray, dtype: DType): DataArray {
-  if (dtype === 'float16') return Float32Array.from(host, fromFloat16Bits);
-  if (dtype === 'bfloat16') return Float32Array.from(host, fromBfloat16Bits);
+  if (dtype === 'float16') return widenFloat16(host);
+  if (dtype === 'bfloat16') return widenBfloat16(host);
   return host as DataArray;
 }
 
