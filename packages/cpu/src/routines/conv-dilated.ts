@@ -104,6 +104,7 @@ export function dilatedProgram(anchor: ConvAnchor): WasmProgram {
       return d < 0 ? 0 : outStrides[d]! * lattices[d]!.spacing;
     };
     const view: ResultView = {
+      of: anchor,
       whole: false,
       first: lattices.reduce((sum, l, d) => sum + l.residue * outStrides[d]!, 0),
       channel: points,

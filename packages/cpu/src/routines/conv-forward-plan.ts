@@ -14,6 +14,8 @@ const blockBytes = 320 * 1024;
 
 /** Where results lie, in elements: every output position, or a lattice of them that a larger convolution consists of. */
 export interface ResultView {
+  /** The convolution whose result it is. */
+  readonly of: ConvAnchor;
   /** All positions of the result: rows are neighbours, and the epilogue can follow. */
   readonly whole: boolean;
   readonly first: number;
@@ -61,6 +63,7 @@ export function planForward(anchor: ConvAnchor, lattice?: ResultView): ForwardPl
   );
   const { points } = geometry;
   const view = lattice ?? {
+    of: anchor,
     whole: true,
     first: 0,
     channel: points,

@@ -14,6 +14,7 @@ import {
 } from './emit.ts';
 import { emitFinish, sumsFitResult, workspaceSlot } from './finish.ts';
 import { range } from './geometry.ts';
+import { emitRepair, emitSee, meetsPadding } from './padding.ts';
 import { emitRelayout, shiftBytes } from './relayout.ts';
 import { emitSweep } from './tile.ts';
 
@@ -77,6 +78,7 @@ export class ForwardStage {
     fn.loopRange(begin, begin, end, 1, () => {
       this.#locate(begin);
       fn.loopRange(l.block, 0, this.#anchor.inChannels, this.#plan.channels, () => this.#multiplyBlock());
+      this.#repairBlock();
       this.#finishBlock();
     });
   }
@@ -238,6 +240,31 @@ export class ForwardStage {
       panel(this.#plan.inResult ? edge : roundUp(edge, 4));
       fn.end();
     }
+  }
+
+  /** Sums that padding has spoiled are computed once more, where they lie. */
+  #repairBlock(): void {
+    const fn = this.#fn;
+    const l = this.#local;
+    const { geometry, pitch, view } = this.#plan;
+    if (!meetsPadding(geometry)) return;
+    const repair = emitRepair(this.#module, {
+      of: view.of,
+      width: geometry.x.outSize,
+      row: pitch * 4,
+      channel: this.#sumsRowBytes,
+      results: view,
+    });
+    const [channel, at, sum, seen] = [fn.local('i32'), fn.local('i32'), fn.local('f32'), fn.local('i32')];
+    fn.get(l.sums).set(at).i32(0).set(seen);
+    fn.loopRange(channel, 0, l.channels, 1, () => {
+      fn.get(at).load('f32.load').set(sum);
+      emitSee(fn, sum, seen);
+      advance(fn, at, this.#sumsRowBytes);
+    });
+    fn.get(seen).if();
+    fn.get(fn.params[2]!).get(l.sums).get(l.first).get(l.channels).get(l.rows).call(repair);
+    fn.end();
   }
 
   /** Gathers the rows of each channel, without the columns in between, and runs the epilogue over them. */

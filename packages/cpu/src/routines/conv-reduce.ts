@@ -21,6 +21,7 @@ import { addScaled, ceilDiv, emitBlockSize, emitOffsets, roundUp } from './emit.
 import { assemble, emitFinish, finishCost, sumsFitResult, workspaceSlot } from './finish.ts';
 import { range } from './geometry.ts';
 import { packSlack } from './pack.ts';
+import { emitRepair, emitSee, meetsPadding } from './padding.ts';
 import { cyclesPerNanosecond } from './units.ts';
 
 /** Output channels that one unit of the second stage finishes. */
@@ -107,7 +108,8 @@ function emitFinishStage(
     Local,
     Local,
   ];
-  const sum = fn.local('f32');
+  const padded = meetsPadding(plan.geometry);
+  const [sum, seen] = [fn.local('f32'), fn.local('i32')];
   const row = roundUp(outChannels, 4);
   fn.loopRange(begin, begin, end, 1, () => {
     fn.get(begin).set(flat);
@@ -137,7 +139,7 @@ function emitFinishStage(
     addScaled(fn, group, batch * points * row * 4);
     addScaled(fn, image, points * row * 4);
     addScaled(fn, channel, 4);
-    fn.set(source).get(target).set(to);
+    fn.set(source).get(target).set(to).i32(0).set(seen);
     fn.loopRange(o, 0, count, 1, () => {
       fn.get(source).set(at);
       fn.loopRange(point, 0, points, 1, () => {
@@ -158,7 +160,15 @@ function emitFinishStage(
           .set(at);
       });
       fn.get(source).i32(4).op('i32.add').set(source);
+      if (padded) emitSee(fn, sum, seen);
     });
+    if (padded) {
+      const results = { channel: points, y: 0, x: 1 };
+      const layout = { of: anchor, width: points, row: 0, channel: points * 4, results };
+      fn.get(seen).if();
+      fn.get(args).get(target).get(first).get(count).i32(1).call(emitRepair(module, layout));
+      fn.end();
+    }
     emitFinish(fn, module, anchor, { args, source: target, begin: first, count: length });
   });
 }

@@ -135,7 +135,7 @@ export function emitRelayout(module: ModuleBuilder, plan: Relayout): number {
 }
 
 /** [] -> [1 where the padded position q holds an input index, which goes to `index`]. */
-function emitInside(fn: FunctionBuilder, q: Local, axis: Axis, index: Local): void {
+export function emitInside(fn: FunctionBuilder, q: Local, axis: Axis, index: Local): void {
   // Below zero the unsigned quotient is large, and fails the comparison as it should.
   fn.get(q);
   if (axis.inputDilation > 1) fn.i32(axis.inputDilation).op('i32.div_u');
