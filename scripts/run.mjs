@@ -18,6 +18,7 @@ const bin = (name) => join(root, 'node_modules', '.bin', process.platform === 'w
 const cli = join(root, 'packages', 'cli', 'dist', 'bin.js');
 const scratch = mkdtempSync(join(tmpdir(), 'tutti-run-'));
 const vitestReport = join(scratch, 'vitest.json');
+const sanitizerReport = join(scratch, 'sanitizer.json');
 
 const env = {
   ...process.env,
@@ -28,10 +29,10 @@ const env = {
   DO_NOT_TRACK: '1',
 };
 
-const turbo = (task) => [
+const turbo = (...tasks) => [
   bin('turbo'),
   'run',
-  task,
+  ...tasks,
   '--output-logs=errors-only',
   '--continue=dependencies-successful',
 ];
@@ -67,12 +68,12 @@ const steps = [
     upToDate: () => hasCommand('g++') || !mayInstallPackages(),
     run: () => ['sh', '-c', 'apt-get update && apt-get install --yes --no-install-recommends g++ libc6-dev'],
   },
-  { name: 'build', in: ['test'], needs: ['install'], run: () => turbo('build') },
+  { name: 'build', in: ['test'], needs: ['install'], run: () => turbo('build', 'native') },
   {
     name: 'build',
     in: ['start'],
     needs: ['install'],
-    run: () => [...turbo('build'), '--filter=@tutti/cli...'],
+    run: () => [...turbo('build', ...(mayUseCuda() ? ['native'] : [])), '--filter=@tutti/cli...'],
   },
   { name: 'typecheck', in: ['test'], needs: ['build'], run: () => turbo('typecheck') },
   {
@@ -101,6 +102,19 @@ const steps = [
     ],
     counts: (code) => vitestCounts(code, vitestReport),
   },
+  {
+    name: 'sanitizer',
+    in: ['test'],
+    needs: ['build'],
+    run: () => [
+      process.execPath,
+      join(root, 'scripts', 'sanitize-cuda.mjs'),
+      '--reporter=dot',
+      '--reporter=json',
+      `--outputFile.json=${sanitizerReport}`,
+    ],
+    counts: (code) => vitestCounts(code, sanitizerReport),
+  },
 ];
 
 // ---------------------------------------------------------------------------------------------------
@@ -108,6 +122,20 @@ const steps = [
 
 const hasCommand = (name) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, name)));
+
+/** Whether the device that `start` is to use is said to be of a backend. */
+const isNamed = (backend) =>
+  [process.env.TUTTI_DEVICE ?? '', ...flags].some((text) => text.includes(backend));
+
+/** Signs of NVIDIA's driver: of its kernel module, in WSL, on Windows. */
+const signsOfNvidia = [
+  '/proc/driver/nvidia/version',
+  '/usr/lib/wsl/lib/libcuda.so.1',
+  join(process.env.SystemRoot ?? '', 'System32', 'nvcuda.dll'),
+];
+
+/** Otherwise the addon, which takes longer to compile than everything else, is of no use. */
+const mayUseCuda = () => isNamed('cuda') || signsOfNvidia.some((path) => existsSync(path));
 
 /** A container of a CI, mostly: Debian's tools, and the right to use them. */
 const mayInstallPackages = () => process.getuid?.() === 0 && hasCommand('apt-get');
@@ -241,12 +269,13 @@ async function runSteps(command) {
 }
 
 /** Who asks for WebGPU gets it on a machine that has no GPU driver too: in software, which the program says. */
-function driverFor(flags) {
-  const wanted = [process.env.TUTTI_DEVICE ?? '', ...flags].some((text) => text.includes('webgpu'));
-  return wanted ? ['--import', pathToFileURL(join(root, 'packages/testbed/dist/use-driver.js')).href] : [];
+function driverFor() {
+  return isNamed('webgpu')
+    ? ['--import', pathToFileURL(join(root, 'packages/testbed/dist/use-driver.js')).href]
+    : [];
 }
 
-async function start(flags) {
+async function start() {
   const taken = flagsTakenByNpm(process.env);
   if (taken.length > 0) {
     console.error(
@@ -256,7 +285,7 @@ async function start(flags) {
   }
   const prepared = await runSteps('start');
   if (prepared.failed > 0) finish(1);
-  const command = [process.execPath, ...driverFor(flags), cli, 'train', 'mnist', ...flags];
+  const command = [process.execPath, ...driverFor(), cli, 'train', 'mnist', ...flags];
   const { code } = await execute(command, { quiet: false });
   finish(code);
 }
@@ -269,7 +298,7 @@ async function test() {
 
 const [command, ...rest] = process.argv.slice(2);
 const flags = rest[0] === '--' ? rest.slice(1) : rest;
-if (command === 'start') await start(flags);
+if (command === 'start') await start();
 else if (command === 'test') await test();
 else if (command === 'turbo') finish((await execute([bin('turbo'), ...flags], { quiet: false })).code);
 else {

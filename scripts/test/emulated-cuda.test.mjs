@@ -9,5 +9,8 @@ it('says why it is not there where the emulator is not, under the same name', as
   const absent = backendOf({ missing: 'there is no g++' });
   expect(absent.name).toBe('cuda-emulated');
   expect(await absent.probe()).toMatchObject({ available: false, reason: 'there is no g++' });
-  await expect(absent.open(0)).rejects.toThrow('there is no g++');
+  await expect(absent.open(0)).rejects.toMatchObject({
+    code: 'TUTTI_BACKEND_UNAVAILABLE',
+    message: expect.stringContaining('there is no g++'),
+  });
 });

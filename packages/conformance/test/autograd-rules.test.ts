@@ -77,6 +77,7 @@ const scatterCase = (mode: 'set' | 'add' | 'max') =>
   );
 
 const plainAttention = { scale: 0.5, causal: false };
+const attentionShapes: GradientCase['operands'] = [[[3, 2]], [[4, 2]], [[4, 3]], [[3, 3]]];
 const sixBySix = {
   stride: [2, 1],
   padLow: [1, 0],
@@ -223,6 +224,21 @@ const table: Readonly<Record<Primitive, readonly GradientCase[] | 'none' | 'zero
     ),
     of('with a mask to add', [[[3, 2]], [[4, 2]], [[4, 3]], [[3, 4]]], (q, k, v, mask) =>
       apply('attention', [q, k, v, mask], plainAttention),
+    ),
+  ],
+  attentionGradient: [
+    ...(['query', 'key', 'value'] as const).map((name) =>
+      of(`with respect to the ${name}`, attentionShapes, (q, k, v, g) =>
+        apply('attentionGradient', [q, k, v, g], { ...plainAttention, of: [name] }),
+      ),
+    ),
+    of('batched and causal', [[[2, 3, 2]], [[2, 3, 2]], [[2, 3, 1]], [[2, 3, 1]]], (q, k, v, g) =>
+      apply('attentionGradient', [q, k, v, g], { scale: 0.7, causal: true, of: ['key'] }),
+    ),
+    ...(['query', 'mask'] as const).map((name) =>
+      of(`with respect to the ${name}, with a mask to add`, [...attentionShapes, [[3, 4]]], (...operands) =>
+        apply('attentionGradient', operands, { ...plainAttention, of: [name] }),
+      ),
     ),
   ],
   detach: 'none',

@@ -1,6 +1,7 @@
 import {
   type AnchorCase,
   attentionCases,
+  attentionGradientCases,
   convCases,
   convEmptyCases,
   convPaddingCases,
@@ -18,6 +19,7 @@ const all = (): AnchorCase[] => [
   ...convEmptyCases(),
   ...randomConvCases(24),
   ...attentionCases(),
+  ...attentionGradientCases(),
 ];
 
 /** Of all kinds. */

@@ -108,7 +108,7 @@ function convKernel(b: IndexBuilder, anchor: ConvAnchor): Kernel {
 
 /** A routine for any anchor, to be run by the interpreter. */
 export function interpretedRoutine(anchor: Anchor): Program | undefined {
-  if (anchor.kind === 'attention') return undefined;
+  if (anchor.kind === 'attention' || anchor.kind === 'attentionGradient') return undefined;
   const b = new IndexBuilder();
   const kernel = anchor.kind === 'dot' ? dotKernel(b, anchor) : convKernel(b, anchor);
   const program: Program & { kernel: Kernel } = {

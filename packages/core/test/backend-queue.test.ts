@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { type PoolLimits, type Sized, SizePool, scalarBits, sizeClass } from '../src/backend/index.ts';
+import {
+  DeviceError,
+  Health,
+  type PoolLimits,
+  Progress,
+  type Sized,
+  SizePool,
+  scalarBits,
+  sizeClass,
+} from '../src/backend/index.ts';
 
 const MiB = 1024 * 1024;
 
@@ -105,4 +114,50 @@ it('scalars keep their bits', () => {
   const program = { name: 'p', scalarTypes: ['f32', 'i32', 'u32', 'bool', 'f32'] as const };
   expect([...scalarBits(program, values)]).toEqual([0x80000000, 0xffffffff, 0xffffffff, 1, 0x7fc00000]);
   expect(() => scalarBits(program, [1])).toThrow(/kernel p takes 5 scalars and got 1/);
+});
+
+describe('fences', () => {
+  /** A device that passes what was submitted when it is told to. */
+  function device() {
+    const health = new Health();
+    const passes: (() => void)[] = [];
+    const progress = new Progress(() => new Promise<void>((resolve) => passes.push(resolve)), health);
+    const pass = async (): Promise<void> => {
+      passes.shift()!();
+      await new Promise((resolve) => setTimeout(resolve));
+    };
+    return { health, passes, progress, pass };
+  }
+
+  it('are done in the order of their submissions, in whatever order they are asked for', async () => {
+    const { passes, progress, pass } = device();
+    const fences = Array.from({ length: 6 }, () => progress.submitted(1));
+    const order: number[] = [];
+    for (const i of [5, 1, 3]) void fences[i]!.done.then(() => order.push(i));
+    while (passes.length > 0) await pass();
+    expect([order[0], order.at(-1)]).toEqual([1, 5]);
+    const asked = passes.length;
+    await fences[0]!.done; // It has passed: the device is not asked.
+    expect(passes).toHaveLength(asked);
+  });
+
+  it('ask a caller to wait that is three marks ahead, until the device has caught up', async () => {
+    const { passes, progress, pass } = device();
+    const paces = Array.from({ length: 4 }, () => progress.submitted(4096).pace);
+    expect(passes).toHaveLength(4);
+    expect(paces).toEqual([undefined, undefined, expect.any(Promise), expect.any(Promise)]);
+    while (passes.length > 0) await pass();
+    expect(progress.submitted(0).pace).toBeUndefined();
+  });
+
+  it('fail as the device does, those that are asked for later as well', async () => {
+    const { health, progress, pass } = device();
+    const fences = [progress.submitted(1), progress.submitted(1)];
+    const waiting = fences[0]!.done;
+    const failure = new DeviceError('the device is gone');
+    health.fail(failure);
+    await expect(waiting).rejects.toBe(failure);
+    await pass();
+    await expect(fences[1]!.done).rejects.toBe(failure);
+  });
 });

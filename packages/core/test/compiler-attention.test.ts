@@ -1,6 +1,6 @@
 /** Attention: when a device's routine is asked for, what it is told, and what it is taken apart into. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Anchor, AttentionAnchor, Program } from '../src/backend/index.ts';
+import type { Anchor, AttentionAnchor, AttentionGradientAnchor, Program } from '../src/backend/index.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
 import * as t from './all.ts';
 import { scheduled } from './compiler-support.ts';
@@ -21,6 +21,24 @@ function asked(tensors: readonly t.Tensor[], takes: (anchor: AttentionAnchor) =>
     },
   });
   return { found, kinds: groups.map(({ lowered }) => lowered.kernel.kind) };
+}
+
+/** As `asked`, of a device that has routines for attention and its gradient. */
+function askedForGradients(tensors: readonly t.Tensor[], takes: (anchor: Anchor) => boolean = () => true) {
+  const groups = scheduled(tensors, {
+    routine: (anchor: Anchor) => {
+      const known = anchor.kind === 'attention' || anchor.kind === 'attentionGradient';
+      return known && takes(anchor) ? program : undefined;
+    },
+  });
+  const kernels = groups.map(({ lowered }) => lowered.kernel);
+  return {
+    kinds: kernels.map(({ kind }) => kind),
+    gradients: kernels.filter(
+      (kernel): kernel is AttentionGradientAnchor => kernel.kind === 'attentionGradient',
+    ),
+    largest: Math.max(...kernels.flatMap(({ buffers }) => buffers.map(({ length }) => length))),
+  };
 }
 
 const data = (...shape: number[]): t.Tensor =>
@@ -76,6 +94,54 @@ describe('attention with a routine', () => {
     expect(kinds).not.toContain('attention');
     const alone = asked([q.grad!]).kinds.length;
     expect(kinds.length).toBeLessThanOrEqual(alone + 1);
+  });
+});
+
+describe('the gradient of attention with a routine', () => {
+  const [queries, keys] = [30, 40];
+  const own = (...shape: number[]): t.Tensor =>
+    t.tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(0.5), { shape, requiresGrad: true });
+  const operands = () => [own(queries, 4), own(keys, 4), own(keys, 6)] as const;
+  const weights = () => data(queries, 6);
+
+  it('is one step for all operands, and no value is as large as the weights', () => {
+    const [q, k, v] = operands();
+    const y = t.scaledDotProductAttention(q, k, v, { causal: true });
+    y.mul(weights()).sum().backward();
+    const { kinds, gradients, largest } = askedForGradients([y, q.grad!, k.grad!, v.grad!]);
+    expect(kinds.filter((kind) => kind === 'attention')).toHaveLength(1);
+    expect(gradients).toHaveLength(1);
+    const row = (columns: number) => ({ dtype: 'float32', offset: 0, batch: [], row: columns, column: 1 });
+    expect(gradients[0]).toMatchObject({
+      ...{ of: ['query', 'key', 'value'], batch: [], queries, keys, width: 4, valueWidth: 6 },
+      ...{ scale: 0.5, causal: true, query: row(4), key: row(4), value: row(6), gradient: row(6) },
+    });
+    const elements = queries * 4 + keys * 4 + keys * 6;
+    expect(gradients[0]!.buffers.map(({ length }) => length).at(-1)).toBe(elements);
+    expect(largest).toBeLessThan(queries * keys);
+  });
+
+  it('is asked for what is wanted, and takes an epilogue in', () => {
+    const [q, k, v] = operands();
+    t.scaledDotProductAttention(q, k, v).mul(weights()).sum().backward();
+    const { kinds, gradients } = askedForGradients([k.grad!.add(data(keys, 4))]);
+    expect(kinds).toEqual(['attentionGradient']);
+    expect(gradients[0]).toMatchObject({ of: ['key'], buffers: { length: 6 } });
+    expect(gradients[0]!.epilogue).toBeDefined();
+  });
+
+  it.each([
+    ['a mask to add wants a gradient', true, () => true],
+    ['there is none', false, (anchor: Anchor) => anchor.kind === 'attention'],
+  ])('is taken apart where %s, and attention with it', (_, masked, takes) => {
+    const [q, k, v] = operands();
+    const mask = own(queries, keys);
+    const y = t.scaledDotProductAttention(q, k, v, masked ? { mask } : {});
+    y.mul(weights()).sum().backward();
+    const tensors = [y, q.grad!, k.grad!, v.grad!, ...(masked ? [mask.grad!] : [])];
+    const { kinds } = askedForGradients(tensors, takes);
+    expect(kinds).not.toContain('attentionGradient');
+    expect(kinds).not.toContain('attention');
   });
 });
 

@@ -59,7 +59,7 @@ describe('arithmetic with constants', () => {
         // A square by one rounding, a cube by two: as near as pow is.
         else
           for (const [i, text] of actual.entries())
-            expect(Number(text) / Number(expected[i]) || 1).toBeCloseTo(1, 6);
+            if (text !== expected[i]) expect(Number(text) / Number(expected[i])).toBeCloseTo(1, 6);
         if (op === 'pow') return;
         const [left, right] = [
           await texts(binary(op, spread(value, x), x)),

@@ -1,8 +1,18 @@
 import { defaultCapabilities } from '@tutti/core/backend';
-import { casesFor, type KernelCase, kernelCases, mathCases, randomCase } from '@tutti/core/testing';
+import {
+  type BufferContents,
+  casesFor,
+  type JointCase,
+  jointCases,
+  type KernelCase,
+  kernelCases,
+  mathCases,
+  randomCase,
+  runProgram,
+} from '@tutti/core/testing';
 import { expect, test } from 'vitest';
-import { verifyKernel } from '../src/compiler/verify.ts';
-import { interpretKernel } from '../src/testing/index.ts';
+import { verifyJoint, verifyKernel } from '../src/compiler/verify.ts';
+import { interpreterBackend, interpretKernel } from '../src/testing/index.ts';
 
 const all = (): KernelCase[] => [...kernelCases(), ...mathCases({ size: 1 << 15 })];
 const withRandom = (): KernelCase[] => [
@@ -43,4 +53,36 @@ test('what the interpreter gives is right, and anything else is not', () => {
     });
     expect(check(wrong), name).toContain(name);
   }
+});
+
+test('joint kernels of cases keep what is promised to a device that runs them', () => {
+  for (const { joint, buffers } of jointCases()) {
+    const places = buffers.map((_, i) => `${i}`);
+    verifyJoint(joint, places, { ...defaultCapabilities, jointBuffers: places.length });
+  }
+});
+
+test('a joint kernel does to each part what its body does', async () => {
+  const device = await interpreterBackend().open(0);
+  const [{ joint, buffers, contents, scalars }] = jointCases() as [JointCase];
+  const got = await runProgram(device, device.joint!(joint)!, { buffers }, contents(), scalars);
+  const all = contents();
+  for (const [p, { points, origins }] of joint.parts.entries()) {
+    const [parameter, moment, gradient, corrections] = all.slice(4 * p, 4 * p + 4) as [
+      BufferContents,
+      BufferContents,
+      BufferContents,
+      BufferContents,
+    ];
+    for (let i = 0; i < points; i++) {
+      moment[i] = 2 * moment[i]! + gradient[i]!;
+      parameter[i] = parameter[i]! - scalars[p]! * moment[i]! * corrections[origins[3]!]!;
+    }
+  }
+  expect(got).toEqual(all);
+  expect(new Set(scalars).size).toBeGreaterThan(1);
+});
+
+test('a joint case tells what is wrong', () => {
+  for (const { contents, check } of jointCases()) expect(check(contents())).toMatch(/of part \d+ is/);
 });

@@ -31,6 +31,7 @@ const devices: Readonly<
 > = {
   wide: { capabilities: { buffersPerKernel: 64, parallelism: 1 } },
   plain: {},
+  joint: { capabilities: { buffersPerKernel: 64, jointBuffers: 12 } },
   routines: { routines: true, capabilities: { parallelism: 1 } },
   four: { capabilities: { buffersPerKernel: 4, parallelism: 4, reduceSplit: 8 } },
   five: { capabilities: { buffersPerKernel: 5, multipleOutputs: false, parallelism: 1 } },
@@ -74,22 +75,50 @@ async function read(tensors: readonly Tensor[]): Promise<Results> {
   return data.map((values) => [...values].map((value) => value + 0));
 }
 
+interface CaseOptions extends RandomGraphOptions {
+  /** So many times the same graph, each on values of its own: what devices may run in one launch. */
+  readonly copies?: number;
+}
+
 export interface RandomCase {
   readonly seed: number;
   readonly leaves: readonly LeafData[];
-  readonly options: RandomGraphOptions;
+  readonly options: CaseOptions;
 }
 
-export function randomCase(seed: number, options: RandomGraphOptions = {}): RandomCase {
-  return { seed, leaves: randomLeaves(new Random(seed), options), options };
+export function randomCase(seed: number, options: CaseOptions = {}): RandomCase {
+  const leaves = randomLeaves(new Random(seed), options);
+  const copy = (turn: number): LeafData[] =>
+    leaves.map((leaf) => ({
+      ...leaf,
+      values: leaf.values.map((_, i, all) => all[(i + turn) % all.length]!),
+    }));
+  return {
+    seed,
+    leaves: Array.from({ length: options.copies ?? 1 }, (_, turn) => copy(turn)).flat(),
+    options,
+  };
+}
+
+function grown({ seed, options }: RandomCase, leaves: readonly Tensor[]): Tensor[] {
+  const each = leaves.length / (options.copies ?? 1);
+  return Array.from({ length: options.copies ?? 1 }, (_, copy) =>
+    randomGraph(seed, leaves.slice(copy * each, (copy + 1) * each), options),
+  ).flat();
 }
 
 type Mode = (one: RandomCase) => Promise<Results>;
 
-const build = ({ seed, leaves, options }: RandomCase): Tensor[] =>
-  randomGraph(seed, leaves.map(makeLeaf), options);
+const build = (one: RandomCase): Tensor[] => grown(one, one.leaves.map(makeLeaf));
 
 const together: Mode = (one) => read(scope(() => build(one)));
+
+/** All results are one plan's. */
+const atOnce: Mode = async (one) => {
+  const outputs = scope(() => build(one));
+  await realize(...outputs);
+  return read(outputs);
+};
 
 const unfused: Mode = async (one) => {
   const before = configure({ fusion: false });
@@ -115,7 +144,7 @@ const piecewise: Mode = async (one) => {
 
 /** A plan with the leaves as arguments, run twice. */
 const traced: Mode = async (one) => {
-  const run = jit((leaves: Tensor[]) => randomGraph(one.seed, leaves, one.options));
+  const run = jit((leaves: Tensor[]) => grown(one, leaves));
   try {
     const args = one.leaves.map(makeLeaf);
     await read(await run(args));
@@ -153,7 +182,7 @@ const stepped =
       return made;
     });
     const step = (): Tensor[] => {
-      const results = randomGraph(one.seed, states, one.options);
+      const results = grown(one, states);
       const next = nextValues(states, results);
       for (const [i, state] of states.entries()) state.assign(next[i]!);
       return results;
@@ -183,9 +212,7 @@ const gradients =
       x.dispose();
       return made;
     });
-    const outputs = scope(() =>
-      randomGraph(one.seed, leaves, one.options).filter((x) => x.dtype === 'float32'),
-    );
+    const outputs = scope(() => grown(one, leaves).filter((x) => x.dtype === 'float32'));
     if (forwardFirst) await realize(...outputs);
     scope(() => {
       const total = outputs
@@ -205,15 +232,22 @@ export interface Comparison {
   readonly device: string;
   readonly mode: Mode;
   readonly reference: Mode;
-  readonly options: RandomGraphOptions;
+  readonly options: CaseOptions;
 }
 
 const comparison = (
   name: string,
   mode: Mode,
   reference: Mode = unfused,
-  options: RandomGraphOptions = {},
+  options: CaseOptions = {},
 ): Comparison[] => deviceNames.map((device) => ({ name, device, mode, reference, options }));
+
+/** Graphs with equal parts. */
+const several: readonly Omit<Comparison, 'device'>[] = [
+  { name: 'three at once', mode: atOnce, reference: unfused, options: { copies: 3 } },
+  { name: 'three traced at once', mode: traced, reference: unfused, options: { copies: 3 } },
+  { name: 'three traced steps', mode: stepped(true), reference: stepped(false), options: { copies: 3 } },
+];
 
 const differentiable = { differentiable: true };
 
@@ -225,6 +259,7 @@ export const comparisons: readonly Comparison[] = [
   ...comparison('traced steps', stepped(true), stepped(false)),
   ...comparison('gradients', gradients(false), gradients(false), differentiable),
   ...comparison('gradients of computed values', gradients(true), gradients(false), differentiable),
+  ...several.map((each) => ({ ...each, device: 'joint' })),
 ];
 
 /** Runs one graph in one way and says how it differs from the reference, on the simplest device; undefined: not at all. */

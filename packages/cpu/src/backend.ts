@@ -1,9 +1,9 @@
 import {
   type Anchor,
-  ArgumentError,
   type Backend,
   type Command,
   checkBufferSize,
+  checkRange,
   type DeviceBuffer,
   DeviceError,
   type DeviceInfo,
@@ -15,6 +15,7 @@ import {
   type Kernel,
   OutOfMemoryError,
   type Program,
+  ProgramCache,
   printAnchor,
   printKernel,
   type TuttiError,
@@ -59,7 +60,7 @@ export class CpuBackend implements Backend {
   readonly #modules: Modules;
   readonly #encoder: Encoder;
   readonly #queue: Queue;
-  readonly #programs = new Map<string, WasmProgram | undefined>();
+  readonly #programs = new ProgramCache<WasmProgram>();
   #bytes = 0;
   #buffers = 0;
   #disposed = false;
@@ -111,7 +112,7 @@ export class CpuBackend implements Backend {
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
     this.#alive();
     const own = this.#own(buffer);
-    this.#checkRange(own, byteOffset, data.byteLength);
+    checkRange(own, byteOffset, data.byteLength);
     if (data.byteLength === 0) return;
     const address = own.address + byteOffset;
     const { completed, submitted } = this.#queue;
@@ -133,27 +134,41 @@ export class CpuBackend implements Backend {
   async read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
     this.#alive();
     const own = this.#own(buffer);
-    this.#checkRange(own, byteOffset, bytes);
-    await this.#queue.reached(Math.min(own.lastUse, this.#queue.submitted));
-    return this.#take(own, byteOffset, bytes);
+    checkRange(own, byteOffset, bytes);
+    const { completed, submitted } = this.#queue;
+    const address = own.address + byteOffset;
+    if (bytes === 0 || Math.min(own.lastUse, submitted) <= completed) return this.#take(address, bytes);
+    // What comes later may write to this memory before the reader gets it: the bytes are put aside when their turn comes.
+    const staging = this.#allocator.allocate(bytes);
+    if (!staging) throw this.#outOfMemory(bytes);
+    const serial = submitted + 1;
+    const copy = this.#encoder.encodeCopy(address, staging.address, bytes, serial, completed);
+    own.lastUse = serial;
+    this.#queue.submit([copy], copy.cost);
+    try {
+      await this.#queue.reached(serial);
+      return this.#take(staging.address, bytes);
+    } finally {
+      if (!this.#disposed) this.#allocator.release(staging, serial);
+    }
   }
 
   readSync(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array {
     this.#alive();
     const own = this.#own(buffer);
-    this.#checkRange(own, byteOffset, bytes);
+    checkRange(own, byteOffset, bytes);
     this.#queue.waitFor(Math.min(own.lastUse, this.#queue.submitted));
-    return this.#take(own, byteOffset, bytes);
+    return this.#take(own.address + byteOffset, bytes);
   }
 
   compile(kernel: Kernel): Program {
     this.#alive();
-    return this.#cached(printKernel(kernel), () => compileKernel(kernel))!;
+    return this.#programs.get(printKernel(kernel), () => compileKernel(kernel))!;
   }
 
   routine(anchor: Anchor): Program | undefined {
     this.#alive();
-    return this.#cached(printAnchor(anchor), () => routine(anchor));
+    return this.#programs.get(printAnchor(anchor), () => routine(anchor));
   }
 
   submit(commands: readonly Command[]): Fence {
@@ -205,14 +220,8 @@ export class CpuBackend implements Backend {
     return { list, cost };
   }
 
-  #cached(key: string, make: () => WasmProgram | undefined): WasmProgram | undefined {
-    if (!this.#programs.has(key)) this.#programs.set(key, make());
-    return this.#programs.get(key);
-  }
-
-  #take(buffer: CpuBuffer, byteOffset: number, bytes: number): Uint8Array {
-    const from = buffer.address + byteOffset;
-    return this.#memory.bytes.slice(from, from + bytes);
+  #take(address: number, bytes: number): Uint8Array {
+    return this.#memory.bytes.slice(address, address + bytes);
   }
 
   #alive(): void {
@@ -226,16 +235,6 @@ export class CpuBackend implements Backend {
     }
     if (buffer.freed) throw freedError();
     return buffer;
-  }
-
-  #checkRange(buffer: CpuBuffer, byteOffset: number, bytes: number): void {
-    if (byteOffset >= 0 && bytes >= 0 && byteOffset + bytes <= buffer.bytes) return;
-    throw new ArgumentError(
-      `bytes ${byteOffset} to ${byteOffset + bytes} are outside a buffer of ${buffer.bytes}`,
-      {
-        received: [byteOffset, bytes],
-      },
-    );
   }
 
   #outOfMemory(bytes: number): OutOfMemoryError {

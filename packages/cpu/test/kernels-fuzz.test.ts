@@ -18,7 +18,7 @@ const first = Number(process.env['SEED'] ?? 0);
 const count = Number(process.env['KERNELS'] ?? 150);
 
 test(
-  'random kernels agree with the interpreter, however they are vectorised and cut',
+  `${count} random kernels agree with the interpreter, however they are vectorised and cut`,
   () => {
     for (let seed = first; seed < first + count; seed++) {
       const { name, kernel, scalars, contents, check } = randomCase(seed, {}, 'exact');

@@ -2,6 +2,7 @@
 import {
   type BufferParam,
   type ContractionAnchor,
+  type ConvAnchor,
   type DType,
   dtypeInfo,
   type Epilogue,
@@ -9,7 +10,7 @@ import {
   fromBfloat16Bits,
   fromFloat16Bits,
 } from '@tutti/core/backend';
-import { generator } from '@tutti/core/testing';
+import { convAnchor, dotAnchor, generator } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { forwardProgram } from '../src/routines/conv-forward.ts';
 import { reduceProgram } from '../src/routines/conv-reduce.ts';
@@ -86,80 +87,23 @@ function verify(
   }
 }
 
-const f32 = (length: number, access: BufferParam['access'] = 'read'): BufferParam => ({
-  dtype: 'float32',
-  length,
-  access,
-});
+const dot = (m: number, n: number, k: number, batch = 1, transposed = false): ContractionAnchor =>
+  dotAnchor(m, n, k, { batch: [batch], layouts: ['rows', transposed ? 'columns' : 'rows'] });
 
-function dot(m: number, n: number, k: number, batch = 1, transposed = false): ContractionAnchor {
-  return {
-    kind: 'dot',
-    name: 'dot',
-    batch: [batch],
-    m,
-    n,
-    k,
-    type: 'f32',
-    scalars: [],
-    lhs: { dtype: 'float32', offset: 0, batch: [m * k], row: k, column: 1 },
-    rhs: {
-      dtype: 'float32',
-      offset: 0,
-      batch: [k * n],
-      ...(transposed ? { row: 1, column: k } : { row: n, column: 1 }),
-    },
-    buffers: [f32(batch * m * k), f32(batch * k * n), f32(batch * m * n, 'write')],
-  };
-}
-
-function conv(
-  batch: number,
-  groups: number,
-  inChannels: number,
-  outChannels: number,
+const conv = (
+  [batch, groups, inChannels, outChannels]: readonly [number, number, number, number],
   size: number,
   kernel: number,
   pad: number,
-): Extract<ContractionAnchor, { kind: 'conv' }> {
-  const out = size + 2 * pad - kernel + 1;
-  return {
-    kind: 'conv',
-    name: 'conv',
-    batch,
-    groups,
-    inChannels,
-    outChannels,
-    type: 'f32',
-    scalars: [],
+  dilation = 1,
+): ConvAnchor =>
+  convAnchor({
+    ...{ batch, groups, inChannels, outChannels },
     inSize: [size, size],
-    outSize: [out, out],
     kernelSize: [kernel, kernel],
-    stride: [1, 1],
     padLow: [pad, pad],
-    inputDilation: [1, 1],
-    kernelDilation: [1, 1],
-    lhs: {
-      dtype: 'float32',
-      offset: 0,
-      outer: groups * inChannels * size * size,
-      inner: size * size,
-      spatial: [size, 1],
-    },
-    rhs: {
-      dtype: 'float32',
-      offset: 0,
-      outer: inChannels * kernel * kernel,
-      inner: kernel * kernel,
-      spatial: [kernel, 1],
-    },
-    buffers: [
-      f32(batch * groups * inChannels * size * size),
-      f32(groups * outChannels * inChannels * kernel * kernel),
-      f32(batch * groups * outChannels * out * out, 'write'),
-    ],
-  };
-}
+    inputDilation: [dilation, dilation],
+  });
 
 describe.each(['float32', 'bfloat16', 'float16', 'int32'] as const)('an epilogue to %s', (dtype) => {
   it('follows products', () => {
@@ -175,15 +119,15 @@ describe.each(['float32', 'bfloat16', 'float16', 'int32'] as const)('an epilogue
   });
 
   it('follows convolutions', () => {
-    for (const [anchor, points] of [
-      [conv(2, 1, 5, 6, 9, 3, 0), 49],
-      [conv(2, 1, 5, 6, 9, 3, 1), 81],
-      [conv(2, 3, 2, 3, 8, 1, 0), 64],
-      [conv(2, 4, 1, 1, 21, 3, 1), 441],
-      [conv(3, 2, 2, 5, 8, 7, 0), 4],
-      [{ ...conv(2, 1, 3, 4, 9, 3, 1), inSize: [5, 5] as const, inputDilation: [2, 2] as const }, 81],
-    ] as const) {
-      const space = [anchor.batch, anchor.groups * anchor.outChannels, points];
+    for (const anchor of [
+      conv([2, 1, 5, 6], 9, 3, 0),
+      conv([2, 1, 5, 6], 9, 3, 1),
+      conv([2, 3, 2, 3], 8, 1, 0),
+      conv([2, 4, 1, 1], 21, 3, 1),
+      conv([3, 2, 2, 5], 8, 7, 0),
+      conv([2, 1, 3, 4], 5, 3, 1, 2),
+    ]) {
+      const space = [anchor.batch, anchor.groups * anchor.outChannels, product(anchor.outSize)];
       verify(anchor, space, 1, dtype);
       verify(anchor, space, 1, dtype, (a) => forwardProgram(a as typeof anchor));
       verify(anchor, space, 1, dtype, (a) => reduceProgram(a as typeof anchor));

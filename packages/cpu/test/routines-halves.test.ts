@@ -1,6 +1,6 @@
 /** Routines on 16-bit operands compute what they compute on the same values in float32, to the bit. */
 import { type ContractionAnchor, fromBfloat16Bits, fromFloat16Bits } from '@tutti/core/backend';
-import { generator } from '@tutti/core/testing';
+import { convAnchor, dotAnchor, generator } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { routine } from '../src/routines/index.ts';
 import { bytesOf, executeAllWays } from './routines-harness.ts';
@@ -43,57 +43,19 @@ describe.each(dtypes.flatMap((a) => dtypes.map((b) => [a, b] as const)))('%s by 
       [1, 70, 130, false],
       [4, 3, 9000, false],
       [3, 2, 1, true],
-    ] as const) {
-      verify(
-        {
-          kind: 'dot',
-          name: 'dot',
-          batch: [],
-          m,
-          n,
-          k,
-          type: 'f32',
-          scalars: [],
-          lhs: { dtype: a, offset: 1, batch: [], row: k, column: 1 },
-          rhs: { dtype: b, offset: 2, batch: [], row: n, column: 1 },
-          buffers: [
-            { dtype: a, length: m * k + 1, access: 'read' },
-            { dtype: b, length: k * n + 2, access: 'read' },
-            { dtype: 'float32', length: m * n, access: 'write' },
-          ],
-        },
-        special,
-      );
-    }
+    ] as const)
+      verify(dotAnchor(m, n, k, { dtypes: [a, b, 'float32'], layouts: ['padded', 'rows'] }), special);
   });
 
   it('convolves', () => {
-    verify(
-      {
-        kind: 'conv',
-        name: 'conv',
-        batch: 2,
-        groups: 1,
-        inChannels: 3,
-        outChannels: 4,
-        type: 'f32',
-        scalars: [],
-        inSize: [9, 9],
-        outSize: [9, 9],
-        kernelSize: [3, 3],
-        stride: [1, 1],
-        padLow: [1, 1],
-        inputDilation: [1, 1],
-        kernelDilation: [1, 1],
-        lhs: { dtype: a, offset: 0, outer: 243, inner: 81, spatial: [9, 1] },
-        rhs: { dtype: b, offset: 0, outer: 9, inner: 36, spatial: [3, 1] },
-        buffers: [
-          { dtype: a, length: 486, access: 'read' },
-          { dtype: b, length: 108, access: 'read' },
-          { dtype: 'float32', length: 648, access: 'write' },
-        ],
-      },
-      false,
-    );
+    const layer = {
+      batch: 2,
+      inChannels: 3,
+      outChannels: 4,
+      inSize: [9, 9],
+      kernelSize: [3, 3],
+      padLow: [1, 1],
+    };
+    verify(convAnchor({ ...layer, swapRhs: true, dtypes: [a, b, 'float32'] }), false);
   });
 });

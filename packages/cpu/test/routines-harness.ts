@@ -1,7 +1,7 @@
 /** Runs the stages of a routine on this thread, in an unshared memory with guard zones, and checks what they leave. */
 import type { ContractionAnchor, ConvAnchor, DotAnchor } from '@tutti/core/backend';
 import { dtypeInfo } from '@tutti/core/backend';
-import { type AnchorCase, bufferContents } from '@tutti/core/testing';
+import { type AnchorCase, bufferContents, dotSums, forEachConvTerm } from '@tutti/core/testing';
 import { expect } from 'vitest';
 import type { WasmProgram } from '../src/program.ts';
 import { ModuleBuilder } from '../src/wasm/index.ts';
@@ -9,14 +9,9 @@ import { ModuleBuilder } from '../src/wasm/index.ts';
 const guard = 4096;
 const pattern = 0x7fa5a5a5; // a NaN: reading it shows in results, writing over it shows in the guard zones
 
-export interface Run {
-  readonly outputs: Uint8Array;
-  readonly time: () => number;
-}
+type StageFunction = (begin: number, end: number, args: number, scratch: number) => void;
 
-export type StageFunction = (begin: number, end: number, args: number, scratch: number) => void;
-
-export interface Loaded {
+interface Loaded {
   readonly memory: WebAssembly.Memory;
   readonly stages: readonly StageFunction[];
   readonly args: number;
@@ -27,11 +22,7 @@ export interface Loaded {
 }
 
 /** Lays out buffers, workspace and scratch, each between guard zones, and instantiates the program. */
-export function load(
-  program: WasmProgram,
-  buffers: readonly Uint8Array[],
-  scalars: readonly number[] = [],
-): Loaded {
+function load(program: WasmProgram, buffers: readonly Uint8Array[], scalars: readonly number[] = []): Loaded {
   const addresses: number[] = [];
   const guards: [number, number][] = [];
   let top = 65536;
@@ -76,16 +67,16 @@ export function load(
 }
 
 /** How the units of a stage are cut into calls: at multiples of its grain. */
-export type Cut = (units: number, grain: number) => readonly number[];
-export const whole: Cut = (units) => [0, units];
-export const each: Cut = (units, grain) => {
+type Cut = (units: number, grain: number) => readonly number[];
+const whole: Cut = (units) => [0, units];
+const each: Cut = (units, grain) => {
   const cuts: number[] = [];
   for (let u = 0; u < units; u += grain) cuts.push(u);
   return [...cuts, units];
 };
 
 /** Runs the program and gives the bytes of buffer 2. Fails when a guard zone or an input was written to. */
-export function execute(
+function execute(
   program: WasmProgram,
   buffers: readonly Uint8Array[],
   scalars: readonly number[] = [],
@@ -132,97 +123,20 @@ export interface Reference {
 }
 
 export function dotReference(anchor: DotAnchor, lhs: Float32Array, rhs: Float32Array): Reference {
-  const batch = anchor.batch.reduce((a, b) => a * b, 1);
-  const { m, n, k } = anchor;
-  const sums = new Float64Array(batch * m * n);
-  const magnitudes = new Float64Array(batch * m * n);
-  for (let b = 0; b < batch; b++) {
-    let rest = b;
-    let atLhs = anchor.lhs.offset;
-    let atRhs = anchor.rhs.offset;
-    for (let d = anchor.batch.length - 1; d >= 0; d--) {
-      const i = rest % anchor.batch[d]!;
-      rest = (rest - i) / anchor.batch[d]!;
-      atLhs += i * anchor.lhs.batch[d]!;
-      atRhs += i * anchor.rhs.batch[d]!;
-    }
-    for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) {
-        let sum = 0;
-        let magnitude = 0;
-        for (let t = 0; t < k; t++) {
-          const term =
-            lhs[atLhs + i * anchor.lhs.row + t * anchor.lhs.column]! *
-            rhs[atRhs + t * anchor.rhs.row + j * anchor.rhs.column]!;
-          sum += term;
-          magnitude += Math.abs(term);
-        }
-        sums[(b * m + i) * n + j] = sum;
-        magnitudes[(b * m + i) * n + j] = magnitude;
-      }
-    }
-  }
-  return { sums, magnitudes };
+  return {
+    sums: Float64Array.from(dotSums(anchor, lhs, rhs)),
+    magnitudes: Float64Array.from(dotSums(anchor, lhs.map(Math.abs), rhs.map(Math.abs))),
+  };
 }
 
 export function convReference(anchor: ConvAnchor, lhs: Float32Array, rhs: Float32Array): Reference {
-  const dims = anchor.inSize.length;
-  const points = anchor.outSize.reduce((a, b) => a * b, 1);
-  const taps = anchor.kernelSize.reduce((a, b) => a * b, 1);
-  const channels = anchor.groups * anchor.outChannels;
-  const sums = new Float64Array(anchor.batch * channels * points);
-  const magnitudes = new Float64Array(sums.length);
-  const split = (flat: number, extents: readonly number[]): number[] => {
-    const out = new Array<number>(extents.length).fill(0);
-    for (let d = extents.length - 1; d >= 0; d--) {
-      out[d] = flat % extents[d]!;
-      flat = Math.floor(flat / extents[d]!);
-    }
-    return out;
-  };
-  // Offsets of the pixel under every (output point, tap), or -1.
-  const pixel = new Int32Array(points * taps).fill(-1);
-  const tapOffset = new Int32Array(taps);
-  for (let t = 0; t < taps; t++) {
-    const tap = split(t, anchor.kernelSize);
-    tapOffset[t] = tap.reduce((sum, at, d) => sum + at * anchor.rhs.spatial[d]!, 0);
-    for (let p = 0; p < points; p++) {
-      const point = split(p, anchor.outSize);
-      let offset = 0;
-      let inside = true;
-      for (let d = 0; d < dims; d++) {
-        const at = point[d]! * anchor.stride[d]! + tap[d]! * anchor.kernelDilation[d]! - anchor.padLow[d]!;
-        const index = at / anchor.inputDilation[d]!;
-        if (!Number.isInteger(index) || index < 0 || index >= anchor.inSize[d]!) inside = false;
-        else offset += index * anchor.lhs.spatial[d]!;
-      }
-      if (inside) pixel[p * taps + t] = offset;
-    }
-  }
-  for (let b = 0; b < anchor.batch; b++) {
-    for (let o = 0; o < channels; o++) {
-      const g = Math.floor(o / anchor.outChannels);
-      for (let p = 0; p < points; p++) {
-        let sum = 0;
-        let magnitude = 0;
-        for (let i = 0; i < anchor.inChannels; i++) {
-          const atLhs =
-            anchor.lhs.offset + b * anchor.lhs.outer + (g * anchor.inChannels + i) * anchor.lhs.inner;
-          const atRhs = anchor.rhs.offset + o * anchor.rhs.outer + i * anchor.rhs.inner;
-          for (let t = 0; t < taps; t++) {
-            const offset = pixel[p * taps + t]!;
-            if (offset < 0) continue;
-            const term = lhs[atLhs + offset]! * rhs[atRhs + tapOffset[t]!]!;
-            sum += term;
-            magnitude += Math.abs(term);
-          }
-        }
-        const at = (b * channels + o) * points + p;
-        sums[at] = sum;
-        magnitudes[at] = magnitude;
-      }
-    }
-  }
+  const { length } = anchor.buffers[2]!;
+  const [sums, magnitudes] = [new Float64Array(length), new Float64Array(length)];
+  forEachConvTerm(anchor, (out, x, w) => {
+    const term = lhs[x]! * rhs[w]!;
+    sums[out]! += term;
+    magnitudes[out]! += Math.abs(term);
+  });
   return { sums, magnitudes };
 }
 

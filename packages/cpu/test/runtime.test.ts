@@ -1,14 +1,25 @@
 import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import {
+  bytesOf,
+  type CheckedDevice,
+  copy,
+  deviceChecks,
+  dispatch,
+  download,
+  intsOf,
+  randomSteps,
+  upload,
+} from '@tutti/core/testing';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CpuBackend } from '../dist/backend.js';
 import { createCpuBackend } from '../dist/index.js';
 import {
   affine,
   burn,
-  bytesOf,
-  dispatch,
-  intsOf,
+  increment,
   invalid,
+  reversed,
+  storeScalars,
   threeStages,
   throughScratch,
   trap,
@@ -36,13 +47,14 @@ const ways = [
   { name: 'mixed', threads: 2 },
 ];
 
-const upload = (backend: Backend, values: readonly number[]): DeviceBuffer => {
-  const buffer = backend.allocate(values.length * 4);
-  backend.write(buffer, bytesOf(values));
-  return buffer;
-};
-const download = async (backend: Backend, buffer: DeviceBuffer): Promise<number[]> =>
-  intsOf(await backend.read(buffer, 0, buffer.bytes));
+const checked = (backend: CpuBackend): CheckedDevice => ({
+  backend,
+  // Work of 64 elements is done at once, or shared by threads.
+  affine: (n, turns = 1) => affine(n, 10 * turns),
+  increment,
+  reversed,
+  storeScalars: () => storeScalars,
+});
 
 describe.each(ways)('$name', ({ threads, inlineBelow }) => {
   it('runs programs, with barriers between their stages', async () => {
@@ -71,68 +83,18 @@ describe.each(ways)('$name', ({ threads, inlineBelow }) => {
     }
   });
 
-  it('keeps the order of submissions, writes, copies and frees through 10,000 random steps', async () => {
-    const backend = make(threads, inlineBelow);
-    let state = 12345;
-    const below = (limit: number): number => {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      return Math.floor((state / 2 ** 32) * limit);
-    };
-    const n = 64;
-    const programs = [1, 100, 2000].map((cost) => affine(n, cost));
-    const make64 = (): { buffer: DeviceBuffer; model: number[] } => {
-      const model = Array.from({ length: n }, () => below(1000));
-      return { buffer: upload(backend, model), model };
-    };
-    const cells = Array.from({ length: 8 }, make64);
-    const kept = cells.flatMap((a, i) =>
-      cells
-        .slice(i + 1)
-        .map((b) => ({ a, b, command: dispatch(programs[2]!, [a.buffer, b.buffer], [i]), i })),
-    );
-    for (let step = 0; step < 10_000; step++) {
-      const a = cells[below(8)]!;
-      const b = cells[below(8)]!;
-      const kind = below(20);
-      if (kind < 10 && a !== b) {
-        const scalar = below(100) - 50;
-        backend.submit([dispatch(programs[below(3)]!, [a.buffer, b.buffer], [scalar])]);
-        b.model = a.model.map((v) => (Math.imul(v, 3) + scalar) | 0);
-      } else if (kind < 13) {
-        // A command that comes back; its buffers may have been replaced meanwhile.
-        const { a: from, b: to, command, i } = kept[below(kept.length)]!;
-        if (command.kind === 'copy' || command.buffers[0] !== from.buffer || command.buffers[1] !== to.buffer)
-          continue;
-        backend.submit([command, command]);
-        to.model = from.model.map((v) => (Math.imul(v, 3) + i) | 0);
-      } else if (kind < 15 && a !== b) {
-        backend.submit([{ kind: 'copy', source: a.buffer, target: b.buffer, bytes: n * 4 }]);
-        b.model = a.model.slice();
-      } else if (kind < 17) {
-        const at = below(n);
-        backend.write(a.buffer, bytesOf([step]), at * 4);
-        a.model[at] = step;
-      } else if (kind < 18) {
-        backend.free(a.buffer);
-        Object.assign(a, make64());
-      } else if (kind === 18) {
-        expect(intsOf(backend.readSync(a.buffer, 0, n * 4))).toEqual(a.model);
-      } else if (below(4) === 0) {
-        const expected = a.model.slice();
-        expect(await download(backend, a.buffer)).toEqual(expected);
-      }
-    }
-    for (const { buffer, model } of cells) expect(await download(backend, buffer)).toEqual(model);
-    for (const { buffer } of cells) backend.free(buffer);
-    expect(backend.memory()).toMatchObject({ bytes: 0, buffers: 0 });
-  });
+  it.each(deviceChecks)('$name', { timeout: 60_000 }, ({ run }) =>
+    run(async () => checked(make(threads, inlineBelow))),
+  );
+
+  it('and through 10,000', () => randomSteps(async () => checked(make(threads, inlineBelow)), 10_000));
 
   it('takes submissions larger than the ring, and many without waiting', async () => {
     const backend = make(threads, inlineBelow);
     const a = upload(backend, [1]);
     const b = backend.allocate(4);
     const there = dispatch(affine(1, 1), [a, b], [1]);
-    const back: typeof there = { kind: 'copy', source: b, target: a, bytes: 4 };
+    const back = copy(b, a, 4);
     let model = 1;
     const many = Array.from({ length: 10_000 }, () => [there, back]).flat();
     for (let i = 0; i < 10_000; i++) model = (Math.imul(model, 3) + 1) | 0;
@@ -270,38 +232,6 @@ describe.each(ways)('$name', ({ threads, inlineBelow }) => {
 });
 
 describe('buffers', () => {
-  it('refuses what is out of range, freed, or of another device', () => {
-    const backend = make(1);
-    const other = make(1);
-    const buffer = backend.allocate(16);
-    expect(() => backend.write(buffer, new Uint8Array(8), 12)).toThrow(
-      expect.objectContaining({ code: 'TUTTI_ARGUMENT' }),
-    );
-    expect(() => backend.readSync(buffer, -1, 4)).toThrow(
-      expect.objectContaining({ code: 'TUTTI_ARGUMENT' }),
-    );
-    expect(() => other.free(buffer)).toThrow(expect.objectContaining({ code: 'TUTTI_DEVICE' }));
-    expect(() => other.submit([{ kind: 'copy', source: buffer, target: buffer, bytes: 4 }])).toThrow(
-      /another device/,
-    );
-    const command = dispatch(affine(4, 1), [buffer, buffer], [1]);
-    for (let i = 0; i < 3; i++) backend.submit([command]);
-    backend.free(buffer);
-    expect(() => backend.free(buffer)).toThrow(expect.objectContaining({ code: 'TUTTI_DISPOSED' }));
-    expect(() => backend.submit([command])).toThrow(expect.objectContaining({ code: 'TUTTI_DISPOSED' }));
-    // What was refused must not be waited for.
-    const next = upload(backend, [1, 2, 3, 4]);
-    expect(intsOf(backend.readSync(next, 0, 16))).toEqual([1, 2, 3, 4]);
-  });
-
-  it('a zero-byte buffer is legal', async () => {
-    const backend = make(2);
-    const buffer = backend.allocate(0);
-    backend.write(buffer, new Uint8Array(0));
-    expect(await backend.read(buffer, 0, 0)).toEqual(new Uint8Array(0));
-    expect(backend.memory()).toMatchObject({ bytes: 0, buffers: 1 });
-  });
-
   it('fills 4 GiB, and then says what was asked for', () => {
     const backend = make(2);
     const { bytesPerBuffer } = info.capabilities;

@@ -128,26 +128,17 @@ TUTTI_INLINE long long max(long long a, long long b) { return a > b ? a : b; }
 TUTTI_INLINE unsigned long long min(unsigned long long a, unsigned long long b) { return a < b ? a : b; }
 TUTTI_INLINE unsigned long long max(unsigned long long a, unsigned long long b) { return a > b ? a : b; }
 
-TUTTI_INLINE int __float_as_int(float x) {
-  int y;
-  __builtin_memcpy(&y, &x, 4);
-  return y;
-}
-TUTTI_INLINE unsigned __float_as_uint(float x) {
-  unsigned y;
-  __builtin_memcpy(&y, &x, 4);
-  return y;
-}
-TUTTI_INLINE float __int_as_float(int x) {
-  float y;
-  __builtin_memcpy(&y, &x, 4);
-  return y;
-}
-TUTTI_INLINE float __uint_as_float(unsigned x) {
-  float y;
-  __builtin_memcpy(&y, &x, 4);
-  return y;
-}
+#define TUTTI_BITS(name, From, To) \
+  TUTTI_INLINE To name(From x) {   \
+    To y;                          \
+    __builtin_memcpy(&y, &x, 4);   \
+    return y;                      \
+  }
+TUTTI_BITS(__float_as_int, float, int)
+TUTTI_BITS(__float_as_uint, float, unsigned)
+TUTTI_BITS(__int_as_float, int, float)
+TUTTI_BITS(__uint_as_float, unsigned, float)
+#undef TUTTI_BITS
 // A GPU saturates, and makes 0 of NaN.
 TUTTI_INLINE int __float2int_rz(float x) {
   return x != x ? 0 : x >= 2147483648.0f ? 2147483647 : x < -2147483648.0f ? -2147483647 - 1 : static_cast<int>(x);
@@ -197,30 +188,24 @@ TUTTI_INLINE unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
 }
 
 //? __ld __st
-template <class T>
-TUTTI_INLINE T __ldg(const T* p) {
-  return *p;
-}
-template <class T>
-TUTTI_INLINE T __ldcs(const T* p) {
-  return *p;
-}
-template <class T>
-TUTTI_INLINE T __ldcg(const T* p) {
-  return *p;
-}
-template <class T>
-TUTTI_INLINE T __ldca(const T* p) {
-  return *p;
-}
-template <class T>
-TUTTI_INLINE void __stcs(T* p, T value) {
-  *p = value;
-}
-template <class T>
-TUTTI_INLINE void __stcg(T* p, T value) {
-  *p = value;
-}
+#define TUTTI_LOAD(name)            \
+  template <class T>                \
+  TUTTI_INLINE T name(const T* p) { \
+    return *p;                      \
+  }
+#define TUTTI_STORE(name)                 \
+  template <class T>                      \
+  TUTTI_INLINE void name(T* p, T value) { \
+    *p = value;                           \
+  }
+TUTTI_LOAD(__ldg)
+TUTTI_LOAD(__ldcs)
+TUTTI_LOAD(__ldcg)
+TUTTI_LOAD(__ldca)
+TUTTI_STORE(__stcs)
+TUTTI_STORE(__stcg)
+#undef TUTTI_LOAD
+#undef TUTTI_STORE
 
 //? always
 // Barriers and warps. A use of any of them leaves its mark in the object: without a mark, the threads of a block run in

@@ -87,6 +87,10 @@ describe.skipIf(reason !== undefined)(title, () => {
         'memory: one element behind the end',
         /kernel_main: memory was written directly behind the end.*parameter 0/,
       ],
+      [
+        'memory: one element behind the end, by a table',
+        /kernel_main: memory was written directly behind the end.*parameter 0/,
+      ],
       ['memory: before the start', /4 bytes before the start/],
       ['memory: far behind the end', /an access/],
       ['memory: a read far behind the end', /an access/],
@@ -181,6 +185,7 @@ describe.skipIf(reason !== undefined)(title, () => {
         'cuBLASLt: what it cannot do',
         /no algorithm for these shapes.*no algorithm for this epilogue.*out of bounds/s,
       ],
+      ['cuBLASLt: a bias out of bounds', /a matmul touches memory out of bounds/],
     ]);
     passes([['cuBLASLt: faults']], { faults: { blasHeuristic: 1, blas: 1 } });
   });

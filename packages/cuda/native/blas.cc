@@ -1,24 +1,7 @@
 #include "blas.h"
 
-#include <map>
-#include <mutex>
-#include <type_traits>
-
-#include "shutdown.h"
-
 namespace tutti {
 namespace {
-
-// Opened libraries by path. Never destroyed: workers may end later than static objects do.
-struct OpenLibraries {
-  std::mutex mutex;
-  std::map<std::string, std::shared_ptr<const BlasApi>> byPath;
-};
-
-OpenLibraries& openLibraries() {
-  static OpenLibraries* const libraries = new OpenLibraries;
-  return *libraries;
-}
 
 std::string nameOf(cublasStatus_t status) {
   switch (status) {
@@ -46,28 +29,16 @@ std::string nameOf(cublasStatus_t status) {
 }  // namespace
 
 std::shared_ptr<const BlasApi> BlasApi::open(const std::string& path) {
-  OpenLibraries& libraries = openLibraries();
-  std::lock_guard<std::mutex> lock(libraries.mutex);
-  std::shared_ptr<const BlasApi>& known = libraries.byPath[path];
-  if (!known) {
-    known.reset(new BlasApi(path));
-    stopThreadsBeforeLibrariesUnload();
-  }
-  return known;
+  return openOnce<BlasApi>(path, [&] { return new BlasApi(path); });
 }
 
 BlasApi::BlasApi(const std::string& path) : library_(path) {
-  const auto find = [&](const char* name, auto& function) {
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(library_.find(name));
-    return function != nullptr;
-  };
-  if (!find("cublasLtGetVersion", cublasLtGetVersion)) throw symbolNotFound(library_, "cublasLtGetVersion");
-#define TUTTI_RESOLVE(name, parameters) \
-  if (!find(#name, name)) throw symbolNotFound(library_, #name);
+  library_.require("cublasLtGetVersion", cublasLtGetVersion);
+#define TUTTI_RESOLVE(name, parameters) library_.require(#name, name);
   TUTTI_BLAS_FUNCTIONS(TUTTI_RESOLVE)
 #undef TUTTI_RESOLVE
   const char*(TUTTI_CUDA_CALL * emulation)();
-  emulated_ = find("tuttiEmulation", emulation) && emulation() != nullptr;
+  emulated_ = library_.find("tuttiEmulation", emulation) && emulation() != nullptr;
 }
 
 void BlasApi::check(cublasStatus_t status, const char* call) const {

@@ -36,8 +36,9 @@ std::deque<std::unique_ptr<Task>> CompileThreads::stop() {
     stopping_ = true;
   }
   changed_.notify_all();
-  for (std::thread& each : threads_) each.join();
-  threads_.clear();
+  for (std::thread& each : threads_) {
+    if (each.joinable()) each.join();
+  }
   return std::move(queue_);
 }
 

@@ -33,10 +33,12 @@ class CompileTask : public Task {
   const std::atomic<bool>* stopping_ = nullptr;
 };
 
-class CompileThreads final : private Stoppable {
+class CompileThreads {
  public:
   CompileThreads(const Nvrtc& nvrtc, TaskSink done) : nvrtc_(nvrtc), done_(std::move(done)) {}
-  ~CompileThreads() override;
+  ~CompileThreads();
+  CompileThreads(const CompileThreads&) = delete;
+  CompileThreads& operator=(const CompileThreads&) = delete;
 
   // Threads start as they are needed.
   void add(std::unique_ptr<CompileTask> task);
@@ -45,7 +47,7 @@ class CompileThreads final : private Stoppable {
 
  private:
   void loop();
-  void stopForExit() override;
+  void stopForExit();
 
   const Nvrtc& nvrtc_;
   TaskSink done_;
@@ -56,6 +58,7 @@ class CompileThreads final : private Stoppable {
   std::size_t idle_ = 0;
   std::size_t ended_ = 0;
   std::vector<std::thread> threads_;
+  ExitHandler atExit_{[this] { stopForExit(); }};
 };
 
 }  // namespace tutti

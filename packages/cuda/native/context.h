@@ -20,6 +20,7 @@ class Context {
 
   const DriverApi& api() const { return *driver_; }
   CUdevice device() const { return device_; }
+  CUcontext handle() const { return context_; }
   int attribute(CUdevice_attribute attribute) const;
 
   // Every thread has a current context of its own, and anybody in the process may have changed it.

@@ -2,15 +2,15 @@
 
 namespace tutti {
 
-WorkStream::WorkStream(const Context& context) : context_(context) {
-  // First of all that needs the context to be current.
+namespace {
+
+// For the first member that needs the context to be current.
+const Context& madeCurrent(const Context& context) {
   context.makeCurrent();
-  TUTTI_CALL(context, cuStreamCreate, &handle_, CU_STREAM_NON_BLOCKING);
+  return context;
 }
 
-WorkStream::~WorkStream() {
-  if (!context_.failed()) context_.api().cuStreamDestroy_v2(handle_);
-}
+}  // namespace
 
 void TimeTask::run() {
   for (std::size_t next = 1; next < marks_.size(); next++) {
@@ -25,7 +25,7 @@ Device::Device(std::shared_ptr<const DriverApi> driver, int index, std::size_t s
     : context_(std::move(driver), index),
       events_(context_, EventPool::Kind::order),
       timers_(context_, EventPool::Kind::time),
-      work_(context_),
+      work_(madeCurrent(context_)),
       pinned_(context_),
       memory_(context_, events_, work_.handle()),
       transfer_(context_, events_, memory_, pinned_, work_.handle(), stagingBytes),
@@ -104,6 +104,24 @@ void Device::read(CUdeviceptr source, std::size_t bytes, std::unique_ptr<ReadTas
 
 void Device::readNow(CUdeviceptr source, unsigned char* target, std::size_t bytes) {
   transfer_.readNow(source, target, bytes);
+}
+
+void Device::copyFrom(Device& other, CUdeviceptr target, CUdeviceptr source, std::size_t bytes) {
+  requireReadable(target, bytes, "copyFrom");
+  other.requireReadable(source, bytes, "copyFrom");
+  if (bytes == 0) return;
+  other.enter();
+  other.transfer_.joinUploads();
+  const Event written = other.events_.record(other.work_.handle());
+  enter();
+  transfer_.joinUploads();
+  TUTTI_CALL(context_, cuStreamWaitEvent, work_.handle(), written.handle(), 0);
+  // The driver goes the shortest way that the two devices have: a link, the bus, or pieces through the host.
+  TUTTI_CALL(context_, cuMemcpyPeerAsync, target, context_.handle(), source, other.context_.handle(), bytes, work_.handle());
+  const Event copied = events_.record(work_.handle());
+  other.enter();
+  TUTTI_CALL(other.context_, cuStreamWaitEvent, other.work_.handle(), copied.handle(), 0);
+  enter();
 }
 
 void Device::whenPassed(std::unique_ptr<Task> task) {

@@ -12,25 +12,11 @@
 #include "modules.h"
 #include "pinned.h"
 #include "products.h"
+#include "stream.h"
 #include "transfer.h"
 #include "waiter.h"
 
 namespace tutti {
-
-// A stream of the order in which everything happens.
-class WorkStream {
- public:
-  explicit WorkStream(const Context& context);
-  ~WorkStream();
-  WorkStream(const WorkStream&) = delete;
-  WorkStream& operator=(const WorkStream&) = delete;
-
-  CUstream handle() const { return handle_; }
-
- private:
-  const Context& context_;
-  CUstream handle_ = nullptr;
-};
 
 // A task that is given the data of a read: pinned memory, filled once the task runs.
 class ReadTask : public Task {
@@ -88,6 +74,9 @@ class Device {
   void write(CUdeviceptr target, const unsigned char* data, std::size_t bytes, bool idle);
   void read(CUdeviceptr source, std::size_t bytes, std::unique_ptr<ReadTask> task);
   void readNow(CUdeviceptr source, unsigned char* target, std::size_t bytes);
+  // Copies from another device, which is open on the same thread, behind the work so far of both. What it is given next, a release of the
+  // source included, comes behind the copy. Leaves this device current.
+  void copyFrom(Device& other, CUdeviceptr target, CUdeviceptr source, std::size_t bytes);
   // Runs the task once everything so far has run.
   void whenPassed(std::unique_ptr<Task> task);
 
@@ -111,7 +100,8 @@ class Device {
   Context context_;
   EventPool events_;
   EventPool timers_;
-  WorkStream work_;
+  // Of the order in which everything happens.
+  Stream work_;
   PinnedMemory pinned_;
   DeviceMemory memory_;
   Transfer transfer_;

@@ -45,6 +45,9 @@ namespace tutti {
   F(cuMemcpyHtoDAsync_v2, (CUdeviceptr target, const void* source, std::size_t bytes, CUstream stream))               \
   F(cuMemcpyDtoHAsync_v2, (void* target, CUdeviceptr source, std::size_t bytes, CUstream stream))                     \
   F(cuMemcpyDtoDAsync_v2, (CUdeviceptr target, CUdeviceptr source, std::size_t bytes, CUstream stream))               \
+  F(cuMemcpyPeerAsync,                                                                                                \
+    (CUdeviceptr target, CUcontext targetContext, CUdeviceptr source, CUcontext sourceContext, std::size_t bytes,     \
+     CUstream stream))                                                                                                \
   F(cuModuleLoadData, (CUmodule * module, const void* image))                                                         \
   F(cuModuleUnload, (CUmodule module))                                                                                \
   F(cuModuleGetFunction, (CUfunction * function, CUmodule module, const char* name))                                  \

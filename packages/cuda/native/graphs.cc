@@ -7,11 +7,10 @@ namespace tutti {
 GraphTable::~GraphTable() {
   if (context_.failed()) return;
   for (const auto& [id, graph] : graphs_) context_.api().cuGraphExecDestroy(graph.executable);
-  if (stream_) context_.api().cuStreamDestroy_v2(stream_);
 }
 
 std::uint32_t GraphTable::capture(const CommandReader& reader, const std::uint32_t* words, std::size_t length) {
-  if (!stream_) TUTTI_CALL(context_, cuStreamCreate, &stream_, CU_STREAM_NON_BLOCKING);
+  if (!stream_) stream_.emplace(context_);
   CUgraph graph = record(reader, words, length);
   Captured captured{nullptr, reader.modulesOf(words, length)};
   const CUresult status = context_.api().cuGraphInstantiateWithFlags(&captured.executable, graph, 0);
@@ -23,16 +22,17 @@ std::uint32_t GraphTable::capture(const CommandReader& reader, const std::uint32
 
 CUgraph GraphTable::record(const CommandReader& reader, const std::uint32_t* words, std::size_t length) {
   CUgraph graph = nullptr;
+  const CUstream stream = stream_->handle();
   // Thread-local: what other threads of the process allocate meanwhile is none of this capture's business.
-  TUTTI_CALL(context_, cuStreamBeginCapture_v2, stream_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+  TUTTI_CALL(context_, cuStreamBeginCapture_v2, stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
   try {
-    reader.run(words, length, stream_, nullptr);
+    reader.run(words, length, stream, nullptr);
   } catch (...) {
     // The stream must leave its capture, or it is of no further use.
-    if (context_.api().cuStreamEndCapture(stream_, &graph) == CUDA_SUCCESS && graph) context_.api().cuGraphDestroy(graph);
+    if (context_.api().cuStreamEndCapture(stream, &graph) == CUDA_SUCCESS && graph) context_.api().cuGraphDestroy(graph);
     throw;
   }
-  TUTTI_CALL(context_, cuStreamEndCapture, stream_, &graph);
+  TUTTI_CALL(context_, cuStreamEndCapture, stream, &graph);
   return graph;
 }
 

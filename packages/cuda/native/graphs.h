@@ -2,8 +2,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 
 #include "commands.h"
+#include "stream.h"
 
 namespace tutti {
 
@@ -33,7 +35,7 @@ class GraphTable {
 
   const Context& context_;
   // Nothing else is given to it, so that a capture that fails spoils no other work.
-  CUstream stream_ = nullptr;
+  std::optional<Stream> stream_;
   std::map<std::uint32_t, Captured> graphs_;
   std::uint32_t last_ = 0;
 };

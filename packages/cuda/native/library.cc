@@ -2,6 +2,8 @@
 
 #ifdef _WIN32
 #include <windows.h>
+
+#include <filesystem>
 #else
 #include <dlfcn.h>
 #endif
@@ -15,8 +17,8 @@ void* load(const std::string& path) {
   const int units = MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, nullptr, 0);
   std::wstring wide(units, L'\0');
   MultiByteToWideChar(CP_UTF8, 0, path.c_str(), -1, wide.data(), units);
-  // What a library itself needs lies beside it, if it was given by a whole path.
-  const bool absolute = path.find_first_of("/\\") != std::string::npos;
+  // What a library itself needs lies beside it, if it was given by a whole path. For any other path this is not defined.
+  const bool absolute = std::filesystem::path(wide.c_str()).is_absolute();
   return LoadLibraryExW(wide.c_str(), nullptr, absolute ? LOAD_WITH_ALTERED_SEARCH_PATH : 0);
 }
 
@@ -41,7 +43,7 @@ Library::Library(const std::string& path) : path_(path), handle_(load(path)) {
   if (!handle_) throw NativeError("LIBRARY_NOT_FOUND", "dlopen", 0, lastError(path));
 }
 
-void* Library::find(const char* symbol) const {
+void* Library::address(const char* symbol) const {
 #ifdef _WIN32
   return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(handle_), symbol));
 #else
@@ -49,8 +51,8 @@ void* Library::find(const char* symbol) const {
 #endif
 }
 
-NativeError symbolNotFound(const Library& library, const char* symbol) {
-  return NativeError("SYMBOL_NOT_FOUND", symbol, 0, library.path() + " has no function " + symbol);
+NativeError Library::symbolNotFound(const char* symbol) const {
+  return NativeError("SYMBOL_NOT_FOUND", symbol, 0, path_ + " has no function " + symbol);
 }
 
 void keepThisLibraryLoaded() {

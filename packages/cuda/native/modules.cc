@@ -45,10 +45,10 @@ std::uint32_t ModuleTable::load(const unsigned char* image, std::size_t bytes) {
 
 void ModuleTable::unload(std::uint32_t id) {
   Loaded& loaded = require(id, "unloadModule");
+  // First what may fail: then the module is still there.
+  retire({loaded.module});
   for (const auto& [entry, function] : loaded.functions) functions_[function] = {};
-  std::shared_ptr<Module> module = std::move(loaded.module);
   modules_.erase(id);
-  retire({std::move(module)});
 }
 
 void ModuleTable::retire(std::vector<std::shared_ptr<Module>> modules) {

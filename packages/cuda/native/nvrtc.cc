@@ -1,9 +1,5 @@
 #include "nvrtc.h"
 
-#include <type_traits>
-
-#include "shutdown.h"
-
 namespace tutti {
 
 // A program of NVRTC's, destroyed on every way out.
@@ -35,14 +31,9 @@ class Nvrtc::Program {
 };
 
 Nvrtc::Nvrtc(const std::string& path) : library_(path) {
-  const auto find = [&](const char* name, auto& function) {
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(library_.find(name));
-    return function != nullptr;
-  };
-  find("nvrtcGetErrorString", nvrtcGetErrorString);
-  find("nvrtcSetFlowCallback", nvrtcSetFlowCallback);
-#define TUTTI_RESOLVE(name, parameters) \
-  if (!find(#name, name)) throw symbolNotFound(library_, #name);
+  library_.find("nvrtcGetErrorString", nvrtcGetErrorString);
+  library_.find("nvrtcSetFlowCallback", nvrtcSetFlowCallback);
+#define TUTTI_RESOLVE(name, parameters) library_.require(#name, name);
   TUTTI_NVRTC_FUNCTIONS(TUTTI_RESOLVE)
 #undef TUTTI_RESOLVE
   stopThreadsBeforeLibrariesUnload();

@@ -40,10 +40,10 @@ PinnedMemory::~PinnedMemory() {
 PinnedBlock PinnedMemory::take(std::size_t bytes) {
   // Doubling what is large would waste half of it.
   const std::size_t size = bytes > mostKept ? bytes : sizeClass(bytes);
-  std::vector<void*>& free = kept_[size];
-  if (!free.empty()) {
-    void* data = free.back();
-    free.pop_back();
+  const auto kept = kept_.find(size);
+  if (kept != kept_.end() && !kept->second.empty()) {
+    void* data = kept->second.back();
+    kept->second.pop_back();
     keptBytes_ -= size;
     return PinnedBlock(*this, data, size);
   }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <utility>
 
 namespace tutti {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 // Never destroyed: the handler below runs among the destructors of static objects.
 struct Running {
   std::mutex mutex;
-  std::set<Stoppable*> all;
+  std::set<const ExitHandler*> all;
 };
 
 Running& running() {
@@ -20,17 +21,17 @@ Running& running() {
 
 void stopAll() {
   std::lock_guard<std::mutex> lock(running().mutex);
-  for (Stoppable* each : running().all) each->stopForExit();
+  for (const ExitHandler* each : running().all) (*each)();
 }
 
 }  // namespace
 
-Stoppable::Stoppable() {
+ExitHandler::ExitHandler(std::function<void()> stop) : stop_(std::move(stop)) {
   std::lock_guard<std::mutex> lock(running().mutex);
   running().all.insert(this);
 }
 
-Stoppable::~Stoppable() {
+ExitHandler::~ExitHandler() {
   std::lock_guard<std::mutex> lock(running().mutex);
   running().all.erase(this);
 }

@@ -2,19 +2,23 @@
 // library that is being torn down must not be inside a call.
 #pragma once
 
+#include <functional>
+
 namespace tutti {
 
-// Something with threads that call into libraries.
-class Stoppable {
+// For whoever has such threads: the last of its members, as what is called must still be there.
+class ExitHandler {
  public:
-  // Registers itself; the destructor takes it off the list again.
-  Stoppable();
-  virtual ~Stoppable();
-  Stoppable(const Stoppable&) = delete;
-  Stoppable& operator=(const Stoppable&) = delete;
+  // `stop` asks the threads to make no further call, and waits a short while for those under way. On any thread.
+  explicit ExitHandler(std::function<void()> stop);
+  ~ExitHandler();
+  ExitHandler(const ExitHandler&) = delete;
+  ExitHandler& operator=(const ExitHandler&) = delete;
 
-  // Asks the threads to make no further call, and waits a short while for those under way. The process is ending.
-  virtual void stopForExit() = 0;
+  void operator()() const { stop_(); }
+
+ private:
+  std::function<void()> stop_;
 };
 
 // To be called after a library was loaded: handlers run in the reverse order, so ours comes before the library's own.

@@ -18,22 +18,17 @@ Transfer::Transfer(const Context& context, EventPool& events, DeviceMemory& memo
       memory_(memory),
       pinned_(pinned),
       work_(work),
+      copies_(context),
       ring_(context, events, pinned, stagingBytes),
-      uploaded_(events.take()) {
-  TUTTI_CALL(context, cuStreamCreate, &copies_, CU_STREAM_NON_BLOCKING);
-}
-
-Transfer::~Transfer() {
-  if (!context_.failed()) context_.api().cuStreamDestroy_v2(copies_);
-}
+      uploaded_(events.take()) {}
 
 void Transfer::write(CUdeviceptr target, const unsigned char* data, std::size_t bytes, bool idle) {
   if (bytes == 0) return;
   memory_.requireRange(target, bytes, "write");
   if (idle) {
-    memory_.orderAfterAllocation(target, copies_);
+    memory_.orderAfterAllocation(target, copies_.handle());
     uploadsAhead_ = true;
-    upload(target, data, bytes, copies_);
+    upload(target, data, bytes, copies_.handle());
     ++overlappedWrites_;
   } else {
     joinUploads();
@@ -57,7 +52,7 @@ void Transfer::upload(CUdeviceptr target, const unsigned char* data, std::size_t
 
 void Transfer::joinUploads() {
   if (!uploadsAhead_) return;
-  TUTTI_CALL(context_, cuEventRecord, uploaded_.handle(), copies_);
+  TUTTI_CALL(context_, cuEventRecord, uploaded_.handle(), copies_.handle());
   TUTTI_CALL(context_, cuStreamWaitEvent, work_, uploaded_.handle(), 0);
   uploadsAhead_ = false;
 }
@@ -104,7 +99,7 @@ void Transfer::readNow(CUdeviceptr source, unsigned char* target, std::size_t by
 }
 
 void Transfer::synchronize() {
-  TUTTI_CALL(context_, cuStreamSynchronize, copies_);
+  TUTTI_CALL(context_, cuStreamSynchronize, copies_.handle());
   TUTTI_CALL(context_, cuStreamSynchronize, work_);
 }
 

@@ -4,6 +4,7 @@
 
 #include "memory.h"
 #include "staging.h"
+#include "stream.h"
 
 namespace tutti {
 
@@ -11,7 +12,6 @@ class Transfer {
  public:
   Transfer(const Context& context, EventPool& events, DeviceMemory& memory, PinnedMemory& pinned, CUstream work,
            std::size_t stagingBytes);
-  ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
@@ -37,7 +37,7 @@ class Transfer {
   DeviceMemory& memory_;
   PinnedMemory& pinned_;
   CUstream work_;
-  CUstream copies_ = nullptr;
+  Stream copies_;
   StagingRing ring_;
   Event uploaded_;
   bool uploadsAhead_ = false;

@@ -13,12 +13,10 @@ constexpr std::chrono::seconds longestWaitAtExit{2};
 Waiter::~Waiter() { stop(); }
 
 void Waiter::add(Event event, std::unique_ptr<Task> task) {
+  std::lock_guard<std::mutex> lock(mutex_);
   // First what may fail: then the task was not taken.
   if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    queue_.push_back({std::move(event), std::move(task)});
-  }
+  queue_.push_back({std::move(event), std::move(task)});
   changed_.notify_all();
 }
 

@@ -13,10 +13,12 @@
 
 namespace tutti {
 
-class Waiter final : private Stoppable {
+class Waiter {
  public:
   Waiter(const Context& context, TaskSink done) : context_(context), done_(std::move(done)) {}
-  ~Waiter() override;
+  ~Waiter();
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
 
   // Runs the task once the event has passed, and hands it on. The thread starts with the first.
   void add(Event event, std::unique_ptr<Task> task);
@@ -30,7 +32,7 @@ class Waiter final : private Stoppable {
   };
 
   void loop();
-  void stopForExit() override;
+  void stopForExit();
 
   const Context& context_;
   TaskSink done_;
@@ -40,6 +42,7 @@ class Waiter final : private Stoppable {
   bool stopping_ = false;
   bool ended_ = false;
   std::thread thread_;
+  ExitHandler atExit_{[this] { stopForExit(); }};
 };
 
 }  // namespace tutti

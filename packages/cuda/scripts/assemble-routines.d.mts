@@ -7,6 +7,7 @@ export interface RoutineModules {
   readonly plan: typeof import('../src/routines/dot-plan.ts');
   readonly conv: typeof import('../src/routines/conv.ts');
   readonly attention: typeof import('../src/routines/attention.ts');
+  readonly attentionGradient: typeof import('../src/routines/attention-gradient.ts');
 }
 
 export interface RoutineUnit extends Unit {
@@ -14,8 +15,6 @@ export interface RoutineUnit extends Unit {
   readonly dynamic: number;
 }
 
-/** A GPU of 132 multiprocessors with this architecture. */
-export function featuresOf(architecture: string): CudaFeatures;
 /** A kernel of each variant that a GPU can run, for large operands. */
 export function routineUnits(
   routines: RoutineModules,

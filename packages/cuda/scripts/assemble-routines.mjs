@@ -5,23 +5,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { architectures, assemble, hasNvcc } from './assemble.mjs';
-
-/** Shared memory that a block may have, in KiB. */
-const sharedKib = { 75: 64, 80: 163, 86: 99, 89: 99, 90: 227 };
-
-export function featuresOf(architecture) {
-  const computeCapability = Number(architecture.slice(3));
-  return {
-    computeCapability,
-    multiprocessors: 132,
-    maxThreadsPerBlock: 1024,
-    maxSharedBytes: sharedKib[computeCapability] * 1024,
-    tf32: true,
-    blas: false,
-    deterministic: true,
-    emulated: false,
-  };
-}
+import { featuresOf } from './features.mjs';
 
 const orders = [
   ['rows', 'rows'],
@@ -55,7 +39,7 @@ const layers = {
 /**
  * Each kernel of each variant that a GPU can run, for large operands.
  *
- * @param routines The modules dot, dot-plan, conv, attention and attention-plan, built or not.
+ * @param routines The modules dot, dot-plan, conv, attention and attention-gradient, built or not.
  * @param testing What `@tutti/core/testing` has.
  */
 export function routineUnits(routines, testing, features) {
@@ -63,6 +47,7 @@ export function routineUnits(routines, testing, features) {
     ...dotUnits(routines, testing, features),
     ...convUnits(routines, testing, features),
     ...attentionUnits(routines, testing, features),
+    ...gradientUnits(routines, testing, features),
   ];
 }
 
@@ -138,6 +123,32 @@ function attentionUnits({ attention }, { attentionCase }, features) {
   ]);
 }
 
+/** Each pass of each variant. */
+function gradientUnits({ attentionGradient }, { attentionGradientCase }, features) {
+  const tile = (variant, width, dtype, gradient) => {
+    const options = { batch: [32, 12], queries: 1024, keys: 1024, width, valueWidth: width, causal: true };
+    const { anchor } = attentionGradientCase('', { ...options, dtype, gradient });
+    const able = attentionGradient.attentionGradientVariants(anchor, features).includes(variant);
+    const stages = able ? attentionGradient.attentionGradientRoutine(anchor, features, variant).stages : [];
+    const passes = ['sums', ...anchor.of];
+    return stages.map(({ code, sharedBytes }, i) => ({
+      name: `attention gradient, ${passes.at(i - stages.length) ?? 'parts'}, ${variant}, width ${width}, ${dtype} from ${gradient}`,
+      code,
+      dynamic: sharedBytes,
+    }));
+  };
+  return [64, 128].flatMap((width) => [
+    ...['simt 64x64', 'simt 64x32', 'simt 32x32'].flatMap((variant) =>
+      tile(variant, width, 'float32', 'float32'),
+    ),
+    ...['mma 64x64', 'mma 64x32'].flatMap((variant) =>
+      ['float16', 'bfloat16'].flatMap((dtype) =>
+        [dtype, 'float32'].flatMap((gradient) => tile(variant, width, dtype, gradient)),
+      ),
+    ),
+  ]);
+}
+
 async function main() {
   if (!hasNvcc()) {
     console.log('nvcc is not here: install the CUDA toolkit to assemble kernels');
@@ -149,11 +160,12 @@ async function main() {
     plan: await built('dot-plan'),
     conv: await built('conv'),
     attention: await built('attention'),
+    attentionGradient: await built('attention-gradient'),
   };
   const testing = await import('@tutti/core/testing');
   const chosen = process.argv.slice(2);
   for (const architecture of chosen.length > 0 ? chosen : architectures) {
-    const units = routineUnits(routines, testing, featuresOf(architecture));
+    const units = routineUnits(routines, testing, { ...featuresOf(architecture), tf32: true });
     const resources = await assemble(units, architecture);
     console.log(architecture);
     console.table(

@@ -9,6 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { featuresOf } from './features.mjs';
 import { typicalKernels } from './typical.mjs';
 
 export const architectures = ['sm_75', 'sm_80', 'sm_86', 'sm_89', 'sm_90'];
@@ -67,18 +68,8 @@ function resourcesOf(log, entry) {
 
 /** The stages of typical kernels, planned for a GPU of 132 multiprocessors. */
 export function typicalUnits(compileKernel) {
-  const features = {
-    computeCapability: 90,
-    multiprocessors: 132,
-    maxThreadsPerBlock: 1024,
-    maxSharedBytes: 227 * 1024,
-    tf32: false,
-    blas: false,
-    deterministic: true,
-    emulated: false,
-  };
   return Object.entries(typicalKernels).flatMap(([name, kernel]) =>
-    compileKernel(kernel, features).stages.map(({ code }, i) => ({
+    compileKernel(kernel, featuresOf('sm_90')).stages.map(({ code }, i) => ({
       name: i > 0 ? `${name} (${i + 1})` : name,
       code,
     })),

@@ -5,8 +5,8 @@ import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The C library of Debian 11 and Ubuntu 20.04. An addon that is built on a newer system may ask for a newer one. */
-const newestGlibc = [2, 31];
+/** What Node 20 itself needs. An addon that is built on a system with a newer C library may ask for that one. */
+const newestGlibc = [2, 28];
 
 const built = join(dirname(fileURLToPath(import.meta.url)), '..', 'build', 'tutti_cuda.node');
 const { name, os, cpu } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -19,7 +19,7 @@ function problem() {
     return 'the addon is not built: run `node scripts/build-native.mjs` in packages/cuda first';
   const [major, minor] = neededGlibc(readFileSync(built, 'latin1'));
   if (major > newestGlibc[0] || (major === newestGlibc[0] && minor > newestGlibc[1])) {
-    return `the addon needs glibc ${major}.${minor}, and users may have ${newestGlibc.join('.')}: build it on an older system`;
+    return `the addon needs glibc ${major}.${minor}, and Node 20 runs with ${newestGlibc.join('.')}: build it on an older system, such as RHEL 8 and its like`;
   }
   return undefined;
 }

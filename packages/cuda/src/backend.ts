@@ -1,30 +1,33 @@
 import {
   type Anchor,
   type Backend,
+  Buffers,
   type Command,
   checkBufferSize,
-  checkRange,
   type DeviceBuffer,
-  DeviceError,
   type DeviceInfo,
   type DeviceMemory,
   type DispatchCommand,
   dtypeInfo,
   type Fence,
-  freedError,
+  foreignProgram,
+  type JointKernel,
   type Kernel,
   OutOfMemoryError,
   type Program,
+  ProgramCache,
   Progress,
   printAnchor,
+  printJoint,
   printKernel,
   type SizePool,
   type TuttiError,
+  Workspace,
 } from '@tutti/core/backend';
 import type { CompilationFigures } from './compiler/compile.ts';
 import type { FunctionInfo, NativeStatistics } from './native/binding.ts';
 import type { CudaFeatures, CudaProgram } from './program.ts';
-import { type Block, CudaBuffer } from './runtime/buffer.ts';
+import type { Block } from './runtime/buffer.ts';
 import { Clock } from './runtime/clock.ts';
 import { mostElements } from './runtime/description.ts';
 import type { CudaDevice } from './runtime/device.ts';
@@ -34,11 +37,11 @@ import { devicePool } from './runtime/memory.ts';
 import { Modules } from './runtime/modules.ts';
 import { Products } from './runtime/products.ts';
 import { Submission } from './runtime/submission.ts';
-import { Workspace } from './runtime/workspace.ts';
 
 /** What turns kernels and anchors into CUDA C. */
 export interface Generators {
   compileKernel(kernel: Kernel, features: CudaFeatures): CudaProgram;
+  compileJoint(kernel: JointKernel, features: CudaFeatures): CudaProgram;
   routine(anchor: Anchor, features: CudaFeatures): CudaProgram | undefined;
 }
 
@@ -50,13 +53,12 @@ export class CudaBackend implements Backend {
   readonly #modules: Modules;
   readonly #products: Products;
   readonly #pool: SizePool<Block>;
-  readonly #workspace: Workspace;
+  readonly #buffers: Buffers<Block>;
+  readonly #workspace: Workspace<Block>;
   readonly #submission: Submission;
   readonly #progress: Progress;
   readonly #clock = new Clock();
-  readonly #programs = new Map<string, Executable | undefined>();
-  #bytes = 0;
-  #buffers = 0;
+  readonly #programs = new ProgramCache<Executable>();
 
   constructor(device: CudaDevice, generators: Generators) {
     this.info = device.info;
@@ -65,12 +67,16 @@ export class CudaBackend implements Backend {
     this.#modules = new Modules(device);
     this.#products = new Products(device);
     this.#progress = new Progress(() => this.#passing(), device.health);
-    this.#pool = devicePool(device, this.#clock);
-    this.#workspace = new Workspace(this.#pool);
-    const buffer = (each: DeviceBuffer): CudaBuffer => this.#own(each);
-    const encoder = new Encoder(this.#workspace, { buffer, program: (command) => this.#executable(command) });
+    const pool = devicePool(device, this.#clock);
+    this.#pool = pool;
+    this.#buffers = new Buffers({
+      take: (bytes) => pool.takeBytes(bytes),
+      release: (block) => pool.release(block),
+    });
+    this.#workspace = new Workspace(pool);
+    const encoder = new Encoder(this.#workspace, this.#buffers, (command) => this.#executable(command));
     this.#submission = new Submission(device, encoder);
-    device.reclaim = () => this.#pool.shrink();
+    device.reclaim = () => pool.shrink();
     device.health.onFailure(() => this.#release());
   }
 
@@ -81,10 +87,7 @@ export class CudaBackend implements Backend {
   allocate(bytes: number): DeviceBuffer {
     this.#device.health.check();
     this.#checkBytes(bytes);
-    const block = this.#pool.takeBytes(bytes);
-    this.#bytes += bytes;
-    this.#buffers++;
-    return new CudaBuffer(bytes, block, this);
+    return this.#buffers.allocate(bytes);
   }
 
   /** @throws OutOfMemoryError */
@@ -93,17 +96,12 @@ export class CudaBackend implements Backend {
   }
 
   free(buffer: DeviceBuffer): void {
-    if (this.failure) return;
-    const own = this.#own(buffer);
-    own.freed = true;
-    this.#bytes -= own.bytes;
-    this.#buffers--;
-    this.#pool.release(own.block);
+    if (!this.failure) this.#buffers.free(buffer);
   }
 
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
     this.#device.health.check();
-    const { block } = this.#checked(buffer, byteOffset, data.byteLength);
+    const { block } = this.#buffers.within(buffer, byteOffset, data.byteLength);
     if (data.byteLength === 0) return;
     // What nothing under way touches is written beside the work.
     const idle = block.lastUse <= this.#clock.passed;
@@ -116,7 +114,7 @@ export class CudaBackend implements Backend {
   read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
     try {
       this.#device.health.check();
-      const { block } = this.#checked(buffer, byteOffset, bytes);
+      const { block } = this.#buffers.within(buffer, byteOffset, bytes);
       if (bytes === 0) return Promise.resolve(new Uint8Array(0));
       const time = this.#clock.tick();
       block.lastUse = time;
@@ -132,11 +130,30 @@ export class CudaBackend implements Backend {
 
   readSync(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array {
     this.#device.health.check();
-    const { block } = this.#checked(buffer, byteOffset, bytes);
+    const { block } = this.#buffers.within(buffer, byteOffset, bytes);
     if (bytes === 0) return new Uint8Array(0);
     const result = this.#device.call(reading, (native) => native.readSync(block.address + byteOffset, bytes));
     this.#clock.note(this.#clock.now);
     return result;
+  }
+
+  copyFrom(source: Backend, buffer: DeviceBuffer, bytes: number): DeviceBuffer | undefined {
+    if (!(source instanceof CudaBackend)) return undefined;
+    const from = source.#buffers.within(buffer, 0, bytes).block;
+    const copy = this.allocate(bytes);
+    try {
+      const to = this.#buffers.within(copy, 0, bytes).block;
+      this.#device.copyFrom(source.#device, to.address, from.address, bytes);
+      for (const [block, clock] of [
+        [from, source.#clock],
+        [to, this.#clock],
+      ] as const)
+        block.lastUse = clock.tick();
+    } catch (error) {
+      this.free(copy);
+      throw error;
+    }
+    return copy;
   }
 
   compile(kernel: Kernel): Program {
@@ -148,6 +165,12 @@ export class CudaBackend implements Backend {
       return this.#generators.compileKernel(kernel, this.#device.features);
     };
     return this.#cached(printKernel(kernel), generate)!;
+  }
+
+  joint(kernel: JointKernel): Program {
+    return this.#cached(printJoint(kernel), () =>
+      this.#generators.compileJoint(kernel, this.#device.features),
+    )!;
   }
 
   routine(anchor: Anchor): Program | undefined {
@@ -182,8 +205,8 @@ export class CudaBackend implements Backend {
 
   memory(): DeviceMemory {
     return {
-      bytes: this.#bytes,
-      buffers: this.#buffers,
+      bytes: this.#buffers.bytes,
+      buffers: this.#buffers.count,
       reserved: this.#pool.reserved,
       allocations: this.#pool.allocations,
     };
@@ -212,8 +235,7 @@ export class CudaBackend implements Backend {
 
   /** Lets everything go that the device held, when it has failed or was disposed. */
   #release(): void {
-    this.#bytes = 0;
-    this.#buffers = 0;
+    this.#buffers.clear();
     this.#programs.clear();
     this.#modules.dispose();
     this.#products.dispose();
@@ -229,35 +251,23 @@ export class CudaBackend implements Backend {
 
   readonly #touch = (all: readonly Encoded[]): void => {
     const time = this.#clock.tick();
-    for (const { buffers } of all) for (const { block } of buffers) block.lastUse = time;
+    for (const { buffers, workspace } of all) {
+      for (const { block } of buffers) block.lastUse = time;
+      if (workspace) workspace.lastUse = time; // it may become the memory of a buffer later
+    }
   };
 
   #cached(key: string, generate: () => CudaProgram | undefined): Program | undefined {
     this.#device.health.check();
-    if (!this.#programs.has(key)) {
+    return this.#programs.get(key, () => {
       const generated = generate();
-      this.#programs.set(key, generated && this.load(generated));
-    }
-    return this.#programs.get(key);
+      return generated && this.load(generated);
+    });
   }
 
   #executable({ program }: DispatchCommand): Executable {
     if (program instanceof Executable && program.owner === this) return program;
-    throw new DeviceError(`the program ${program.name} belongs to another device`);
-  }
-
-  #own(buffer: DeviceBuffer): CudaBuffer {
-    if (!(buffer instanceof CudaBuffer) || buffer.owner !== this) {
-      throw new DeviceError('the buffer belongs to another device');
-    }
-    if (buffer.freed) throw freedError();
-    return buffer;
-  }
-
-  #checked(buffer: DeviceBuffer, byteOffset: number, bytes: number): CudaBuffer {
-    const own = this.#own(buffer);
-    checkRange(own, byteOffset, bytes);
-    return own;
+    throw foreignProgram(program);
   }
 }
 

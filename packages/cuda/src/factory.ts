@@ -5,20 +5,21 @@ import {
   BackendUnavailableError,
   type DeviceInfo,
   InternalError,
+  messageOf,
   type ProbeResult,
 } from '@tutti/core/backend';
 import { CudaBackend } from './backend.ts';
 import { architectureFor } from './compiler/architecture.ts';
 import { DiskCache, objectionTo } from './compiler/cache.ts';
 import { KernelCompiler } from './compiler/compile.ts';
-import { compileKernel } from './kernels/index.ts';
+import { compileJoint, compileKernel } from './kernels/index.ts';
 import { loadBinding } from './native/load.ts';
 import { type CudaOptions, checkCudaOptions, type Settings, settingsOf } from './options.ts';
 import { routine } from './routines/index.ts';
 import { describeDevice, featuresOf } from './runtime/description.ts';
 import { CudaDevice } from './runtime/device.ts';
 import { codeOf, endsProcess } from './runtime/failures.ts';
-import { type Absent, isAbsent, machine, messageOf } from './runtime/host.ts';
+import { type Absent, isAbsent, machine } from './runtime/host.ts';
 import { type FoundDevice, findSystem, type System } from './runtime/system.ts';
 
 /** Uploads go through so much memory that the device reads by itself. */
@@ -58,7 +59,11 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
         });
       }
       const info = describe(system, device, await notesOn(settings, system));
-      return new CudaBackend(openDevice(name, system, device, info, settings), { compileKernel, routine });
+      return new CudaBackend(openDevice(name, system, device, info, settings), {
+        compileKernel,
+        compileJoint,
+        routine,
+      });
     },
   };
 }

@@ -17,8 +17,11 @@ export type StagePointer =
   | { readonly kind: 'buffer'; readonly index: number; readonly byteOffset?: number }
   | { readonly kind: 'workspace'; readonly byteOffset: number };
 
-/** What a parameter of a kernel is given: pointers, and scalars (4 bytes). */
-export type StageParameter = StagePointer | { readonly kind: 'scalar'; readonly index: number };
+/** What a parameter of a kernel is given: pointers, and scalars and constants (4 bytes). */
+export type StageParameter =
+  | StagePointer
+  | { readonly kind: 'scalar'; readonly index: number }
+  | { readonly kind: 'constant'; readonly value: number };
 
 export interface KernelStage {
   readonly kind: 'kernel';

@@ -28,9 +28,9 @@ describe('libraries', () => {
     const notFound = expect.objectContaining({ code: 'LIBRARY_NOT_FOUND', call: 'dlopen' });
     const broken = join(folder, 'broken.so');
     writeFileSync(broken, 'no library');
-    for (const path of ['/nowhere/libcuda.so.1', 'libtutti-nowhere.so', broken, '']) {
-      if (path !== '') expect(() => binding.openDriver(path)).toThrow(notFound);
-      if (path !== '') expect(() => binding.openCompiler(path)).toThrow(notFound);
+    for (const path of ['/nowhere/libcuda.so.1', 'libtutti-nowhere.so', broken]) {
+      expect(() => binding.openDriver(path)).toThrow(notFound);
+      expect(() => binding.openCompiler(path)).toThrow(notFound);
     }
     expect(() => binding.openDriver('/nowhere/libcuda.so.1')).toThrow(/\/nowhere\/libcuda\.so\.1/);
   });

@@ -36,14 +36,14 @@ const search = (
 });
 
 describe('the addon', () => {
-  it('is the one that the variable names, else that of the platform, else the one that was built', () => {
+  it('is the one that the variable names, else the one that was built, else that of the platform', () => {
     const named = file('named.node', '');
     const own = file('own.node', '');
     const resolve = (name: string): string => `/installed/${name}`;
     expect(findAddon(search({ addon: named, built: own, resolve }))).toBe(named);
-    expect(findAddon(search({ built: own, resolve }))).toBe('/installed/@tutti/cuda-linux-x64');
+    expect(findAddon(search({ built: own, resolve }))).toBe(own);
+    expect(findAddon(search({ resolve }))).toBe('/installed/@tutti/cuda-linux-x64');
     expect(findAddon(search({ processor: 'arm64', resolve }))).toBe('/installed/@tutti/cuda-linux-arm64');
-    expect(findAddon(search({ built: own }))).toBe(own);
     expect(findAddon()).toBe(addonPath);
     expect(loadBinding()).toHaveProperty('openDriver');
   });

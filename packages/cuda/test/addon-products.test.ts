@@ -84,6 +84,21 @@ describe('a product', () => {
     device.releaseGraph(graph);
   });
 
+  it('has the workspace that its algorithm wants, and no other memory', async () => {
+    const device = open();
+    const depth = 1024;
+    const id = device.prepareProduct({ ...plain, k: depth, lhs: operand(depth) });
+    const [lhs, rhs] = [m * depth, depth * n].map((count) => upload(device, new Float32Array(count).fill(1)));
+    const [result, workspace] = [m * n * 4, 1024].map((bytes) => device.allocate(bytes));
+    const run = (at: number): void =>
+      submit(device, new Commands().product(id, [lhs!, rhs!, result!, 0, at]));
+    expect(() => run(0)).toThrow(invalid(/not within one allocation/));
+    expect(() => run(workspace! + 4)).toThrow(invalid(/not aligned to 256/));
+    expect(() => run(workspace! + 1020)).toThrow(invalid(/not within one allocation/));
+    run(workspace!);
+    expect(floatsOf(await device.read(result!, m * n * 4))).toEqual(new Float32Array(m * n).fill(depth));
+  });
+
   it('is counted, released, and gone with the device', () => {
     const device = open();
     const ids = [plain, { ...plain, bias: true }].map((each) => device.prepareProduct(each));
@@ -109,6 +124,18 @@ describe('what is malformed', () => {
   ];
   it.each(wrong)('is refused: %j', (change, message) => {
     expect(() => open().prepareProduct({ ...plain, ...change })).toThrow(invalid(message));
+  });
+
+  it('is refused where reading it closes the device', () => {
+    const device = open();
+    const closing = {
+      ...plain,
+      get bias() {
+        device.close();
+        return true;
+      },
+    };
+    expect(() => device.prepareProduct(closing)).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
   });
 
   it('is refused where the library does not have it', () => {

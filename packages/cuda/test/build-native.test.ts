@@ -18,11 +18,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '..');
+let workspace = '';
 let folder = '';
 const target = (): string => join(folder, 'build/tutti_cuda.node');
 
 beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'tutti-cuda-build-')));
+  workspace = realpathSync(mkdtempSync(join(tmpdir(), 'tutti-cuda-build-')));
+  folder = join(workspace, 'packages/cuda');
+  cpSync(join(root, '../../scripts/native-build.mjs'), join(workspace, 'scripts/native-build.mjs'));
   cpSync(join(root, 'scripts'), join(folder, 'scripts'), { recursive: true });
   mkdirSync(join(folder, 'native'));
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
@@ -41,7 +44,7 @@ extern "C" __attribute__((visibility("default"))) napi_value napi_register_modul
 `,
   );
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(workspace, { recursive: true, force: true }));
 
 function build(environment: Record<string, string> = {}, ...words: string[]) {
   const { status, stdout, stderr } = spawnSync(

@@ -1,11 +1,13 @@
 /** What is handed to the addon, and when: on a device that only remembers. */
+
 import { type Command, type DeviceBuffer, DisposedError } from '@tutti/core/backend';
+import { dispatch } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { CudaBackend } from '../src/backend.ts';
 import type { Executable } from '../src/runtime/executable.ts';
 import { nativeError } from './support/fake.ts';
 import { fakeBackend, loaded } from './support/fake-backend.ts';
-import { affine, dispatch, increment, program, reversed, storeScalars } from './support/programs.ts';
+import { affine, increment, program, reversed, storeScalars } from './support/programs.ts';
 
 /** A buffer of the same size, and where it lies: the pool gives places in order. */
 const first = 0x7f00_0000_0100;
@@ -143,6 +145,21 @@ describe('writes', () => {
     const b = backend.allocate(16);
     backend.write(b, new Uint8Array(16));
     expect(since().slice(-2)).toEqual(['submit 13', 'write 16 after']);
+  });
+
+  it('to memory that was the workspace wait for the programs that use it', async () => {
+    const { backend, since, pass } = fakeBackend();
+    const [small, large] = [await loaded(backend, reversed(64)), reversed(1024)];
+    const [a, b] = [backend.allocate(4096), backend.allocate(4096)];
+    const { done } = backend.submit([dispatch(small, [a, b])]);
+    await pass();
+    await done;
+    backend.submit([dispatch(small, [a, b])]);
+    backend.submit([dispatch(await loaded(backend, large), [a, b])]);
+    const workspace = backend.allocate(256);
+    since();
+    backend.write(workspace, new Uint8Array(256));
+    expect(since()).toEqual(['write 256 after']);
   });
 
   it('of nothing are none', () => {

@@ -1,7 +1,8 @@
+import { formatBytes } from '@tutti/core/backend';
 import { describe, expect, it } from 'vitest';
 import { createCudaBackend } from '../src/index.ts';
 import { type CudaOptions, settingsOf } from '../src/options.ts';
-import { formatBytes, parseBytes } from '../src/runtime/host.ts';
+import { parseBytes } from '../src/runtime/host.ts';
 import { surroundings } from './support/fake.ts';
 
 const settings = (options: CudaOptions, environment: Record<string, string> = {}) =>

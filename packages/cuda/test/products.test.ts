@@ -1,9 +1,10 @@
 /** Products of the library, on a device that only remembers. */
+import { dispatch } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { CudaProgram, ProductStage } from '../src/program.ts';
 import { nativeError } from './support/fake.ts';
 import { fakeBackend, loaded } from './support/fake-backend.ts';
-import { dispatch, increment } from './support/programs.ts';
+import { increment } from './support/programs.ts';
 
 /** `c = a * b + d` by the library, for matrices of 2 x 2; without it, another program. */
 function libraryProgram(): CudaProgram {

@@ -2,8 +2,10 @@
 import * as testing from '@tutti/core/testing';
 import { describe, expect, test } from 'vitest';
 import { architectures, assemble, hasNvcc } from '../scripts/assemble.mjs';
-import { featuresOf, type RoutineUnit, routineUnits } from '../scripts/assemble-routines.mjs';
+import { type RoutineUnit, routineUnits } from '../scripts/assemble-routines.mjs';
+import { featuresOf } from '../scripts/features.mjs';
 import * as attention from '../src/routines/attention.ts';
+import * as attentionGradient from '../src/routines/attention-gradient.ts';
 import * as conv from '../src/routines/conv.ts';
 import * as dot from '../src/routines/dot.ts';
 import * as plan from '../src/routines/dot-plan.ts';
@@ -11,7 +13,10 @@ import * as plan from '../src/routines/dot-plan.ts';
 const isHere = hasNvcc();
 
 const unitsFor = (architecture: string): RoutineUnit[] =>
-  routineUnits({ dot, plan, conv, attention }, testing, featuresOf(architecture));
+  routineUnits({ dot, plan, conv, attention, attentionGradient }, testing, {
+    ...featuresOf(architecture),
+    tf32: true,
+  });
 
 describe.skipIf(!isHere)(`text that nvcc assembles${isHere ? '' : ' (skipped: there is no nvcc)'}`, () => {
   test.each(architectures.map((architecture, i) => [architecture, i] as const))(

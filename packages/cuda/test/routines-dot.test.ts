@@ -4,20 +4,9 @@ import {
   type DotCase,
   type DotLayout,
   type DotOptions,
-  dotAccuracyCases,
   dotAnchor,
-  dotBatchCases,
   dotCase,
-  dotEmptyCases,
-  dotEpilogueCases,
-  dotIntegerCases,
-  dotLargeCases,
-  dotLayoutCases,
-  dotLongCases,
-  dotNarrowOperandCases,
-  dotNarrowResultCases,
-  dotSizeCases,
-  dotSpecialCases,
+  dotFamilies,
   randomDotCases,
 } from '@tutti/core/testing';
 import { describe, expect, it, test } from 'vitest';
@@ -126,21 +115,7 @@ test('a long contraction is cut into parts', { timeout }, async () => {
   await check('mma 32x64', [[33, 24, 1040, { dtypes: halves, epilogue: { space: [33, 24], bias: 0 } }]]);
 });
 
-const families = {
-  sizes: dotSizeCases,
-  layouts: dotLayoutCases,
-  'large operands': dotLargeCases,
-  batches: dotBatchCases,
-  'long sums': dotLongCases,
-  epilogues: dotEpilogueCases,
-  'narrow results': dotNarrowResultCases,
-  'narrow operands': dotNarrowOperandCases,
-  integers: dotIntegerCases,
-  'no terms': dotEmptyCases,
-  'NaN and Inf': dotSpecialCases,
-  accuracy: dotAccuracyCases,
-  'random products': () => randomDotCases(1, 40),
-};
+const families = { ...dotFamilies, 'random products': () => randomDotCases(1, 40) };
 
 /** One of the variants that take it, by no rule that a test could follow. */
 function oneOf(anchor: DotAnchor, i: number): CudaProgram | undefined {
@@ -159,10 +134,12 @@ test.each(Object.entries(families))('%s', { timeout }, async (_, cases) => {
   await checkRoutines(await make({ cache: 'off' }), list, (each) => [oneOf(each.anchor, numbers.get(each)!)]);
 });
 
-test('without shared memory, everything is taken', { timeout }, async () => {
-  const cases = [...dotLayoutCases(), ...dotIntegerCases(), ...dotSpecialCases()].filter(
-    (_, i) => i % 4 === 0,
-  );
+test('without shared memory, everything is taken: one in four layouts, integers and special values', {
+  timeout,
+}, async () => {
+  const cases = [dotFamilies.layouts, dotFamilies.integers, dotFamilies['NaN and Inf']]
+    .flatMap((each) => each())
+    .filter((_, i) => i % 4 === 0);
   await checkRoutines(await make({ cache: 'off' }), cases, ({ anchor }) => [
     dotRoutine(anchor, emulated, 'direct'),
   ]);

@@ -4,24 +4,20 @@ import {
   type DotCase,
   type DotLayout,
   type DotOptions,
-  dotAccuracyCases,
+  dispatch,
   dotAnchor,
-  dotBatchCases,
   dotCase,
-  dotEpilogueCases,
-  dotLayoutCases,
-  dotLongCases,
-  dotSizeCases,
-  dotSpecialCases,
+  dotFamilies,
+  download,
   randomDotCases,
+  upload,
 } from '@tutti/core/testing';
 import { describe, expect, it, test } from 'vitest';
 import type { CudaFeatures, ProductStage } from '../src/program.ts';
 import { dotRoutine, dotVariants } from '../src/routines/dot.ts';
 import { child } from './support/child.ts';
-import { download, emulator, make, upload, withLibrary } from './support/device.ts';
+import { emulator, make, withLibrary } from './support/device.ts';
 import { hopper } from './support/features.ts';
-import { dispatch } from './support/programs.ts';
 import { checkRoutines, rounding } from './support/routines.ts';
 
 const features: CudaFeatures = { ...hopper, blas: true };
@@ -65,18 +61,21 @@ const narrowResults = (): DotCase[] =>
   );
 
 describe('gives what it should', () => {
-  const families = {
-    sizes: dotSizeCases,
-    layouts: dotLayoutCases,
-    batches: dotBatchCases,
-    'long sums': dotLongCases,
-    epilogues: dotEpilogueCases,
-    'narrow results': narrowResults,
-    'NaN and Inf': dotSpecialCases,
-    accuracy: dotAccuracyCases,
-    'random products': () => randomDotCases(3, 60),
-  };
-  it.each(Object.entries(families))('%s', { timeout }, async (_, cases) => {
+  const shared = [
+    'sizes',
+    'layouts',
+    'batches',
+    'long sums',
+    'epilogues',
+    'NaN and Inf',
+    'accuracy',
+  ] as const;
+  const families = [
+    ...shared.map((name) => [name, dotFamilies[name]] as const),
+    ['narrow results', narrowResults] as const,
+    ['random products', () => randomDotCases(3, 60)] as const,
+  ];
+  it.each(families)('%s', { timeout }, async (_, cases) => {
     const backend = await make({ cache: 'off', ...withLibrary });
     const list = taken(cases());
     expect(list.length).toBeGreaterThan(0);

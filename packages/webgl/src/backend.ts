@@ -1,17 +1,17 @@
 import {
   type Anchor,
   type Backend,
+  Buffers,
   type Command,
   checkBufferSize,
-  checkRange,
   type DeviceBuffer,
-  DeviceError,
   type DeviceInfo,
   type DeviceMemory,
   type Fence,
-  freedError,
+  foreignProgram,
   type Kernel,
   type Program,
+  ProgramCache,
   Progress,
   printAnchor,
   printKernel,
@@ -19,7 +19,6 @@ import {
   type TuttiError,
 } from '@tutti/core/backend';
 import type { GlslProgram, ShaderFeatures } from './program.ts';
-import { WebglBuffer } from './runtime/buffer.ts';
 import type { GlContext } from './runtime/context.ts';
 import { Executable } from './runtime/executable.ts';
 import { Fences } from './runtime/fences.ts';
@@ -35,9 +34,6 @@ export interface Generators {
   routine?(anchor: Anchor, features: ShaderFeatures): GlslProgram | undefined;
 }
 
-/** So many kernels and anchors are remembered with what was made of them. */
-const mostRemembered = 4096;
-
 /** GLSL programs on a WebGL 2 context. */
 export class WebglBackend implements Backend {
   readonly info: DeviceInfo;
@@ -45,15 +41,13 @@ export class WebglBackend implements Backend {
   readonly #generators: Generators;
   readonly #fences: Fences;
   readonly #pool: TexturePool;
+  readonly #buffers: Buffers<Block>;
   readonly #programs: Programs;
   readonly #transfer: Transfer;
   readonly #readback: Readback;
   readonly #runner: Runner;
   readonly #progress: Progress;
-  /** By what they were made of, the least recently asked for first. */
-  readonly #executables = new Map<string, Executable | undefined>();
-  #bytes = 0;
-  #buffers = 0;
+  readonly #executables = new ProgramCache<Executable>();
 
   /** @param programs Programs that the GPU holds at most. */
   constructor(context: GlContext, generators: Generators, programs: number = mostPrograms) {
@@ -61,9 +55,14 @@ export class WebglBackend implements Backend {
     this.#context = context;
     this.#generators = generators;
     this.#fences = new Fences(context);
-    this.#pool = new TexturePool(context.rowTexels, context);
+    const pool = new TexturePool(context.rowTexels, context);
+    this.#pool = pool;
+    this.#buffers = new Buffers({
+      take: (bytes) => pool.takeTexels(texelsOf(bytes)),
+      release: (block) => pool.release(block),
+    });
     const { gl, quad, features } = context;
-    const any = this.#pool.takeTexels(1);
+    const any = pool.takeTexels(1);
     const drawContext = { gl, quad, any, rowShift: features.rowShift };
     this.#programs = new Programs(context, drawContext, programs);
     this.#transfer = new Transfer(context, this.#pool, this.#programs);
@@ -81,25 +80,16 @@ export class WebglBackend implements Backend {
     this.#context.enter();
     const fix = 'split the tensor, or use a device with larger buffers';
     checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, fix);
-    const block = this.#pool.takeTexels(texelsOf(bytes));
-    this.#bytes += bytes;
-    this.#buffers++;
-    return new WebglBuffer(bytes, block, this);
+    return this.#buffers.allocate(bytes);
   }
 
   free(buffer: DeviceBuffer): void {
-    if (this.failure) return;
-    const own = this.#own(buffer);
-    own.freed = true;
-    this.#bytes -= own.bytes;
-    this.#buffers--;
-    this.#pool.release(own.block);
+    if (!this.failure) this.#buffers.free(buffer);
   }
 
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
     this.#context.enter();
-    const own = this.#own(buffer);
-    checkRange(own, byteOffset, data.byteLength);
+    const own = this.#buffers.within(buffer, byteOffset, data.byteLength);
     if (data.byteLength > 0) this.#transfer.write(own.block, own.bytes, data, byteOffset);
   }
 
@@ -119,9 +109,7 @@ export class WebglBackend implements Backend {
 
   #readable(buffer: DeviceBuffer, byteOffset: number, bytes: number): Block {
     this.#context.enter();
-    const own = this.#own(buffer);
-    checkRange(own, byteOffset, bytes);
-    return own.block;
+    return this.#buffers.within(buffer, byteOffset, bytes).block;
   }
 
   compile(kernel: Kernel): Program {
@@ -144,7 +132,7 @@ export class WebglBackend implements Backend {
   /** The memory of a buffer of this device. @throws DeviceError, DisposedError */
   memoryOf(buffer: DeviceBuffer): Block {
     this.#context.enter();
-    return this.#own(buffer).block;
+    return this.#buffers.own(buffer).block;
   }
 
   /** Work that was not made of commands, after all that was submitted before. */
@@ -179,8 +167,8 @@ export class WebglBackend implements Backend {
 
   memory(): DeviceMemory {
     return {
-      bytes: this.#bytes,
-      buffers: this.#buffers,
+      bytes: this.#buffers.bytes,
+      buffers: this.#buffers.count,
       reserved: this.#pool.reserved + this.#readback.reserved,
       allocations: this.#pool.allocations,
     };
@@ -197,27 +185,22 @@ export class WebglBackend implements Backend {
 
   /** Lets everything go that the device held. */
   #release(): void {
-    this.#bytes = 0;
-    this.#buffers = 0;
+    this.#buffers.clear();
     this.#executables.clear();
     this.#pool.dispose();
   }
 
   #run(command: Command): void {
     if (command.kind === 'copy') {
-      const [from, to] = [this.#own(command.source), this.#own(command.target)];
-      checkRange(from, 0, command.bytes);
-      checkRange(to, 0, command.bytes);
-      if (from !== to && command.bytes > 0) {
-        this.#transfer.copy(from.block, to.block, command.bytes, to.bytes);
-      }
+      const { source, target, bytes } = command;
+      const from = this.#buffers.within(source, 0, bytes);
+      const to = this.#buffers.within(target, 0, bytes);
+      if (from !== to && bytes > 0) this.#transfer.copy(from.block, to.block, bytes, to.bytes);
       return;
     }
     const { program, buffers, scalars } = command;
-    const own = buffers.map((buffer) => this.#own(buffer));
-    if (!(program instanceof Executable) || program.owner !== this) {
-      throw new DeviceError(`the program ${program.name} belongs to another device`);
-    }
+    const own = buffers.map((buffer) => this.#buffers.own(buffer));
+    if (!(program instanceof Executable) || program.owner !== this) throw foreignProgram(program);
     const bits = scalarBits(program.glsl, scalars);
     // As integers, which is how shaders take them: a float uniform would lose -0 and NaN to gpu.js's caches.
     this.#runner.run(program, own, [...new Int32Array(bits.buffer)]);
@@ -225,22 +208,9 @@ export class WebglBackend implements Backend {
 
   #cached(key: string, generate: () => GlslProgram | undefined): Program | undefined {
     this.#context.enter();
-    const known = this.#executables.has(key);
-    const generated = known ? undefined : generate();
-    const executable = known ? this.#executables.get(key) : generated && this.load(generated);
-    this.#executables.delete(key);
-    this.#executables.set(key, executable);
-    if (this.#executables.size > mostRemembered) {
-      this.#executables.delete(this.#executables.keys().next().value!);
-    }
-    return executable;
-  }
-
-  #own(buffer: DeviceBuffer): WebglBuffer {
-    if (!(buffer instanceof WebglBuffer) || buffer.owner !== this) {
-      throw new DeviceError('the buffer belongs to another device');
-    }
-    if (buffer.freed) throw freedError();
-    return buffer;
+    return this.#executables.get(key, () => {
+      const generated = generate();
+      return generated && this.load(generated);
+    });
   }
 }

@@ -6,7 +6,7 @@ const first = Number(process.env['SEED'] ?? 0);
 const count = Number(process.env['KERNELS'] ?? 150);
 
 test.each(['software', 'hardware'])(
-  'random kernels agree with the interpreter, planned for %s',
+  `${count} random kernels agree with the interpreter, planned for %s`,
   (kind) =>
     checkKernels(
       Array.from({ length: count }, (_, i) =>

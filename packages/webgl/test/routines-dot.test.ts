@@ -1,22 +1,6 @@
 /** Products by routines: all forms of operands, shapes, dtypes and epilogues. */
 import { simplifyDot } from '@tutti/core/backend';
-import {
-  type DotCase,
-  dotAccuracyCases,
-  dotAnchor,
-  dotBatchCases,
-  dotEmptyCases,
-  dotEpilogueCases,
-  dotIntegerCases,
-  dotLargeCases,
-  dotLayoutCases,
-  dotLongCases,
-  dotNarrowOperandCases,
-  dotNarrowResultCases,
-  dotSizeCases,
-  dotSpecialCases,
-  randomDotCases,
-} from '@tutti/core/testing';
+import { type DotCase, dotAnchor, dotFamilies, randomDotCases } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { dotProgram, dotRoutine } from '../src/routines/dot.ts';
@@ -40,24 +24,16 @@ function runOf(example: DotCase, on: ShaderFeatures): RoutineRun {
 /** A single sum is a kernel like any other. */
 const isSingle = ({ anchor }: DotCase): boolean => anchor.buffers[2]!.length === 1;
 
+const { 'no terms': empty, ...families } = dotFamilies;
+
 describe.each([
   ['software', 1],
   ['hardware', 2],
   ['few outputs', 3],
 ] as const)('products on %s', (kind, seed) => {
   it.each([
-    ['take all sizes', dotSizeCases()],
-    ['take all layouts', dotLayoutCases()],
-    ['take operands that fill many rows of their textures', dotLargeCases()],
-    ['take batches, shared and not', dotBatchCases()],
-    ['split a long k', dotLongCases()],
-    ['finish with an epilogue', dotEpilogueCases()],
-    ['store narrow results', dotNarrowResultCases()],
-    ['load narrow operands', dotNarrowOperandCases()],
-    ['wrap integers', dotIntegerCases()],
-    ['keep NaN and Inf in their rows and columns', dotSpecialCases()],
-    ['are as exact as float32 allows', dotAccuracyCases()],
-    ['take anything', randomDotCases(seed, 24)],
+    ...Object.entries(families).map(([name, cases]) => [name, cases()] as const),
+    ['random products', randomDotCases(seed, 24)] as const,
   ])('%s', { timeout: 120_000 }, async (_, cases) => {
     const on = await features(kind);
     const taken = cases.filter((each) => !isSingle(each));
@@ -66,9 +42,7 @@ describe.each([
 
   it('are zero where k is zero, and nothing where there is nothing', async () => {
     const on = await features(kind);
-    await checkRoutines(
-      dotEmptyCases().map((example) => ({ example, program: dotRoutine(example.anchor, on)! })),
-    );
+    await checkRoutines(empty().map((example) => ({ example, program: dotRoutine(example.anchor, on)! })));
     for (const [m, n] of [
       [0, 4],
       [4, 0],
@@ -87,7 +61,7 @@ describe('what is not taken', () => {
   });
 
   it('single sums', async () => {
-    const single = [...dotLongCases(), ...dotEpilogueCases()].filter(isSingle);
+    const single = [...families['long sums'](), ...families.epilogues()].filter(isSingle);
     expect(single).toHaveLength(2);
     for (const { anchor } of single)
       expect(dotProgram(simplifyDot(anchor), await pageFeatures())).toBeUndefined();

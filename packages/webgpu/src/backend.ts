@@ -1,29 +1,30 @@
 import {
   type Anchor,
   type Backend,
+  Buffers,
   type Command,
   type CopyCommand,
   checkBufferSize,
-  checkRange,
   type DeviceBuffer,
-  DeviceError,
   type DeviceInfo,
   type DeviceMemory,
   type DispatchCommand,
   dtypeInfo,
   type Fence,
-  freedError,
+  foreignProgram,
   type Kernel,
   type Program,
+  ProgramCache,
   Progress,
   printAnchor,
   printKernel,
   type SizePool,
   type TuttiError,
+  Workspace,
 } from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from './program.ts';
 import { Binder } from './runtime/bind.ts';
-import { type Block, WebgpuBuffer } from './runtime/buffer.ts';
+import type { Block, WebgpuBuffer } from './runtime/buffer.ts';
 import type { GpuDevice } from './runtime/device.ts';
 import { Encoder } from './runtime/encoder.ts';
 import { Executable } from './runtime/executable.ts';
@@ -34,7 +35,6 @@ import { Readback } from './runtime/readback.ts';
 import { type Encode, timeByFences, timeOnDevice } from './runtime/timing.ts';
 import { Tuner } from './runtime/tuner.ts';
 import { Uniforms } from './runtime/uniforms.ts';
-import { Workspace } from './runtime/workspace.ts';
 import { writeWords } from './runtime/write.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -53,17 +53,16 @@ export class WebgpuBackend implements Backend {
   readonly #generators: Generators;
   readonly #pipelines: Pipelines;
   readonly #pool: SizePool<Block>;
-  readonly #workspace: Workspace;
+  readonly #buffers: Buffers<Block>;
+  readonly #workspace: Workspace<Block>;
   readonly #uniforms: Uniforms;
   readonly #binder: Binder;
   readonly #encoder: Encoder;
   readonly #readback: Readback;
   readonly #progress: Progress;
-  readonly #programs = new Map<string, Executable | undefined>();
+  readonly #programs = new ProgramCache<Executable>();
   readonly #tuner: Tuner | undefined;
   #merge: Executable | undefined;
-  #bytes = 0;
-  #buffers = 0;
 
   /** @param tuning Where choices among candidates are remembered; without it the first is taken. */
   constructor(device: GpuDevice, generators: Generators, tuning?: Tuning) {
@@ -71,14 +70,27 @@ export class WebgpuBackend implements Backend {
     this.#device = device;
     this.#generators = generators;
     this.#pipelines = new Pipelines(device);
-    this.#pool = bufferPool(device.limits.maxBufferSize, (descriptor) =>
-      device.watch('while memory was allocated', () => device.device.createBuffer(descriptor)),
-    );
-    this.#workspace = new Workspace(this.#pool);
+    const readback = new Readback(device);
+    this.#readback = readback;
+    const pool = bufferPool(device.limits.maxBufferSize, {
+      create: (descriptor) =>
+        device.watch('while memory was allocated', () => device.device.createBuffer(descriptor)),
+      destroy: (gpu) => {
+        readback.flush(); // a read that was asked for may be of it
+        gpu.destroy();
+      },
+    });
+    this.#pool = pool;
+    this.#buffers = new Buffers({
+      take: (bytes) => pool.takeBytes(bytes),
+      release: (block) => pool.release(block),
+    });
+    this.#workspace = new Workspace(pool);
     this.#uniforms = new Uniforms(device);
-    this.#binder = new Binder(device, this.#workspace, this.#uniforms);
+    this.#binder = new Binder(device, this.#buffers, this.#workspace, this.#uniforms, (command) =>
+      this.#executable(command),
+    );
     this.#encoder = new Encoder(device, this.#uniforms);
-    this.#readback = new Readback(device);
     this.#progress = new Progress(() => device.queue.onSubmittedWorkDone().then(() => {}), device.health);
     if (tuning) this.#tuner = new Tuner(tuning, device.info.description, this);
     device.health.onFailure(() => this.#release());
@@ -91,10 +103,7 @@ export class WebgpuBackend implements Backend {
   allocate(bytes: number): DeviceBuffer {
     this.#device.health.check();
     this.#checkBytes(bytes);
-    const block = this.#pool.takeBytes(bytes);
-    this.#bytes += bytes;
-    this.#buffers++;
-    return new WebgpuBuffer(bytes, block, this);
+    return this.#buffers.allocate(bytes);
   }
 
   /** @throws OutOfMemoryError */
@@ -104,19 +113,12 @@ export class WebgpuBackend implements Backend {
   }
 
   free(buffer: DeviceBuffer): void {
-    if (this.failure) return;
-    const own = this.#own(buffer);
-    own.freed = true;
-    if (own.block.number === undefined) return; // the user's
-    this.#bytes -= own.bytes;
-    this.#buffers--;
-    this.#pool.release(own.block);
+    if (!this.failure) this.#buffers.free(buffer);
   }
 
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
     this.#device.health.check();
-    const own = this.#own(buffer);
-    checkRange(own, byteOffset, data.byteLength);
+    const own = this.#buffers.within(buffer, byteOffset, data.byteLength);
     if (data.byteLength === 0) return;
     this.#readback.flush();
     const { from, to, partial } = splitWords(byteOffset, byteOffset + data.byteLength, own.bytes);
@@ -140,11 +142,10 @@ export class WebgpuBackend implements Backend {
   read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
     try {
       this.#device.health.check();
-      const own = this.#own(buffer);
-      checkRange(own, byteOffset, bytes);
+      const { block } = this.#buffers.within(buffer, byteOffset, bytes);
       return bytes === 0
         ? Promise.resolve(new Uint8Array(0))
-        : this.#readback.read(own.block.gpu, own.block.offset + byteOffset, bytes);
+        : this.#readback.read(block.gpu, block.offset + byteOffset, bytes);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -182,13 +183,13 @@ export class WebgpuBackend implements Backend {
   /** A buffer whose memory is a part of the user's: it is neither counted nor ever released here. */
   adopt(gpu: GPUBuffer, offset: number, bytes: number): DeviceBuffer {
     this.#device.health.check();
-    return new WebgpuBuffer(bytes, { gpu, offset, bytes, number: undefined }, this);
+    return this.#buffers.borrow(bytes, { gpu, offset, bytes, number: undefined });
   }
 
   /** The memory of a buffer of this device. @throws DeviceError, DisposedError */
   memoryOf(buffer: DeviceBuffer): Block {
     this.#device.health.check();
-    return this.#own(buffer).block;
+    return this.#buffers.own(buffer).block;
   }
 
   /** Submits work that was not made of commands, after all that was submitted before. */
@@ -216,7 +217,7 @@ export class WebgpuBackend implements Backend {
     this.#device.health.check();
     if (commands.length === 0) return [];
     this.#readback.flush();
-    for (const command of commands) if (command.kind === 'dispatch') this.#binder.bind(command, this.#check);
+    for (const command of commands) if (command.kind === 'dispatch') this.#binder.bind(command);
     const encode: Encode<Command> = (command, timestamps) => this.#encode(command, timestamps);
     const times = this.#encoding(() =>
       this.#device.features.has('timestamp-query')
@@ -229,8 +230,8 @@ export class WebgpuBackend implements Backend {
 
   memory(): DeviceMemory {
     return {
-      bytes: this.#bytes,
-      buffers: this.#buffers,
+      bytes: this.#buffers.bytes,
+      buffers: this.#buffers.count,
       reserved: this.#pool.reserved + this.#readback.reserved + this.#uniforms.reserved,
       allocations: this.#pool.allocations,
     };
@@ -242,12 +243,11 @@ export class WebgpuBackend implements Backend {
 
   /** Lets everything go that the device held. */
   #release(): void {
-    this.#bytes = 0;
-    this.#buffers = 0;
+    this.#buffers.clear();
     this.#programs.clear();
     this.#binder.dispose();
-    this.#pool.dispose();
     this.#readback.dispose();
+    this.#pool.dispose();
     this.#uniforms.dispose();
   }
 
@@ -267,14 +267,12 @@ export class WebgpuBackend implements Backend {
 
   #encode(command: Command, timestamps?: GPUComputePassTimestampWrites): void {
     if (command.kind === 'copy') this.#encodeCopy(command, timestamps);
-    else this.#encoder.dispatch(this.#binder.bind(command, this.#check), timestamps);
+    else this.#encoder.dispatch(this.#binder.bind(command), timestamps);
   }
 
   #encodeCopy({ source, target, bytes }: CopyCommand, timestamps?: GPUComputePassTimestampWrites): void {
-    const from = this.#own(source);
-    const to = this.#own(target);
-    checkRange(from, 0, bytes);
-    checkRange(to, 0, bytes);
+    const from = this.#buffers.within(source, 0, bytes);
+    const to = this.#buffers.within(target, 0, bytes);
     if (timestamps) {
       const { querySet, beginningOfPassWriteIndex: index } = timestamps;
       this.#encoder.timestamp({ querySet, beginningOfPassWriteIndex: index! });
@@ -295,7 +293,7 @@ export class WebgpuBackend implements Backend {
   }
 
   #mergeWord(bytes: Uint8Array, target: WebgpuBuffer, word: number, mask: number): void {
-    const source = this.allocate(4) as WebgpuBuffer;
+    const source = this.#buffers.allocate(4);
     writeWords(this.#device, source.block.gpu, 0, bytes, 4);
     this.#encoding(() => this.#encodeAll([this.#mergeCommand(source, 0, target, word, mask)]));
     this.free(source);
@@ -323,25 +321,15 @@ export class WebgpuBackend implements Backend {
     choose?: (usual: WgslProgram) => Promise<WgslProgram>,
   ): Program | undefined {
     this.#device.health.check();
-    if (!this.#programs.has(key)) {
+    return this.#programs.get(key, () => {
       const generated = generate();
-      this.#programs.set(key, generated && this.load(generated, this.#tuner && choose));
-    }
-    return this.#programs.get(key);
+      return generated && this.load(generated, this.#tuner && choose);
+    });
   }
 
-  readonly #check = ({ program, buffers }: DispatchCommand): Executable => {
-    for (const buffer of buffers) this.#own(buffer);
+  #executable({ program }: DispatchCommand): Executable {
     if (program instanceof Executable && program.owner === this) return program;
-    throw new DeviceError(`the program ${program.name} belongs to another device`);
-  };
-
-  #own(buffer: DeviceBuffer): WebgpuBuffer {
-    if (!(buffer instanceof WebgpuBuffer) || buffer.owner !== this) {
-      throw new DeviceError('the buffer belongs to another device');
-    }
-    if (buffer.freed) throw freedError();
-    return buffer;
+    throw foreignProgram(program);
   }
 }
 

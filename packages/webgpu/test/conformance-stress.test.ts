@@ -1,9 +1,8 @@
 /** The suite on a device that has nothing beyond what every WebGPU device has; `TUTTI_WEBGPU_LIMITS=default pnpm conformance` runs all. */
 import { conformance } from '@tutti/conformance';
-import { pollGently, useDriver } from '@tutti/testbed';
+import { pollGently, tellLeftOut, useDriver } from '@tutti/testbed';
 import { expect, it } from 'vitest';
 import { createWebgpuBackend } from '../src/index.ts';
-import { tell } from './support/conformance.ts';
 
 if (await useDriver()) pollGently();
 
@@ -14,6 +13,6 @@ it('conforms with the least limits', async () => {
     every: 20,
     randomGraphs: 8,
   });
-  tell('in Node, with the least limits', report);
+  tellLeftOut('in Node, with the least limits', report);
   expect(report.summary['webgpu']).toMatchObject({ fail: 0, unsupported: 0, notRun: 0 });
 }, 600_000);

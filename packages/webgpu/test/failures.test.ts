@@ -1,7 +1,8 @@
 import { KernelError } from '@tutti/core/backend';
+import { bytesOf, dispatch, download, upload } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
-import { adapter, download, make, makeOn, upload } from './support/device.ts';
-import { affine, bytesOf, dispatch, increment, invalid, tooLarge } from './support/programs.ts';
+import { adapter, make, makeOn } from './support/device.ts';
+import { affine, increment, invalid, tooLarge } from './support/programs.ts';
 
 const code = (name: string) => expect.objectContaining({ code: `TUTTI_${name}` });
 

@@ -1,11 +1,11 @@
 import { ExpressionBuilder, type Kernel } from '@tutti/core/backend';
-import { difference, interpretKernel } from '@tutti/core/testing';
+import { difference, interpretKernel, runProgram } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { compileKernel } from '../src/kernels/index.ts';
 import { openDevice } from '../src/runtime/device.ts';
 import { convertsHalves } from '../src/runtime/halves.ts';
 import { adapter, make } from './support/device.ts';
-import { hardware, runKernel, software } from './support/kernels.ts';
+import { hardware, software } from './support/kernels.ts';
 
 /** Every half, from memory to a float. */
 const widen: Kernel = (() => {
@@ -59,7 +59,8 @@ describe('the built-in conversion of halves', () => {
     const want = [source, new Float32Array(65536)];
     interpretKernel(widen, want);
     const buffers = [source, new Float32Array(65536)];
-    const got = await runKernel(backend, widen, { ...features, exactHalves: true }, buffers);
+    const program = backend.load(compileKernel(widen, { ...features, exactHalves: true }));
+    const got = await runProgram(backend, program, widen, buffers, []);
     const right = difference(widen, got, want, 'signed') === undefined;
     expect(await convertsHalves(await makeDevice())).toBe(right);
     const { shaderFeatures } = await openDevice(await adapter(), false);

@@ -1,12 +1,4 @@
-import {
-  type DotCase,
-  dotAccuracyCases,
-  dotAnchor,
-  dotCase,
-  dotCases,
-  dotSpecialCases,
-  randomDotCases,
-} from '@tutti/core/testing';
+import { type DotCase, dotAnchor, dotCase, dotCases, dotFamilies, randomDotCases } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import type { ShaderFeatures } from '../src/program.ts';
 import { type DotVariant, dotRoutine } from '../src/routines/dot.ts';
@@ -47,8 +39,8 @@ describe('products through workgroup memory', () => {
     dotCase([32, 32, 16], { dtypes: ['float16', 'bfloat16', 'float16'], layouts: ['rows', 'columns'] }),
     dotCase([19, 21, 13], { dtypes: ['bfloat16', 'float16', 'float32'] }),
     dotCase([20, 33, 20], { type: 'i32' }),
-    ...dotSpecialCases(),
-    ...dotAccuracyCases(),
+    ...dotFamilies['NaN and Inf'](),
+    ...dotFamilies.accuracy(),
     ...randomDotCases(3, 5),
   ])('$name', { timeout: 240_000 }, (each) => check(each, hardware));
 

@@ -1,15 +1,15 @@
 /** Choosing among programs by their time. */
 import { type DotAnchor, KernelError } from '@tutti/core/backend';
-import { dotAnchor } from '@tutti/core/testing';
+import { dispatch, dotAnchor, download, upload } from '@tutti/core/testing';
 import { describe, expect, it } from 'vitest';
 import { type Generators, WebgpuBackend } from '../src/backend.ts';
 import { createWebgpuBackend, Tuning } from '../src/index.ts';
 import type { Candidates, WgslProgram } from '../src/program.ts';
 import { candidates } from '../src/routines/index.ts';
 import { openDevice } from '../src/runtime/device.ts';
-import { adapter, download, upload } from './support/device.ts';
+import { adapter } from './support/device.ts';
 import { hardware, software } from './support/kernels.ts';
-import { affine, dispatch, invalid } from './support/programs.ts';
+import { affine, invalid } from './support/programs.ts';
 
 const turns = 50_000;
 const quick = affine(64);

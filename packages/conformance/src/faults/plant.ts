@@ -23,6 +23,7 @@ function changes(inner: Backend, fault: Fault): Partial<Backend> {
       kernels.set(program, kernel);
       return program;
     },
+    joint: () => undefined, // so that each of its parts has the fault
     routine: (anchor) => inner.routine(fault.anchor ? fault.anchor(anchor) : anchor),
     ...fault.device?.(inner, (program) => kernels.get(program)),
   };

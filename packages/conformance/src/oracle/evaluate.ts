@@ -112,6 +112,7 @@ const arithmetic: ReadonlySet<Primitive> = new Set<Primitive>([
   'dot',
   'conv',
   'attention',
+  'attentionGradient',
   'cast',
 ]);
 

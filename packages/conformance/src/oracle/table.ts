@@ -1,7 +1,7 @@
 import { InternalError } from '@tutti/core/backend';
 import type { Primitive } from '@tutti/core/graph';
 import { conv, dot } from './anchors.ts';
-import { attention } from './attention.ts';
+import { attention, attentionGradient } from './attention.ts';
 import { binary, bitcast, cast, unary, where } from './elementwise.ts';
 import { gather, randomBits, scatter } from './indexing.ts';
 import { expand, flip, identity, iota, pad, permute, slice, unfold } from './movement.ts';
@@ -48,6 +48,7 @@ export const oracleTable: { readonly [P in Primitive]: OracleFunction<P> } = {
   dot,
   conv,
   attention,
+  attentionGradient,
 
   detach: identity,
   alias: identity,

@@ -6,6 +6,7 @@ export function delegate(inner: Backend, changes: Partial<Backend>): Backend {
   const optional = {
     ...(inner.readSync ? { readSync: inner.readSync.bind(inner) } : {}),
     ...(inner.time ? { time: inner.time.bind(inner) } : {}),
+    ...(inner.joint ? { joint: inner.joint.bind(inner) } : {}),
   };
   return {
     info: inner.info,

@@ -32,6 +32,38 @@ function scoreErrors(row: AttentionRow, operands: readonly OracleValue[], scale:
   });
 }
 
+export interface WeightErrors {
+  /** Keys that the query sees. */
+  readonly open: number;
+  /** A score beyond the range of float32 is infinite there: then nothing is known, nor where NaN comes in. */
+  readonly wild: boolean;
+  /** Of the scores. */
+  readonly errors: Float64Array;
+  readonly weights: Float64Array;
+  /** Of the weights, in parts of each. */
+  readonly relative: Float64Array;
+}
+
+/** Bounds of the weights of one query. Operands are those of attention. */
+export function weightErrors(
+  row: AttentionRow,
+  operands: readonly OracleValue[],
+  scale: number,
+): WeightErrors {
+  const { scores } = row;
+  const errors = scoreErrors(row, operands, scale);
+  const open = [...scores.keys()].filter((j) => scores[j] !== Number.NEGATIVE_INFINITY);
+  const limit = overflowThreshold('float32');
+  const wild = open.some((j) => !(Math.abs(scores[j]!) + errors[j]! < limit));
+  const top = Math.max(...open.map((j) => scores[j]!));
+  const topError = Math.max(0, ...open.map((j) => errors[j]!));
+  const growth = sumGrowth(scores.length);
+  const relative = scores.map(
+    (score, j) => Math.expm1(errors[j]! + topError) + (8 + top - score) * epsilon + 2 * growth,
+  );
+  return { open: open.length, wild, errors, weights: weightsOf(scores), relative };
+}
+
 export const attentionErrors: ErrorRule<'attention'> = (operands, node, values) => {
   const v = operand(operands, 2);
   const errorsV = errorsOf(operands, 2);
@@ -39,16 +71,8 @@ export const attentionErrors: ErrorRule<'attention'> = (operands, node, values) 
   const out = new Float64Array(values.length);
   if (keys === 0) return out;
   const growth = sumGrowth(keys);
-  const limit = overflowThreshold('float32');
-  forEachQuery(node, operands, (row) => {
-    const { scores } = row;
-    const errors = scoreErrors(row, operands, node.attributes.scale);
-    const open = [...scores.keys()].filter((j) => scores[j] !== Number.NEGATIVE_INFINITY);
-    // A score beyond the range of float32 is infinite there: then nothing is known, nor where NaN comes in.
-    const wild = open.some((j) => !(Math.abs(scores[j]!) + errors[j]! < limit));
-    const weights = weightsOf(scores);
-    const top = Math.max(...open.map((j) => scores[j]!));
-    const topError = Math.max(0, ...open.map((j) => errors[j]!));
+  forEachQuery(node.attributes, operands, (row) => {
+    const { open, wild, weights, relative, errors } = weightErrors(row, operands, node.attributes.scale);
     for (let c = 0; c < valueWidth; c++) {
       const value = values[row.out + c]!;
       let bound = anySign;
@@ -56,11 +80,10 @@ export const attentionErrors: ErrorRule<'attention'> = (operands, node, values) 
         const at = row.value + j * valueWidth + c;
         const [weight, x, dx] = [weights[j]!, Math.abs(v.values[at]!), errorsV[at]!];
         if (weight === 0 && errors[j] === 0 && Number.isFinite(x)) continue; // hidden
-        const distance = top - scores[j]!;
-        const relative = Math.expm1(errors[j]! + topError) + (8 + distance) * epsilon + 2 * growth;
-        bound += weight * (1 + relative) * (x * (relative + growth) + dx) + (x + 1) * 2 ** -126;
+        const factor = relative[j]!;
+        bound += weight * (1 + factor) * (x * (factor + growth) + dx) + (x + 1) * 2 ** -126;
       }
-      out[row.out + c] = open.length === 0 ? 0 : wild || !Number.isFinite(value) ? Infinity : bound;
+      out[row.out + c] = open === 0 ? 0 : wild || !Number.isFinite(value) ? Infinity : bound;
     }
   });
   return out;

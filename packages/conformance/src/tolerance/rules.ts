@@ -15,7 +15,7 @@
  * | sin cos | 4 ulp, and the effect of one ulp of the argument |
  * | pow | 4 + abs(y * log(x)) ulp |
  * | sum, dot, conv, scatter add of n terms | 2^-24 * (2 + min(n, 4 * sqrt(n))) of the sum of the terms' magnitudes |
- * | attention | as the products, exp, sum and division that it is made of, in any order |
+ * | attention and its gradient | as the products, exp, sum and division that it is made of, in any order |
  * | product of n factors | n ulp |
  * | cast to a 16-bit float | nothing beyond its rounding, on either side of a tie that the operand's bound reaches |
  *
@@ -31,6 +31,7 @@ import { count } from '../oracle/indices.ts';
 import { expand, flip, identity, permute, placed, slice, unfold } from '../oracle/movement.ts';
 import { type OracleFunction, type OracleValue, operand } from '../oracle/value.ts';
 import { attentionErrors } from './attention.ts';
+import { attentionGradientErrors } from './attention-gradient.ts';
 import { type ErrorRule, errorsOf } from './bounds.ts';
 import {
   argErrors,
@@ -99,6 +100,7 @@ export const errorRules: { readonly [P in Primitive]: ErrorRule<P> } = {
   dot: dotErrors,
   conv: convErrors,
   attention: attentionErrors,
+  attentionGradient: attentionGradientErrors,
 
   detach: moves(identity),
   alias: moves(identity),

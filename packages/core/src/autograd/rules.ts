@@ -6,6 +6,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { cast } from './arithmetic.ts';
 import { none, type VjpRule, type VjpRules } from './rule.ts';
 import { anchorRules } from './rules/anchors.ts';
+import { attentionRules } from './rules/attention.ts';
 import { elementwiseRules } from './rules/elementwise.ts';
 import { indexingRules } from './rules/indexing.ts';
 import { movementRules } from './rules/movement.ts';
@@ -25,6 +26,7 @@ export const vjpRules: VjpRules<Primitive> = {
   ...reduceRules,
   ...indexingRules,
   ...anchorRules,
+  ...attentionRules,
   detach: none,
   alias: ({ gradient }) => [gradient],
   barrier: ({ gradient }) => [gradient],

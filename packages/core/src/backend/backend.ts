@@ -4,7 +4,7 @@
  */
 import type { Capabilities } from './capabilities.ts';
 import type { TuttiError } from './errors.ts';
-import type { Kernel } from './kernel.ts';
+import type { JointKernel, Kernel } from './kernel.ts';
 import type { Anchor } from './routine.ts';
 
 /** How a backend makes itself known. Registering one costs nothing: no driver is touched before `probe`. */
@@ -113,7 +113,7 @@ export interface Backend {
   free(buffer: DeviceBuffer): void;
   /** Writes bytes at an offset; ordered after everything submitted so far. The source may be changed when it returns. */
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset?: number): void;
-  /** Reads bytes once everything submitted so far has run. */
+  /** Reads bytes as they are once everything submitted so far has run, whatever is submitted, written or freed after the call. */
   read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array>;
   /** As `read`, and blocks. Present where `capabilities.syncRead`. */
   readSync?(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array;
@@ -125,6 +125,11 @@ export interface Backend {
    */
   copyFrom?(source: Backend, buffer: DeviceBuffer, bytes: number): DeviceBuffer | undefined;
   compile(kernel: Kernel): Program;
+  /**
+   * A program that runs all parts of a joint kernel, or undefined: then each is compiled and run by itself. Present where
+   * `capabilities.jointBuffers` is not 0.
+   */
+  joint?(kernel: JointKernel): Program | undefined;
   /**
    * A hand-tuned program for an anchor, or undefined: then the compiler asks again without the epilogue, and last
    * lowers the anchor's decomposition to a kernel.

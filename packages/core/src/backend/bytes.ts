@@ -5,6 +5,14 @@ import { OutOfMemoryError } from './errors.ts';
 export const describeBytes = (bytes: number): string =>
   bytes < 2 ** 16 ? `${bytes} bytes` : `${bytes} bytes (${(bytes / 2 ** 20).toFixed(1)} MiB)`;
 
+const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
+
+/** As people know sizes of devices: `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${Number((bytes / 1024 ** unit).toFixed(1))} ${units[unit]}`;
+}
+
 /**
  * For `allocate`: refuses what is no size of a buffer, and what is more than the device's `bytesPerBuffer`. The runtime says what
  * the memory was for.

@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly parallelism: number;
   /** A reduction longer than this, with fewer points than `parallelism`, is done in two passes. */
   readonly reduceSplit: number;
+  /** Most buffers that a joint kernel may bind, all parts together. 0: every kernel runs by itself, and `joint` need not exist. */
+  readonly jointBuffers: number;
   /** `readSync` exists and can wait for the device. */
   readonly syncRead: boolean;
   /** `time` exists. */
@@ -34,6 +36,7 @@ export const defaultCapabilities: Capabilities = {
   scatterStores: true,
   parallelism: 64,
   reduceSplit: 16384,
+  jointBuffers: 0,
   syncRead: false,
   timing: false,
 };

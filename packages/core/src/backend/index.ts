@@ -8,6 +8,7 @@ export * from './expressions.ts';
 export * from './halves.ts';
 export * from './kernel.ts';
 export { announceBackend } from './loaded.ts';
+export * from './message.ts';
 export * from './print.ts';
 export * from './queue/index.ts';
 export * from './render/index.ts';

@@ -37,6 +37,36 @@ export interface Kernel {
   readonly phases: readonly Phase[];
 }
 
+/**
+ * The same kernel for several sets of buffers, in one launch: what an optimiser does to each of its parameters. Buffers and
+ * scalars are those of the parts in turn. Parts run in any order, or at once: none stores to what another one touches.
+ */
+export interface JointKernel {
+  readonly kind: 'joint';
+  readonly name: string;
+  /**
+   * What each part runs. The lengths of its buffers are bounds. Where it is {@link isElementwise}, so is the extent of its
+   * index variable, and each part has points of its own; otherwise all have those of the body.
+   */
+  readonly body: Kernel;
+  readonly parts: readonly JointPart[];
+}
+
+export interface JointPart {
+  /** Points of the space. */
+  readonly points: number;
+  /** For each buffer of the body, which of its elements the body takes for the first. 0 but for what is only read. */
+  readonly origins: readonly number[];
+}
+
+/** Whether a kernel is one map over one index variable, each of whose points is on its own. */
+export const isElementwise = ({ space, phases: [phase, ...rest] }: Kernel): boolean =>
+  space.length === 1 &&
+  rest.length === 0 &&
+  phase?.kind === 'map' &&
+  phase.order === 'parallel' &&
+  phase.loops.length === 0;
+
 export interface BufferParam {
   readonly dtype: DType;
   /** Number of elements that the kernel may touch. */

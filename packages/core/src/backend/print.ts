@@ -1,5 +1,5 @@
 import { operands } from './expressions.ts';
-import type { Expression, IndexVariable, Kernel, Phase } from './kernel.ts';
+import type { Expression, IndexVariable, JointKernel, Kernel, Phase } from './kernel.ts';
 import type { Anchor, Epilogue } from './routine.ts';
 
 const infix: Readonly<Record<string, string>> = {
@@ -123,6 +123,12 @@ export function printKernel(kernel: Kernel): string {
   printer.lines.push(`  space ${printer.declare(kernel.space, 'i') || 'one point'}`);
   for (const phase of kernel.phases) printPhase(printer, phase);
   return printer.lines.join('\n');
+}
+
+/** The joint kernel as text: readable, and equal for those that are equal but for names. */
+export function printJoint({ body, parts }: JointKernel): string {
+  const lines = parts.map(({ points, origins }) => `  part of ${points} points, from ${origins.join(' ')}`);
+  return [printKernel(body), ...lines].join('\n');
 }
 
 function printEpilogue(epilogue: Epilogue): string {

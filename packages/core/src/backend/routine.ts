@@ -2,8 +2,8 @@
  * Anchors: the few operations for which a backend may bring a hand-tuned routine instead of a rendered loop.
  *
  * Operands are strided views of buffers, so a transpose or a broadcast costs nothing. The result is contiguous.
- * Buffers of the command are bound in this order: the operands (lhs, rhs; or query, key, value and the mask if there is one),
- * out, then the buffers that the epilogue reads.
+ * Buffers of the command are bound in this order: the operands (lhs, rhs; or query, key, value, the gradient if there is one and the
+ * mask if there is one), out, then the buffers that the epilogue reads.
  */
 import type { DType, ScalarType } from './dtype.ts';
 import type { BufferParam, Expression, IndexVariable } from './kernel.ts';
@@ -80,20 +80,8 @@ export interface ConvAnchor {
   readonly epilogue?: Epilogue;
 }
 
-/**
- * `out[b, i] = epilogue(sum_j w[j] * value[b, j])` for each query i, with the weights over its keys
- *
- *     w = softmax_j(scale * sum_e query[b, i, e] * key[b, j, e], masked)
- *
- * out (..batch, queries, valueWidth) is contiguous. Masked are: keys after the query where `causal` (j > i), and those where a
- * mask of bool is 0; a mask of float32 is added to the scores instead. A masked key has weight 0, whatever its score, and a
- * query without keys gives NaN. As in any softmax: a score of Inf or NaN gives NaN.
- *
- * Asked for only where all extents are above 0, and where nothing else wants the scores or the weights.
- */
-export interface AttentionAnchor {
-  readonly kind: 'attention';
-  readonly name: string;
+/** What the weights of attention are made of. */
+export interface AttentionOperands {
   readonly batch: readonly number[];
   readonly queries: number;
   readonly keys: number;
@@ -110,6 +98,54 @@ export interface AttentionAnchor {
   readonly value: DotOperand;
   /** Rows are queries, columns keys. */
   readonly mask?: DotOperand;
+}
+
+/**
+ * `out[b, i] = epilogue(sum_j w[j] * value[b, j])` for each query i, with the weights over its keys
+ *
+ *     w = softmax_j(scale * sum_e query[b, i, e] * key[b, j, e], masked)
+ *
+ * out (..batch, queries, valueWidth) is contiguous. Masked are: keys after the query where `causal` (j > i), and those where a
+ * mask of bool is 0; a mask of float32 is added to the scores instead. A masked key has weight 0, whatever its score, and a
+ * query without keys gives NaN. As in any softmax: a score of Inf or NaN gives NaN.
+ *
+ * Asked for only where all extents are above 0, and where nothing else wants the scores or the weights.
+ */
+export interface AttentionAnchor extends AttentionOperands {
+  readonly kind: 'attention';
+  readonly name: string;
+  readonly type: 'f32';
+  readonly buffers: readonly BufferParam[];
+  readonly scalars: readonly ScalarType[];
+  readonly epilogue?: Epilogue;
+}
+
+/** The operands of attention that its gradient may be asked for together. */
+export type AttentionOperandName = 'query' | 'key' | 'value';
+
+/**
+ * Gradients of attention with respect to some of its operands, from the gradient g of its result. With the weights w of
+ * `AttentionAnchor` and
+ *
+ *     s[b, i, j] = w[b, i, j] * (p[b, i, j] - sum_j w[b, i, j] * p[b, i, j]),  p[b, i, j] = sum_c g[b, i, c] * value[b, j, c]
+ *
+ * they are
+ *
+ *     query[b, i] = scale * sum_j s[b, i, j] * key[b, j]        (..batch, queries, width)
+ *     key[b, j] = scale * sum_i s[b, i, j] * query[b, i]        (..batch, keys, width)
+ *     value[b, j] = sum_i w[b, i, j] * g[b, i]                  (..batch, keys, valueWidth)
+ *
+ * out is what `of` names, one after the other, each contiguous. All weights of a query without keys, or with a score of Inf or NaN,
+ * are NaN, those of masked keys too. What is not finite by the formula may be Inf or NaN.
+ *
+ * Asked for only where all extents are above 0.
+ */
+export interface AttentionGradientAnchor extends AttentionOperands {
+  readonly kind: 'attentionGradient';
+  readonly name: string;
+  readonly of: readonly AttentionOperandName[];
+  /** Rows are queries, columns those of the values. */
+  readonly gradient: DotOperand;
   readonly type: 'f32';
   readonly buffers: readonly BufferParam[];
   readonly scalars: readonly ScalarType[];
@@ -119,7 +155,7 @@ export interface AttentionAnchor {
 /** Anchors that are sums of products of two operands. */
 export type ContractionAnchor = DotAnchor | ConvAnchor;
 
-export type Anchor = ContractionAnchor | AttentionAnchor;
+export type Anchor = ContractionAnchor | AttentionAnchor | AttentionGradientAnchor;
 
 /**
  * What happens to each result before it is stored. `space` spans the contiguous result, outermost first (the batch

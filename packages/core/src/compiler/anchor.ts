@@ -2,6 +2,9 @@
 import type {
   Anchor,
   AttentionAnchor,
+  AttentionGradientAnchor,
+  AttentionOperandName,
+  AttentionOperands,
   BufferParam,
   ConvAnchor,
   DotAnchor,
@@ -12,8 +15,8 @@ import type {
   ScalarType,
 } from '../backend/index.ts';
 import { InternalError } from '../backend/index.ts';
-import { attentionWeights, type Make } from '../ops/attention-graph.ts';
-import { stridesOf } from '../tensor/shape.ts';
+import { attentionGradient, attentionWeights, type Make } from '../ops/attention-graph.ts';
+import { sizeOf, stridesOf } from '../tensor/shape.ts';
 import type { Lowered } from './lower.ts';
 import { FusionRejected, ValueLowering } from './lower-value.ts';
 import { mergeSpace } from './merge-dimensions.ts';
@@ -54,6 +57,7 @@ type Common = Pick<AttentionAnchor, 'name' | 'buffers' | 'scalars' | 'epilogue'>
 
 function describe(op: Op, views: readonly OperandView[], common: Common): Anchor {
   if (isOp(op, 'attention')) return { ...common, type: 'f32', ...describeAttention(op, views) };
+  if (isOp(op, 'attentionGradient')) return { ...common, type: 'f32', ...describeGradient(op, views) };
   const [lhs, rhs] = views as [OperandView, OperandView];
   if (isOp(op, 'dot')) return { ...common, ...describeDot(op, lhs, rhs) };
   return { ...common, ...describeConv(op as Op<'conv'>, lhs, rhs) };
@@ -103,29 +107,42 @@ function describeDot(op: Op, lhs: OperandView, rhs: OperandView): DotFields {
   };
 }
 
-type AttentionFields = Omit<AttentionAnchor, 'name' | 'type' | 'buffers' | 'scalars' | 'epilogue'>;
+type AttentionFields = Omit<AttentionAnchor, keyof Common>;
+type GradientFields = Omit<AttentionGradientAnchor, keyof Common>;
 
 function describeAttention(op: Op<'attention'>, views: readonly OperandView[]): AttentionFields {
-  const [q, k, v] = op.inputs as [Op, Op, Op];
-  const batchAxes = batchAxesOf(op.shape);
-  const [query, key, value, mask] = views.map((view) => matrix(view, batchAxes)) as [
-    DotOperand,
-    DotOperand,
-    DotOperand,
-    DotOperand?,
-  ];
+  const [query, key, value, mask] = views;
+  return { kind: 'attention', ...op.attributes, ...attentionOperands(op, [query!, key!, value!], mask) };
+}
+
+function describeGradient(op: Op<'attentionGradient'>, views: readonly OperandView[]): GradientFields {
+  const [query, key, value, gradient, mask] = views;
   return {
-    kind: 'attention',
-    batch: batchAxes.map((axis) => op.shape[axis]!),
+    kind: 'attentionGradient',
+    ...op.attributes,
+    of: op.attributes.of as readonly AttentionOperandName[],
+    gradient: matrix(gradient!, batchAxesOf(op.inputs[0]!.shape)),
+    ...attentionOperands(op, [query!, key!, value!], mask),
+  };
+}
+
+function attentionOperands(
+  { inputs }: Op,
+  [query, key, value]: readonly [OperandView, OperandView, OperandView],
+  mask: OperandView | undefined,
+): Omit<AttentionOperands, 'scale' | 'causal'> {
+  const [q, k, v] = inputs as [Op, Op, Op];
+  const batchAxes = batchAxesOf(q.shape);
+  return {
+    batch: batchAxes.map((axis) => q.shape[axis]!),
     queries: q.shape.at(-2)!,
     keys: k.shape.at(-2)!,
     width: q.shape.at(-1)!,
     valueWidth: v.shape.at(-1)!,
-    ...op.attributes,
-    query,
-    key,
-    value,
-    ...(mask ? { mask } : {}),
+    query: matrix(query, batchAxes),
+    key: matrix(key, batchAxes),
+    value: matrix(value, batchAxes),
+    ...(mask ? { mask: matrix(mask, batchAxes) } : {}),
   };
 }
 
@@ -159,10 +176,32 @@ function describeConv(op: Op<'conv'>, lhs: OperandView, rhs: OperandView): ConvF
   };
 }
 
+const makeWith =
+  (s: Simplifier): Make<Op> =>
+  (op, operands, own) =>
+    s.make(op, operands, own as never);
+
 /** The weights of the values, as a graph. */
-export function weightsOf(s: Simplifier, { inputs, attributes }: Op<'attention'>): Op {
-  const make: Make<Op> = (op, operands, own) => s.make(op, operands, own as never);
-  return attentionWeights(make, inputs, attributes);
+export const weightsOf = (s: Simplifier, { inputs, attributes }: Op<'attention'>): Op =>
+  attentionWeights(makeWith(s), inputs, attributes);
+
+export const decomposeAttentionGradient = (
+  s: Simplifier,
+  inputs: readonly Op[],
+  attributes: Op<'attentionGradient'>['attributes'],
+): Op => attentionGradient(makeWith(s), inputs, attributes);
+
+/** One of several gradients that were computed together. `all` has their names in `of`, in the order of `shapes`. */
+export function gradientPart(
+  s: Simplifier,
+  all: Op,
+  shapes: readonly (readonly number[])[],
+  part: number,
+): Op {
+  if (shapes.length === 1) return all;
+  const start = shapes.slice(0, part).reduce((n, shape) => n + sizeOf(shape), 0);
+  const size = [sizeOf(shapes[part]!)];
+  return s.reshape(s.make('slice', [all], { start: [start], size, step: [1] }), shapes[part]!);
 }
 
 /** (..B, M, K) x (..B, K, N): products over a common (..B, M, N, K), summed. */

@@ -3,12 +3,12 @@
  * buffer, if nobody reads the old value afterwards and the kernel that writes reads each element only where it writes it.
  */
 import type { Expression, Kernel, Phase, Store } from '../backend/index.ts';
-import { visitExpressions } from '../backend/index.ts';
+import { ExpressionBuilder, visitExpressions } from '../backend/index.ts';
 import { GroupOrder } from './group-order.ts';
-import { IndexBuilder } from './index-math.ts';
 import type { Lowered } from './lower.ts';
 import { expressionsOf, rewritePhase } from './merge-dimensions.ts';
 import { elementsOf, type Op } from './op.ts';
+import { rebuilder } from './rebuild.ts';
 import type { ScheduledGroup } from './schedule.ts';
 
 export interface Donation {
@@ -82,11 +82,15 @@ function shareBuffer(lowered: Lowered<Kernel>, from: Op, to: Op): Lowered<Kernel
     const store = storeTo(phase, target);
     if (!store || loads.some((load) => load.op !== 'load' || load.index !== store.index)) return undefined;
   }
-  const builder = new IndexBuilder();
+  const builder = new ExpressionBuilder();
   const moved = (buffer: number): number =>
     buffer === source ? target : buffer > source ? buffer - 1 : buffer;
   // `source` is a read, which comes after all writes, so that removing it leaves `target` where it is.
-  const rewrite = renumber(builder, moved);
+  const rewrite = rebuilder(builder, (e, rebuild) =>
+    e.op === 'load'
+      ? builder.load(e.type, moved(e.buffer), rebuild(e.index), e.guard && rebuild(e.guard))
+      : undefined,
+  );
   const phases = kernel.phases.map((phase) => {
     const rewritten = rewritePhase(phase, rewrite);
     if (rewritten.kind === 'reduce') return rewritten;
@@ -112,22 +116,3 @@ function loadsFrom(phase: Phase, buffer: number): Expression[] {
 
 const storeTo = (phase: Phase, buffer: number): Store | undefined =>
   phase.kind === 'map' ? phase.stores.find((store) => store.buffer === buffer) : undefined;
-
-function renumber(builder: IndexBuilder, moved: (buffer: number) => number): (e: Expression) => Expression {
-  const done = new Map<Expression, Expression>();
-  const rewrite = (e: Expression): Expression => {
-    let result = done.get(e);
-    if (!result) {
-      if (e.op === 'load')
-        result = builder.load(e.type, moved(e.buffer), rewrite(e.index), e.guard && rewrite(e.guard));
-      else if (e.op === 'alu') result = builder.alu(e.alu, e.type, ...e.args.map(rewrite));
-      else if (e.op === 'const') result = builder.const(e.type, e.value);
-      else if (e.op === 'index') result = builder.index(e.variable);
-      else if (e.op === 'scalar') result = builder.scalar(e.type, e.param);
-      else result = builder.accumulator(e.type, e.id);
-      done.set(e, result);
-    }
-    return result;
-  };
-  return rewrite;
-}

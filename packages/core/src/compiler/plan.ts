@@ -5,20 +5,24 @@ import {
   type Capabilities,
   DTypeError,
   dtypeInfo,
+  type JointKernel,
   type Kernel,
   type Program,
   printAnchor,
+  printJoint,
   printKernel,
 } from '../backend/index.ts';
 import { formatShape, sizeOf } from '../tensor/shape.ts';
 import type { CapturedGraph } from './capture.ts';
 import { applyDonations } from './donate.ts';
+import { joinKernels, type LoweredStep } from './join.ts';
+import type { Lowered } from './lower.ts';
 import { planMemory } from './memory.ts';
 import { elementsOf, isOp, type Op, topological } from './op.ts';
 import { prepare } from './prepare.ts';
 import { type ScheduledGroup, schedule } from './schedule.ts';
 import { simplify } from './simplify.ts';
-import { verifyKernel } from './verify.ts';
+import { verifyJoint, verifyKernel } from './verify.ts';
 
 /** A buffer of a plan, whatever it is bound to in a run. */
 export interface Slot {
@@ -30,7 +34,7 @@ export type PlanStep =
   | {
       readonly kind: 'run';
       readonly program: Program;
-      readonly ir: Kernel | Anchor;
+      readonly ir: Kernel | Anchor | JointKernel;
       readonly buffers: readonly Slot[];
       /** Indices of the plan's scalars. */
       readonly scalars: readonly number[];
@@ -86,20 +90,22 @@ export function buildPlan(graph: CapturedGraph, options: PlanOptions): Plan {
     const op = opOf.get(node);
     return op && rewritten.get(op);
   });
-  const layout = layOut(groups, [...roots, ...keptOps], options.donations);
-  if (options.verify)
-    for (const { lowered } of layout.groups)
-      if (lowered.kernel.kind === 'kernel') verifyKernel(lowered.kernel, capabilities);
-  const steps = layout.groups.map(({ lowered }): PlanStep => {
-    const ir = lowered.kernel;
-    const program = ir.kind === 'kernel' ? backend.compile(ir) : routine(ir)!;
-    return {
-      kind: 'run',
-      program,
-      ir,
-      buffers: lowered.bindings.map(layout.slotOf),
-      scalars: lowered.scalars,
-    };
+  const layout = layOut(groups, [...roots, ...keptOps], options);
+  const programOf = (step: LoweredStep): Program => {
+    if ('program' in step) return step.program;
+    return step.kernel.kind === 'kernel' ? backend.compile(step.kernel) : routine(step.kernel)!;
+  };
+  const steps = layout.steps.map((step): PlanStep => {
+    const { kernel: ir, bindings, scalars } = step;
+    const buffers = bindings.map(layout.slotOf);
+    if (options.verify && ir.kind === 'kernel') verifyKernel(ir, capabilities);
+    if (options.verify && ir.kind === 'joint')
+      verifyJoint(
+        ir,
+        buffers.map((slot) => printSlot(layout.memoryOf(slot))),
+        capabilities,
+      );
+    return { kind: 'run', program: programOf(step), ir, buffers, scalars };
   });
   return {
     steps: [...steps, ...layout.copies],
@@ -165,8 +171,10 @@ function keptValues(
 }
 
 interface Layout {
-  readonly groups: readonly ScheduledGroup[];
+  readonly steps: readonly LoweredStep[];
   readonly slotOf: (op: Op) => Slot;
+  /** The input that lies where an output does, if there is one. */
+  readonly memoryOf: (slot: Slot) => Slot;
   readonly outputs: readonly PlanOutput[];
   readonly temporaries: readonly number[];
   readonly copies: readonly PlanStep[];
@@ -176,7 +184,7 @@ interface Layout {
 function layOut(
   scheduled: readonly ScheduledGroup[],
   outputs: readonly Op[],
-  wanted: ReadonlyMap<number, number>,
+  { backend, fusion, donations: wanted }: PlanOptions,
 ): Layout {
   const inputs = new Map<number, Op>();
   for (const { lowered } of scheduled)
@@ -189,6 +197,8 @@ function layOut(
     return from && !first.has(from) && first.get(to) === output ? [{ from, to }] : [];
   });
   const { groups, inPlace } = applyDonations(scheduled, donations);
+  const alone = groups.map(({ lowered }) => lowered);
+  const steps = fusion ? joined(alone, backend, (op) => inPlace.get(op) ?? op) : alone;
 
   const slots = new Map<Op, Slot>();
   const copies: PlanStep[] = [];
@@ -204,23 +214,38 @@ function layOut(
     slots.set(op, target);
     return { bytes, inPlace: from && (from.attributes as { input: number }).input };
   });
-  const temporaries = assignTemporaries(groups, slots);
+  const temporaries = assignTemporaries(steps, slots);
   return {
-    groups,
+    steps,
     outputs: planOutputs,
     temporaries,
     copies,
     slotOf: (op) => slots.get(op) ?? inputSlot(op),
+    memoryOf: (slot) => {
+      const index = slot.kind === 'output' ? planOutputs[slot.index]!.inPlace : undefined;
+      return index === undefined ? slot : { kind: 'input', index };
+    },
   };
+}
+
+/** With small kernels joined where the device runs those. */
+function joined(
+  steps: readonly Lowered<Kernel | Anchor>[],
+  backend: Backend,
+  placeOf: (op: Op) => Op,
+): readonly LoweredStep[] {
+  const { jointBuffers } = backend.info.capabilities;
+  if (!backend.joint || jointBuffers === 0) return steps;
+  return joinKernels(steps, { jointBuffers, joint: (kernel) => backend.joint!(kernel), placeOf });
 }
 
 const inputSlot = (op: Op): Slot => ({ kind: 'input', index: (op.attributes as { input: number }).input });
 
-function assignTemporaries(groups: readonly ScheduledGroup[], slots: Map<Op, Slot>): readonly number[] {
+function assignTemporaries(steps: readonly LoweredStep[], slots: Map<Op, Slot>): readonly number[] {
   const first = new Map<Op, number>();
   const last = new Map<Op, number>();
-  for (const [step, { lowered }] of groups.entries()) {
-    for (const op of lowered.bindings) {
+  for (const [step, { bindings }] of steps.entries()) {
+    for (const op of bindings) {
       if (op.op === 'input' || slots.has(op)) continue;
       if (!first.has(op)) first.set(op, step);
       last.set(op, step);
@@ -234,11 +259,13 @@ function assignTemporaries(groups: readonly ScheduledGroup[], slots: Map<Op, Slo
   return memory.slots;
 }
 
+const printSlot = ({ kind, index }: Slot): string => `${kind}${index}`;
+
 /** The plan as text: one line a step, with its kernel. */
 export function printPlan(plan: Plan, level: number): string {
-  const slot = ({ kind, index }: Slot): string => {
-    const inPlace = kind === 'output' ? plan.outputs[index]!.inPlace : undefined;
-    return inPlace === undefined ? `${kind}${index}` : `output${index}=input${inPlace}`;
+  const slot = (each: Slot): string => {
+    const inPlace = each.kind === 'output' ? plan.outputs[each.index]!.inPlace : undefined;
+    return inPlace === undefined ? printSlot(each) : `${printSlot(each)}=input${inPlace}`;
   };
   const lines: string[] = [];
   for (const [i, step] of plan.steps.entries()) {
@@ -246,11 +273,16 @@ export function printPlan(plan: Plan, level: number): string {
       lines.push(`${i}: copy ${slot(step.source)} -> ${slot(step.target)} (${step.bytes} bytes)`);
       continue;
     }
-    lines.push(`${i}: ${step.ir.name}(${step.buffers.map(slot).join(', ')})`);
-    if (level >= 3)
-      lines.push(step.ir.kind === 'kernel' ? printKernel(step.ir) : `  ${printAnchor(step.ir)}`);
+    const times = step.ir.kind === 'joint' ? `${step.ir.parts.length} x ` : '';
+    lines.push(`${i}: ${times}${step.ir.name}(${step.buffers.map(slot).join(', ')})`);
+    if (level >= 3) lines.push(printIr(step.ir));
     if (level >= 4) lines.push(step.program.source());
   }
   lines.push(`${plan.temporaries.length} temporaries, ${plan.temporaries.reduce((a, b) => a + b, 0)} bytes`);
   return lines.join('\n');
+}
+
+function printIr(ir: Kernel | Anchor | JointKernel): string {
+  if (ir.kind === 'kernel') return printKernel(ir);
+  return ir.kind === 'joint' ? printJoint(ir) : `  ${printAnchor(ir)}`;
 }

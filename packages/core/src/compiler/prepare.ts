@@ -1,9 +1,16 @@
 /** Rewrites that need to know the device: what it cannot run becomes other primitives, long reductions are cut in two. */
 import type { Anchor, Capabilities, Program } from '../backend/index.ts';
 import { sizeOf } from '../tensor/shape.ts';
-import { decomposeConv, decomposeDot, lowerAnchor, weightsOf } from './anchor.ts';
+import {
+  decomposeAttentionGradient,
+  decomposeConv,
+  decomposeDot,
+  gradientPart,
+  lowerAnchor,
+  weightsOf,
+} from './anchor.ts';
 import { decomposeScatter } from './decompose-scatter.ts';
-import { isOp, kindOf, type Op, type OpName, topological } from './op.ts';
+import { attributeKey, isOp, type Op, type OpName, topological } from './op.ts';
 import type { Simplifier } from './simplify.ts';
 import { requiredStores } from './stored.ts';
 
@@ -15,17 +22,23 @@ export interface PrepareOptions {
 
 /** The rewritten op of every op below `outputs`. */
 export function prepare(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): ReadonlyMap<Op, Op> {
-  const turned = rebuild(s, outputs, transposedProducts(s, outputs));
-  const first = outputs.map((op) => turned.get(op)!);
-  // Attention comes first: the products that it is made of may have routines of their own.
-  const opened = rebuild(s, first, attentions(s, first, options));
-  const second = first.map((op) => opened.get(op)!);
-  const decomposed = rebuild(s, second, decompositions(s, second, options));
-  const third = second.map((op) => decomposed.get(op)!);
-  const split = rebuild(s, third, (op, inputs) => splitReduction(s, op, inputs, options.capabilities));
-  const through = (op: Op): Op =>
-    [opened, decomposed, split].reduce((at, rewritten) => rewritten.get(at) ?? at, op);
-  return new Map([...turned].map(([from, to]) => [from, through(to)]));
+  // Attention comes first: the products that it is made of may have routines of their own. Its gradients come before it: where
+  // they want the weights, it takes them too.
+  const rewrites: readonly ((roots: readonly Op[]) => Rewrite)[] = [
+    (roots) => attentionGradients(s, roots, options),
+    (roots) => transposedProducts(s, roots),
+    (roots) => attentions(s, roots, options),
+    (roots) => decompositions(s, roots, options),
+    () => (op, inputs) => splitReduction(s, op, inputs, options.capabilities),
+  ];
+  let rewritten: ReadonlyMap<Op, Op> | undefined;
+  let roots = outputs;
+  for (const rewrite of rewrites) {
+    const next = rebuild(s, roots, rewrite(roots));
+    rewritten = rewritten ? new Map([...rewritten].map(([from, to]) => [from, next.get(to) ?? to])) : next;
+    roots = roots.map((op) => next.get(op)!);
+  }
+  return rewritten!;
 }
 
 type Rewrite = (op: Op, inputs: readonly Op[]) => Op | undefined;
@@ -58,6 +71,42 @@ function transposedProducts(s: Simplifier, outputs: readonly Op[]): Rewrite {
     if (axes.some((axis, i) => axis !== swap[i])) return undefined;
     const [a, b] = product.inputs.map((factor) => s.make('permute', [factor], { axes: swap })) as [Op, Op];
     return s.make('dot', [b, a], {});
+  };
+}
+
+/** Gradients of the same attention become one operation, or other primitives where the device has no routine for them. */
+function attentionGradients(s: Simplifier, outputs: readonly Op[], options: PrepareOptions): Rewrite {
+  const order = topological(outputs);
+  const hasRoutine = routineOf(order, outputs, options);
+  type Gradient = Op<'attentionGradient'>;
+  const together = new Map<string, Gradient[]>();
+  const keyOf = ({ inputs, attributes: { of: _, ...rest } }: Gradient): string =>
+    `${inputs.map(({ id }) => id).join(',')} ${attributeKey(rest)}`;
+  for (const op of order) {
+    if (!isOp(op, 'attentionGradient')) continue;
+    const key = keyOf(op);
+    together.set(key, [...(together.get(key) ?? []), op]);
+  }
+  const isFused = (all: Gradient): boolean =>
+    options.fusion &&
+    // The gradient of a mask is as large as the weights.
+    !all.attributes.of.includes('mask') &&
+    all.inputs.every((input) => sizeOf(input.shape) > 0) &&
+    hasRoutine(all);
+  const fused = new Map<Op, readonly Gradient[]>();
+  for (const parts of together.values()) {
+    const of = parts.flatMap(({ attributes }) => attributes.of);
+    const all = s.make('attentionGradient', parts[0]!.inputs, { ...parts[0]!.attributes, of }) as Gradient;
+    if (isFused(all)) for (const part of parts) fused.set(part, parts);
+  }
+  return (op, inputs) => {
+    if (!isOp(op, 'attentionGradient')) return undefined;
+    const parts = fused.get(op);
+    if (!parts) return decomposeAttentionGradient(s, inputs, op.attributes);
+    const of = parts.flatMap(({ attributes }) => attributes.of);
+    const all = s.make('attentionGradient', inputs, { ...op.attributes, of });
+    const shapes = parts.map(({ shape }) => shape);
+    return gradientPart(s, all, shapes, parts.indexOf(op));
   };
 }
 
@@ -94,8 +143,8 @@ function decompositions(s: Simplifier, outputs: readonly Op[], options: PrepareO
   const hasRoutine = routineOf(order, outputs, options);
   const without = new Set<Op>();
   for (const op of order) {
-    if (kindOf(op) !== 'anchor' || isOp(op, 'attention') || sizeOf(op.shape) === 0) continue;
-    if (!hasRoutine(op)) without.add(op);
+    const product = isOp(op, 'dot') || isOp(op, 'conv');
+    if (product && sizeOf(op.shape) > 0 && !hasRoutine(op)) without.add(op);
   }
   const { scatterStores, rowPrograms } = options.capabilities;
   return (op, inputs) => {

@@ -5,8 +5,11 @@ import {
   type Expression,
   type IndexVariable,
   InternalError,
+  isElementwise,
+  type JointKernel,
   type Kernel,
   type Phase,
+  printJoint,
   printKernel,
   visitExpressions,
 } from '../backend/index.ts';
@@ -55,6 +58,33 @@ export function verifyKernel(kernel: Kernel, capabilities: Capabilities): void {
     });
     const rule = checkPhase(phase, kernel, finished);
     if (rule) fail(rule);
+  }
+}
+
+/**
+ * @param places What the buffers of all parts are bound to: equal where it is the same memory.
+ * @throws InternalError naming the rule that is broken, with the kernel.
+ */
+export function verifyJoint(joint: JointKernel, places: readonly string[], capabilities: Capabilities): void {
+  const { body, parts, name } = joint;
+  verifyKernel(body, capabilities);
+  const fail = (rule: string): never => {
+    throw new InternalError(`joint kernel ${name}: ${rule}\n${printJoint(joint)}`);
+  };
+  if (places.length > capabilities.jointBuffers)
+    fail(`${places.length} buffers, more than ${capabilities.jointBuffers}`);
+  if (places.length !== parts.length * body.buffers.length) fail(`${places.length} buffers`);
+  const points = body.space.reduce((n, { extent }) => n * extent, 1);
+  for (const part of parts) {
+    const fits = isElementwise(body) ? part.points >= 1 && part.points <= points : part.points === points;
+    if (!fits) fail(`a part of ${part.points} points`);
+    const moved = body.buffers.find(({ access }, i) => access !== 'read' && part.origins[i] !== 0);
+    if (moved) fail('a buffer that is written does not begin at its beginning');
+  }
+  for (const [i, place] of places.entries()) {
+    if (body.buffers[i % body.buffers.length]!.access === 'read') continue;
+    if (places.indexOf(place) !== i || places.lastIndexOf(place) !== i)
+      fail(`${place} is written and bound twice`);
   }
 }
 

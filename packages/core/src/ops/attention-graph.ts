@@ -1,9 +1,14 @@
 /**
- * Attention in other primitives, written once for tensors (its gradient wants the weights again) and for the compiler's ops
- * (a device without a routine for it): where both are needed, equal graphs merge and nothing is computed twice.
+ * Attention and its gradient in other primitives, written once for tensors (gradients of gradients are made of them) and for the
+ * compiler's ops (a device without a routine): where both are needed, equal graphs merge and nothing is computed twice.
  */
 import type { Shape } from '../tensor/shape.ts';
-import type { AttentionAttributes, PrimitiveAttributes, TensorType } from './primitives.ts';
+import type {
+  AttentionAttributes,
+  AttentionGradientAttributes,
+  PrimitiveAttributes,
+  TensorType,
+} from './primitives.ts';
 
 type Used =
   | 'const'
@@ -66,4 +71,57 @@ export function attentionWeights<T extends TensorType>(
     make('expand', [make(op, [x], { axes })], { shape });
   const powers = make('exp', [make('sub', [scores, along('reduceMax', scores)], {})], {});
   return make('div', [powers, along('reduceSum', powers)], {});
+}
+
+/** Where gradients pass through attention, all (..B, L, S). */
+export interface AttentionSlopes<T> {
+  readonly weights: T;
+  /** The gradient of the weights: g v^T. */
+  readonly toWeights: T;
+  /** As far as it is above its mean over a query's keys. */
+  readonly above: T;
+  /** The gradient of the scores, masked. */
+  readonly toScores: T;
+}
+
+/** From q, k, v, the gradient g of the result, and maybe a mask. */
+export function attentionSlopes<T extends TensorType>(
+  make: Make<T>,
+  [q, k, v, gradient, mask]: readonly T[],
+  attributes: AttentionAttributes,
+): AttentionSlopes<T> {
+  const weights = attentionWeights(make, [q!, k!, v!, ...(mask ? [mask] : [])], attributes);
+  const toWeights = make('dot', [gradient!, transposed(make, v!)], {});
+  const above = make('sub', [toWeights, alongKeys(make, make('mul', [weights, toWeights], {}))], {});
+  return { weights, toWeights, above, toScores: make('mul', [weights, above], {}) };
+}
+
+/** The sum over a query's keys, for each of them. */
+export function alongKeys<T extends TensorType>(make: Make<T>, x: T): T {
+  const total = make('reduceSum', [x], { axes: [x.shape.length - 1] });
+  return make('expand', [total], { shape: x.shape });
+}
+
+export const scaled = <T extends TensorType>(make: Make<T>, x: T, factor: number): T =>
+  make('mul', [x, filled(make, factor, x.shape)], {});
+
+/** The gradient with respect to one operand. */
+export function attentionGradient<T extends TensorType>(
+  make: Make<T>,
+  operands: readonly T[],
+  attributes: AttentionGradientAttributes,
+): T {
+  const [q, k, , gradient] = operands as [T, T, T, T];
+  const { weights, toScores } = attentionSlopes(make, operands, attributes);
+  const products = scaled(make, toScores, attributes.scale);
+  switch (attributes.of[0]!) {
+    case 'query':
+      return make('dot', [products, k], {});
+    case 'key':
+      return make('dot', [transposed(make, products), q], {});
+    case 'value':
+      return make('dot', [transposed(make, weights), gradient], {});
+    case 'mask':
+      return toScores;
+  }
 }

@@ -273,3 +273,16 @@ export function inferAttention([q, k, v, mask]: readonly TensorType[]): TensorTy
   }
   return { shape: [...batch, queries, v!.shape.at(-1)!], dtype: 'float32' };
 }
+
+export const inferAttentionGradient: Rule<'attentionGradient'> = (
+  [query, key, value, gradient, mask],
+  { of },
+) => {
+  const operands = { query: query!, key: key!, value: value!, mask };
+  const result = inferAttention([query!, key!, value!, ...(mask ? [mask] : [])]);
+  requireSame('attentionGradient', [result, gradient!]);
+  requireDType('attentionGradient', gradient!, ['float32']);
+  const shapes = of.map((name) => operands[name]!.shape);
+  const all = shapes.reduce((n, shape) => n + sizeOf(shape), 0);
+  return { shape: shapes.length === 1 ? shapes[0]! : [all], dtype: 'float32' };
+};

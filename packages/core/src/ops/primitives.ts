@@ -6,11 +6,12 @@
  * Operands are already of one dtype and one shape where that is needed: promotion and broadcasting are spelled out in the
  * graph with `cast` and `expand`.
  */
-import type { DType } from '../backend/index.ts';
+import type { AttentionOperandName, DType } from '../backend/index.ts';
 import type { Shape } from '../tensor/shape.ts';
 import {
   inferArgReduce,
   inferAttention,
+  inferAttentionGradient,
   inferBinary,
   inferBitcast,
   inferConv,
@@ -89,6 +90,11 @@ export interface AttentionAttributes {
   readonly causal: boolean;
 }
 
+/** With respect to what. */
+export interface AttentionGradientAttributes extends AttentionAttributes {
+  readonly of: readonly (AttentionOperandName | 'mask')[];
+}
+
 /** The attributes of every primitive. What is here is part of a plan's cache key: no value that changes from step to step. */
 export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimitive, None> {
   /** A leaf: data on a device or on its way there, or the argument of a traced function. */
@@ -158,6 +164,11 @@ export interface PrimitiveAttributes extends Record<UnaryPrimitive | BinaryPrimi
    * bool is true where attention is allowed, one of float32 is added to the scores; `causal` lets query i see keys 0 .. i.
    */
   attention: AttentionAttributes;
+  /**
+   * The gradient of attention with respect to the operand that `of` names, of its shape: q, k, v, the gradient of the result
+   * (..B, L, V) and maybe a mask. With respect to several: all elements of one after the other, (N).
+   */
+  attentionGradient: AttentionGradientAttributes;
 
   /** Identity through which no gradient flows. */
   detach: None;
@@ -300,6 +311,7 @@ export const primitives: { readonly [P in Primitive]: PrimitiveDefinition<P> } =
   dot: { kind: 'anchor', arity: 2, infer: inferDot },
   conv: { kind: 'anchor', arity: 2, infer: inferConv },
   attention: { kind: 'anchor', arity: 'variadic', infer: inferAttention },
+  attentionGradient: { kind: 'anchor', arity: 'variadic', infer: inferAttentionGradient },
 
   detach: identity(1),
   alias: identity(1),

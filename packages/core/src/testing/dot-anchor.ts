@@ -138,9 +138,10 @@ export function dotAnchor(m: number, n: number, k: number, options: DotOptions =
 export function dotSums(anchor: DotAnchor, lhs: BufferContents, rhs: BufferContents): number[] {
   const { batch, m, n, k } = anchor;
   const sums: number[] = [];
-  const widened = (side: DotAnchor['lhs'], contents: BufferContents): number[] =>
-    Array.from(contents, (_, i) => readElement(side.dtype, contents, i));
+  const widened = (side: DotAnchor['lhs'], contents: BufferContents): Float64Array =>
+    Float64Array.from(contents, (_, i) => readElement(side.dtype, contents, i));
   const [a, b] = [widened(anchor.lhs, lhs), widened(anchor.rhs, rhs)];
+  const [stepA, stepB] = [anchor.lhs.column, anchor.rhs.row];
   for (let matrix = 0; matrix < product(batch); matrix++) {
     let rest = matrix;
     let [atA, atB] = [anchor.lhs.offset, anchor.rhs.offset];
@@ -152,12 +153,13 @@ export function dotSums(anchor: DotAnchor, lhs: BufferContents, rhs: BufferConte
     }
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
+        const [row, column] = [atA + i * anchor.lhs.row, atB + j * anchor.rhs.column];
         let sum = 0;
-        for (let t = 0; t < k; t++) {
-          const x = a[atA + i * anchor.lhs.row + t * anchor.lhs.column]!;
-          const y = b[atB + t * anchor.rhs.row + j * anchor.rhs.column]!;
-          sum = anchor.type === 'f32' ? sum + x * y : (sum + Math.imul(x, y)) | 0;
-        }
+        if (anchor.type === 'f32')
+          for (let t = 0; t < k; t++) sum += a[row + t * stepA]! * b[column + t * stepB]!;
+        else
+          for (let t = 0; t < k; t++)
+            sum = (sum + Math.imul(a[row + t * stepA]!, b[column + t * stepB]!)) | 0;
         sums.push(anchor.type === 'u32' ? sum >>> 0 : sum);
       }
     }

@@ -14,6 +14,8 @@ import {
   fromFloat16Bits,
   type IndexVariable,
   InternalError,
+  isElementwise,
+  type JointKernel,
   type Kernel,
   type Phase,
   roundToBfloat16,
@@ -70,10 +72,39 @@ export function interpretKernel(
   buffers: readonly BufferContents[],
   scalars: readonly number[] = [],
 ): void {
-  forEachPoint(kernel.space, new Map(), (point) => {
-    const machine = new Machine(kernel, buffers, scalars, point);
-    for (const phase of kernel.phases) machine.run(phase);
-  });
+  forEachPoint(kernel.space, new Map(), (point) => runPoint(kernel, buffers, scalars, point));
+}
+
+function runPoint(
+  kernel: Kernel,
+  buffers: readonly BufferContents[],
+  scalars: readonly number[],
+  point: Point,
+): void {
+  const machine = new Machine(kernel, buffers, scalars, point);
+  for (const phase of kernel.phases) machine.run(phase);
+}
+
+/**
+ * Runs a joint kernel, part by part. `buffers` and `scalars` are those of all parts in turn.
+ *
+ * @throws InternalError as {@link interpretKernel} does.
+ */
+export function interpretJoint(
+  { body, parts }: JointKernel,
+  buffers: readonly BufferContents[],
+  scalars: readonly number[] = [],
+): void {
+  const share = <T>(all: readonly T[], count: number, part: number): readonly T[] =>
+    all.slice(part * count, (part + 1) * count);
+  for (const [p, { points, origins }] of parts.entries()) {
+    const own = share(buffers, body.buffers.length, p).map((contents, i) => contents.subarray(origins[i]));
+    const values = share(scalars, body.scalars.length, p);
+    const [variable] = body.space;
+    if (variable && isElementwise(body))
+      for (let i = 0; i < points; i++) runPoint(body, own, values, new Map([[variable, i]]));
+    else interpretKernel(body, own, values);
+  }
 }
 
 type Point = Map<IndexVariable, number>;

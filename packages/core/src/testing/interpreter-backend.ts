@@ -2,21 +2,28 @@ import {
   type Anchor,
   type Backend,
   type BackendFactory,
+  type BufferParam,
+  Buffers,
   type Capabilities,
   type Command,
+  checkBufferSize,
   type DeviceBuffer,
   type DeviceInfo,
   type DeviceMemory,
   DisposedError,
+  type DType,
   defaultCapabilities,
   dtypeInfo,
   type Fence,
   InternalError,
+  type JointKernel,
   type Kernel,
+  type OwnedBuffer,
   type Program,
+  printJoint,
   printKernel,
 } from '../backend/index.ts';
-import { type BufferContents, interpretKernel } from './interpret.ts';
+import { type BufferContents, interpretJoint, interpretKernel } from './interpret.ts';
 
 /** What a test backend remembers of its work. */
 export interface Recording {
@@ -37,33 +44,34 @@ export interface InterpreterOptions {
   readonly routine?: (anchor: Anchor) => Program | undefined;
 }
 
-class HostBuffer implements DeviceBuffer {
-  readonly bytes: number;
-  readonly memory: ArrayBuffer;
-
-  constructor(bytes: number, filler: number) {
-    this.bytes = bytes;
-    // Rounded up, so that every element type can view it.
-    this.memory = new ArrayBuffer(Math.ceil(bytes / 4) * 4);
-    new Uint8Array(this.memory).fill(filler);
-  }
-}
-
 interface InterpretedProgram extends Program {
-  readonly kernel: Kernel;
+  readonly kernel: Kernel | JointKernel;
 }
+
+const buffersOf = (kernel: Kernel | JointKernel): readonly BufferParam[] =>
+  kernel.kind === 'joint' ? kernel.parts.flatMap(() => kernel.body.buffers) : kernel.buffers;
 
 /** Runs kernels with the reference interpreter, or only records them: everything above a backend can be tested with it. */
 class InterpreterBackend implements Backend {
   readonly info: DeviceInfo;
   readonly #options: InterpreterOptions;
-  readonly #live = new Set<HostBuffer>();
+  readonly #buffers: Buffers<ArrayBuffer>;
   #allocations = 0;
   #disposed = false;
 
   constructor(info: DeviceInfo, options: InterpreterOptions) {
     this.info = info;
     this.#options = options;
+    this.#buffers = new Buffers({ take: (bytes) => this.#take(bytes), release: () => {} });
+  }
+
+  /** Poisoned, so that reading the unwritten shows; in whole words, so that every element type can view it. */
+  #take(bytes: number): ArrayBuffer {
+    checkBufferSize(bytes, this.info.capabilities.bytesPerBuffer, 'use another device');
+    this.#allocations++;
+    const memory = new ArrayBuffer(Math.ceil(bytes / 4) * 4);
+    new Uint8Array(memory).fill(this.#options.execute === false ? 0 : 0xa5);
+    return memory;
   }
 
   get failure(): DisposedError | undefined {
@@ -76,27 +84,17 @@ class InterpreterBackend implements Backend {
 
   allocate(bytes: number): DeviceBuffer {
     this.#check();
-    // Poisoned, so that reading the unwritten shows.
-    const buffer = new HostBuffer(bytes, this.#options.execute === false ? 0 : 0xa5);
-    this.#live.add(buffer);
-    this.#allocations++;
-    return buffer;
-  }
-
-  #memoryOf(buffer: DeviceBuffer): ArrayBuffer {
-    if (!this.#live.has(buffer as HostBuffer)) throw new InternalError('a buffer is used that is not live');
-    return (buffer as HostBuffer).memory;
+    return this.#buffers.allocate(bytes);
   }
 
   free(buffer: DeviceBuffer): void {
-    if (this.#disposed) return;
-    if (!this.#live.delete(buffer as HostBuffer))
-      throw new InternalError('a buffer is freed that is not live');
+    if (!this.#disposed) this.#buffers.free(buffer);
   }
 
   write(buffer: DeviceBuffer, data: Uint8Array, byteOffset = 0): void {
     this.#check();
-    new Uint8Array(this.#memoryOf(buffer)).set(data, byteOffset);
+    const { block } = this.#buffers.within(buffer, byteOffset, data.length);
+    new Uint8Array(block).set(data, byteOffset);
   }
 
   async read(buffer: DeviceBuffer, byteOffset: number, bytes: number): Promise<Uint8Array> {
@@ -105,12 +103,18 @@ class InterpreterBackend implements Backend {
 
   readSync(buffer: DeviceBuffer, byteOffset: number, bytes: number): Uint8Array {
     this.#check();
-    return new Uint8Array(this.#memoryOf(buffer)).slice(byteOffset, byteOffset + bytes);
+    const { block } = this.#buffers.within(buffer, byteOffset, bytes);
+    return new Uint8Array(block).slice(byteOffset, byteOffset + bytes);
   }
 
   compile(kernel: Kernel): Program {
     this.#options.recording?.kernels.push(kernel);
     const program: InterpretedProgram = { name: kernel.name, kernel, source: () => printKernel(kernel) };
+    return program;
+  }
+
+  joint(kernel: JointKernel): Program {
+    const program: InterpretedProgram = { name: kernel.name, kernel, source: () => printJoint(kernel) };
     return program;
   }
 
@@ -129,43 +133,41 @@ class InterpreterBackend implements Backend {
   }
 
   #copy(source: DeviceBuffer, target: DeviceBuffer, bytes: number): void {
-    new Uint8Array(this.#memoryOf(target)).set(new Uint8Array(this.#memoryOf(source), 0, bytes));
+    const [from, to] = [source, target].map((buffer) => this.#buffers.within(buffer, 0, bytes).block);
+    new Uint8Array(to!).set(new Uint8Array(from!, 0, bytes));
   }
 
   #run(command: Extract<Command, { kind: 'dispatch' }>): void {
-    const memories = command.buffers.map((buffer) => this.#memoryOf(buffer));
+    const bound = command.buffers.map((buffer) => this.#buffers.own(buffer));
     if (this.#options.execute === false) return;
     const { kernel } = command.program as InterpretedProgram;
-    const written = kernel.buffers.flatMap((buffer, i) =>
-      buffer.access === 'read' ? [] : [command.buffers[i]],
-    );
+    const buffers = buffersOf(kernel);
+    const written = buffers.flatMap(({ access }, i) => (access === 'read' ? [] : [command.buffers[i]]));
     const aliased = written.some((buffer) => command.buffers.filter((other) => other === buffer).length > 1);
     if (aliased) throw new InternalError(`kernel ${kernel.name}: a buffer that is written is bound twice`);
-    interpretKernel(
-      kernel,
-      memories.map((memory, i) => view(kernel, i, memory)),
-      command.scalars,
-    );
+    const contents = buffers.map(({ dtype }, i) => view(dtype, bound[i]!));
+    if (kernel.kind === 'joint') interpretJoint(kernel, contents, command.scalars);
+    else interpretKernel(kernel, contents, command.scalars);
   }
 
   memory(): DeviceMemory {
-    const bytes = [...this.#live].reduce((sum, buffer) => sum + buffer.bytes, 0);
-    return { bytes, buffers: this.#live.size, reserved: bytes, allocations: this.#allocations };
+    const { bytes, count } = this.#buffers;
+    return { bytes, buffers: count, reserved: bytes, allocations: this.#allocations };
   }
 
   dispose(): void {
     this.#disposed = true;
-    this.#live.clear();
+    this.#buffers.clear();
   }
 }
 
-function view(kernel: Kernel, index: number, memory: ArrayBuffer): BufferContents {
-  const { dtype, length } = kernel.buffers[index]!;
-  const bytes = dtypeInfo[dtype].bytes;
-  if (bytes === 2) return new Uint16Array(memory, 0, length);
-  if (bytes === 1) return new Uint8Array(memory, 0, length);
-  if (dtype === 'int32') return new Int32Array(memory, 0, length);
-  return dtype === 'uint32' ? new Uint32Array(memory, 0, length) : new Float32Array(memory, 0, length);
+function view(dtype: DType, { block, bytes }: OwnedBuffer<ArrayBuffer>): BufferContents {
+  const size = dtypeInfo[dtype].bytes;
+  const length = Math.floor(bytes / size);
+  if (size === 2) return new Uint16Array(block, 0, length);
+  if (size === 1) return new Uint8Array(block, 0, length);
+  if (dtype === 'int32') return new Int32Array(block, 0, length);
+  return dtype === 'uint32' ? new Uint32Array(block, 0, length) : new Float32Array(block, 0, length);
 }
 
 /** A backend of one device, in plain JavaScript: slow, exact, and everywhere. */

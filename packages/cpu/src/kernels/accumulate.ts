@@ -6,7 +6,13 @@
  * position. max and min of floats carry whether they met a NaN: a plain comparison and a test for NaN are three instructions,
  * where `f32x4.max` is eight on x64.
  */
-import type { Accumulator, ReduceOp, ScalarType } from '@tutti/core/backend';
+import {
+  type Accumulator,
+  identityOf,
+  isArgument,
+  type ReduceOp,
+  type ScalarType,
+} from '@tutti/core/backend';
 import type { Local, PlainOp } from '../wasm/index.ts';
 import type { Code, Emit } from './code.ts';
 import { scalarAlu, valueTypeOf } from './scalar-alu.ts';
@@ -28,20 +34,8 @@ interface Contribution {
   readonly unordered?: Emit | undefined;
 }
 
-const isArgument = (op: ReduceOp): boolean => op === 'argMax' || op === 'argMin';
-
 /** A bool is compared as 0 or 1 where its position matters. */
 const comparedType = (a: Accumulator): ScalarType => (isArgument(a.op) && a.type === 'bool' ? 'i32' : a.type);
-
-function identity(op: ReduceOp, type: ScalarType): number {
-  if (op === 'sum') return 0;
-  if (op === 'prod') return 1;
-  const lowest = op === 'max' || op === 'argMax';
-  if (type === 'f32') return lowest ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  if (type === 'i32') return lowest ? -0x80000000 : 0x7fffffff;
-  if (type === 'u32') return lowest ? 0 : 0xffffffff;
-  return lowest ? 0 : 1;
-}
 
 export class Accumulation {
   readonly accumulator: Accumulator;
@@ -86,7 +80,7 @@ export class Accumulation {
       else fn.i32(value).set(local);
     };
     for (const { value, position, unordered } of this.#states) {
-      this.#constant(identity(this.accumulator.op, this.#type));
+      this.#constant(identityOf(this.accumulator.op, this.#type));
       fn.set(value);
       if (position) integer(position, 0x7fffffff);
       if (unordered) integer(unordered, 0);

@@ -7,7 +7,8 @@ import { widened } from './widen.ts';
 
 /** The program for an anchor, or undefined where the decomposition has to do. */
 export function routine(anchor: Anchor): WasmProgram | undefined {
-  if (anchor.kind === 'attention' || readsBackwards(anchor)) return undefined;
+  if (anchor.kind === 'attention' || anchor.kind === 'attentionGradient' || readsBackwards(anchor))
+    return undefined;
   return widened(anchor, (wide) => (wide.kind === 'dot' ? dotRoutine(wide) : convRoutine(wide)));
 }
 

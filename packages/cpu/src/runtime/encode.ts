@@ -6,7 +6,7 @@ import {
   OutOfMemoryError,
 } from '@tutti/core/backend';
 import type { WasmProgram } from '../program.ts';
-import type { Allocator, Block } from './allocator.ts';
+import { type Allocator, type Block, spareBytes } from './allocator.ts';
 import { ArgumentArena } from './arguments.ts';
 import { CpuBuffer } from './buffer.ts';
 import { entry, entryWords, maximumChunks } from './control.ts';
@@ -50,7 +50,6 @@ export class Encoder {
   /** Argument blocks of remembered commands go when the command has gone. */
   readonly #forget: FinalizationRegistry<Block>;
   #workspace: Block | undefined;
-  #workspaceBytes = 0;
   #workspaceNumber = 0;
 
   /** @param submitted Number of the last submission so far. */
@@ -188,15 +187,15 @@ export class Encoder {
    * given back once the queue has passed, and argument blocks that hold its address are written anew.
    */
   #workspaceFor(bytes: number, serial: number): number {
-    if (this.#workspace && bytes <= this.#workspaceBytes) return this.#workspace.address;
-    const wanted = Math.max(bytes, Math.min(this.#workspaceBytes * 2, this.#workspaceBytes + 2 ** 26));
+    const before = this.#workspace ? this.#workspace.size - spareBytes : 0;
+    if (this.#workspace && bytes <= before) return this.#workspace.address;
+    const wanted = Math.max(bytes, Math.min(before * 2, before + 2 ** 26));
     const block = this.#allocator.allocate(wanted) ?? this.#allocator.allocate(bytes);
     if (!block) {
       throw new OutOfMemoryError(`no memory is left for a workspace of ${bytes} bytes`, { received: bytes });
     }
     if (this.#workspace) this.#allocator.release(this.#workspace, serial);
     this.#workspace = block;
-    this.#workspaceBytes = wanted;
     this.#workspaceNumber++;
     return block.address;
   }

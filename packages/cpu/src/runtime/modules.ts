@@ -1,4 +1,4 @@
-import { KernelError, type TuttiError } from '@tutti/core/backend';
+import { KernelError, messageOf, type TuttiError } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { ModuleBuilder, type Signature } from '../wasm/index.ts';
 import type { ModuleMessage, StageFunction } from './control.ts';
@@ -99,7 +99,7 @@ const nameOf = (program: WasmProgram, stage: Stage): string =>
   program.stages.length === 1 ? program.name : `${program.name}.${program.stages.indexOf(stage)}`;
 
 function compileError(program: WasmProgram, cause: unknown): TuttiError {
-  const text = cause instanceof Error ? cause.message : String(cause);
+  const text = messageOf(cause);
   return new KernelError(`the kernel ${program.name} did not compile: ${text}`, {
     op: program.name,
     received: program.source(),

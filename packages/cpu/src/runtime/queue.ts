@@ -1,4 +1,11 @@
-import { DeviceError, disposedDevice, type Fence, KernelError, type TuttiError } from '@tutti/core/backend';
+import {
+  DeviceError,
+  disposedDevice,
+  type Fence,
+  KernelError,
+  messageOf,
+  type TuttiError,
+} from '@tutti/core/backend';
 import { chunkBits, entry, entryWords, ringSlots, serialMask, textBytes, word } from './control.ts';
 import type { Encoded } from './encode.ts';
 import { Executor, wake } from './execute.ts';
@@ -326,7 +333,7 @@ export class Queue {
   /** A worker died by itself. Before it came up, that means there are no workers; later, that its work is lost. */
   #lost(error: unknown): void {
     if (this.#failure || this.#alone) return;
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     if (this.#pool!.ready > 0) {
       this.fail(
         new DeviceError(`a worker thread died: ${text}`, { fix: 'open the device again', cause: error }),

@@ -1,5 +1,4 @@
 /** Programs written by hand, so that the runtime is tested without the compilers. Types are those of the built package. */
-import type { Command, DeviceBuffer } from '@tutti/core/backend';
 import type { WasmProgram } from '../../dist/program.js';
 import type { FunctionBuilder } from '../../dist/wasm/index.js';
 
@@ -24,19 +23,13 @@ export function program(
   };
 }
 
-export const dispatch = (
-  of: WasmProgram,
-  buffers: readonly DeviceBuffer[],
-  scalars: readonly number[] = [],
-): Command => ({ kind: 'dispatch', program: of, buffers, scalars });
-
 /** Emits `body` for each unit i of the range. */
 function eachUnit(fn: FunctionBuilder, body: (i: FunctionBuilder['params'][0]) => void): void {
   const i = fn.local('i32');
   fn.loopRange(i, fn.params[0]!, fn.params[1]!, 1, () => body(i));
 }
 
-/** The address of element i (4 bytes) of a buffer. */
+/** The address of element i (4 bytes) of a buffer; the workspace comes behind the last. */
 const element = (fn: FunctionBuilder, buffer: number, i: FunctionBuilder['params'][0]): FunctionBuilder =>
   fn
     .get(fn.params[2]!)
@@ -66,6 +59,77 @@ export const affine = (n: number, cost: number): WasmProgram =>
     ],
     { scalarCount: 1, scalarTypes: ['i32'] },
   );
+
+/** a[i] += 1, in i32. */
+export const increment = (n: number): WasmProgram =>
+  program('increment', 1, [
+    {
+      units: n,
+      grain: 1,
+      cost: 1,
+      emit: (fn) =>
+        eachUnit(fn, (i) => {
+          element(fn, 0, i);
+          element(fn, 0, i).load('i32.load').i32(1).op('i32.add').store('i32.store');
+        }),
+    },
+  ]);
+
+/** out[i] = in[n-1-i] + i, through the workspace. */
+export const reversed = (n: number): WasmProgram =>
+  program(
+    'reversed',
+    2,
+    [
+      {
+        units: n,
+        grain: 4,
+        cost: 100,
+        emit: (fn) =>
+          eachUnit(fn, (i) => {
+            const mirrored = fn.local('i32');
+            fn.i32(n - 1)
+              .get(i)
+              .op('i32.sub')
+              .set(mirrored);
+            element(fn, 2, i);
+            element(fn, 0, mirrored).load('i32.load').store('i32.store');
+          }),
+      },
+      {
+        units: n,
+        grain: 4,
+        cost: 100,
+        emit: (fn) =>
+          eachUnit(fn, (i) => {
+            element(fn, 1, i);
+            element(fn, 2, i).load('i32.load').get(i).op('i32.add').store('i32.store');
+          }),
+      },
+    ],
+    { workspaceBytes: n * 4 },
+  );
+
+/** Stores its scalars, of all types, as raw bits. */
+export const storeScalars: WasmProgram = program(
+  'storeScalars',
+  1,
+  [
+    {
+      units: 8,
+      grain: 1,
+      cost: 1,
+      emit: (fn) =>
+        eachUnit(fn, (i) => {
+          element(fn, 0, i);
+          // Scalars are behind the addresses of the buffer and of the workspace.
+          fn.get(fn.params[2]!).get(i).i32(4).op('i32.mul').op('i32.add').load('i32.load', 8);
+          fn.store('i32.store');
+        }),
+    },
+  ],
+  { scalarCount: 8, scalarTypes: ['f32', 'i32', 'u32', 'bool', 'f32', 'f32', 'i32', 'bool'] },
+);
 
 /**
  * out[i] = in[n-1-i] + i, through the workspace, with a stage that only one thread runs in between, which stores the
@@ -197,8 +261,3 @@ export const trap = (units = 64): WasmProgram =>
 export const invalid: WasmProgram = program('invalid', 0, [
   { units: 1, grain: 1, cost: 1, emit: (fn) => void fn.i32(1) },
 ]);
-
-export const bytesOf = (values: readonly number[] | Int32Array): Uint8Array =>
-  new Uint8Array(Int32Array.from(values).buffer);
-
-export const intsOf = (bytes: Uint8Array): number[] => [...new Int32Array(bytes.buffer, bytes.byteOffset)];

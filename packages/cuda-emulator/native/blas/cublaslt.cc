@@ -53,16 +53,25 @@ bool accessible(const void* start, std::size_t bytes) {
 int runProduct(void* data) {
   const auto& product = *static_cast<const Product*>(data);
   const auto there = [](const void* pointer, const Layout& layout) {
-    return accessible(pointer, layout.span() * layout.elementBytes());
+    return accessible(pointer, layout.span() * bytesOf(layout.type));
   };
   const bool all = there(product.aPointer, product.a) && there(product.bPointer, product.b) &&
-                   there(product.dPointer, product.d) && (product.beta == 0 || there(product.cPointer, product.c));
+                   there(product.dPointer, product.d) && (product.beta == 0 || there(product.cPointer, product.c)) &&
+                   accessible(product.description.biasPointer, product.biasBytes()) &&
+                   accessible(product.workspace, product.workspaceBytes);
   if (!all) {
     std::fprintf(stderr, "tutti emulator: a matmul touches memory out of bounds\n");
     return illegalAddress;
   }
   product.run();
   return 0;
+}
+
+/** An algorithm for long contractions sums parts of them, and keeps these sums. */
+constexpr std::uint64_t longDepth = 1024;
+std::size_t workspaceFor(const Product& product, const Preference& preference) {
+  const std::size_t bytes = product.d.rows * product.d.columns * static_cast<std::size_t>(product.d.batches) * 4;
+  return product.depth() >= longDepth && bytes <= preference.workspaceBytes ? bytes : 0;
 }
 
 /** Copies a value of the size that the attribute has. */
@@ -187,7 +196,9 @@ API cublasLtMatmulAlgoGetHeuristic(int* handle, const Description* description, 
   *count = std::min(wanted, 2);
   for (int i = 0; i < *count; i++) {
     results[i] = HeuristicResult{};
-    results[i].algorithm = {{algorithmMark, static_cast<std::uint64_t>(i), 0, 0, 0, 0, 0, 0}};
+    // The second does without.
+    results[i].workspaceBytes = i == 0 ? workspaceFor(product, *preference) : 0;
+    results[i].algorithm = {{algorithmMark, static_cast<std::uint64_t>(i), results[i].workspaceBytes, 0, 0, 0, 0, 0}};
     results[i].waves = 1;
   }
   return success;
@@ -195,10 +206,13 @@ API cublasLtMatmulAlgoGetHeuristic(int* handle, const Description* description, 
 
 API cublasLtMatmul(int* handle, const Description* description, const void* alpha, const void* aPointer,
                    const Layout* a, const void* bPointer, const Layout* b, const void* beta, const void* cPointer,
-                   const Layout* c, void* dPointer, const Layout* d, const Algorithm* algorithm, void*, std::size_t,
-                   void* stream) {
+                   const Layout* c, void* dPointer, const Layout* d, const Algorithm* algorithm, void* workspace,
+                   std::size_t workspaceBytes, void* stream) {
   if (handle == nullptr || description == nullptr || alpha == nullptr || beta == nullptr) return invalidValue;
   if (algorithm != nullptr && algorithm->data[0] != algorithmMark) return invalidValue;
+  const std::size_t needed = algorithm == nullptr ? 0 : algorithm->data[2];
+  const bool isAligned = reinterpret_cast<std::uintptr_t>(workspace) % 256 == 0;
+  if (needed > workspaceBytes || (needed > 0 && (workspace == nullptr || !isAligned))) return invalidValue;
   if (tutti_emulator::faults().strikes("blas")) return executionFailed;
   auto* const product = new Product{*description,
                                     *a,
@@ -210,7 +224,9 @@ API cublasLtMatmul(int* handle, const Description* description, const void* alph
                                     cPointer,
                                     dPointer,
                                     *static_cast<const float*>(alpha),
-                                    *static_cast<const float*>(beta)};
+                                    *static_cast<const float*>(beta),
+                                    workspace,
+                                    needed};
   static const auto enqueue =
       driverFunction<int (*)(void*, int (*)(void*), void*, void (*)(void*))>("tuttiEmulatorEnqueue");
   if (!product->fault().empty() || enqueue == nullptr) {

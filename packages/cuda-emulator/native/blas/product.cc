@@ -91,12 +91,11 @@ class Finish {
 
   void storeGradient(const std::vector<float>& gradients) const {
     for (std::size_t i = 0; i < gradients.size(); i++)
-      write(description_.biasPointer, biasType(), biasIndex(i), gradients[i]);
+      write(description_.biasPointer, product_.biasType(), biasIndex(i), gradients[i]);
   }
 
  private:
   bool has(int bit) const { return (description_.epilogue & bit) != 0; }
-  int biasType() const { return description_.biasType >= 0 ? description_.biasType : product_.d.type; }
   std::size_t biasIndex(std::size_t i) const {
     return batch_ * static_cast<std::size_t>(description_.biasBatchStride) + i;
   }
@@ -109,7 +108,7 @@ class Finish {
     const std::size_t index = auxiliaryIndex(row, column);
     if (has(reluGradient)) return maskBit(index) ? value : 0.0f;
     if (has(geluGradient)) return value * geluSlope(read(description_.auxiliaryPointer, product_.d.type, index));
-    if (has(bias)) value += read(description_.biasPointer, biasType(), biasIndex(row));
+    if (has(bias)) value += read(description_.biasPointer, product_.biasType(), biasIndex(row));
     if (has(relu)) {
       // A bit for each element: whether it was above zero.
       if (has(auxiliary)) setMaskBit(index, value > 0);
@@ -155,7 +154,7 @@ std::string Product::fault() const {
       description.compute != computeTf32)
     return "this type of sums";
   if (description.compute == computeTf32 && a.type != float32) return "TF32 of operands that are not float32";
-  const std::uint64_t m = description.transposeA ? a.columns : a.rows, k = description.transposeA ? a.rows : a.columns;
+  const std::uint64_t m = description.transposeA ? a.columns : a.rows, k = depth();
   const std::uint64_t n = description.transposeB ? b.rows : b.columns;
   if ((description.transposeB ? b.columns : b.rows) != k || d.rows != m || d.columns != n || c.rows != m ||
       c.columns != n)
@@ -193,9 +192,19 @@ std::string Product::fault() const {
   return "";
 }
 
+std::size_t Product::biasBytes() const {
+  if ((description.epilogue & (bias | biasGradient | biasGradientA | biasGradientB)) == 0) return 0;
+  const std::size_t length = description.epilogue == biasGradientB ? d.columns : d.rows;
+  const std::size_t last =
+      (static_cast<std::size_t>(d.batches) - 1) * static_cast<std::size_t>(description.biasBatchStride) + length;
+  return last * bytesOf(biasType());
+}
+
 void Product::run() const {
+  // Sums of parts would be there; NaN shows whoever has something else in it.
+  if (workspaceBytes > 0) std::memset(workspace, 0xff, workspaceBytes);
   const bool tf32 = description.compute == computeTf32;
-  const std::size_t m = d.rows, n = d.columns, k = description.transposeA ? a.rows : a.columns;
+  const std::size_t m = d.rows, n = d.columns, k = depth();
   for (std::size_t batch = 0; batch < static_cast<std::size_t>(d.batches); batch++) {
     const std::vector<float> left = operand(a, aPointer, batch, description.transposeA != 0, tf32);
     const std::vector<float> right = operand(b, bPointer, batch, description.transposeB != 0, tf32);

@@ -9,6 +9,8 @@ namespace tutti_blas {
 
 enum DataType : int { float32 = 0, float16 = 2, bfloat16 = 14 };
 
+inline std::size_t bytesOf(int type) { return type == float32 ? 4 : 2; }
+
 /** Bits of an epilogue: which of them make one together is cuBLASLt's to say. */
 enum Epilogue : int {
   plain = 1,
@@ -31,7 +33,6 @@ struct Layout {
   int batches = 1;
   std::int64_t batchStride = 0;
 
-  std::size_t elementBytes() const { return type == float32 ? 4 : 2; }
   /** Elements from the first to behind the last. */
   std::size_t span() const;
   std::size_t at(std::size_t batch, std::size_t row, std::size_t column) const;
@@ -56,9 +57,16 @@ struct Product {
   const void *aPointer, *bPointer, *cPointer;
   void* dPointer;
   float alpha, beta;
+  void* workspace = nullptr;
+  std::size_t workspaceBytes = 0;
 
+  /** The extent that is summed over. */
+  std::uint64_t depth() const { return description.transposeA ? a.rows : a.columns; }
   /** Why it cannot be computed; empty where it can. */
   std::string fault() const;
+  int biasType() const { return description.biasType >= 0 ? description.biasType : d.type; }
+  /** Of the bias, or of its gradient; 0 where there is none. */
+  std::size_t biasBytes() const;
   void run() const;
 };
 

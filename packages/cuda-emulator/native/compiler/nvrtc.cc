@@ -161,7 +161,8 @@ std::string digest(const std::string& text) {
   return name;
 }
 
-void compile(Program& program, const std::string& text, const Options& options, bool& succeeded) {
+/** Whether it succeeded. */
+bool compile(Program& program, const std::string& text, const Options& options) {
   const std::string folder = setting("CACHE");
   const std::string key = folder.empty() ? "" : text + toolchainName() + (options.sanitized ? "address" : "");
   const std::string path = folder.empty() ? "" : folder + "/" + digest(key) + ".so";
@@ -170,20 +171,19 @@ void compile(Program& program, const std::string& text, const Options& options, 
     std::ostringstream image;
     if (file && image << file.rdbuf()) {
       program.image = image.str();
-      succeeded = true;
-      return;
+      return true;
     }
   }
   Compilation result = compileObject(text, options.sanitized);
   program.image = std::move(result.image);
   program.log = std::move(result.log);
-  succeeded = result.succeeded;
-  if (!succeeded || path.empty()) return;
+  if (!result.succeeded || path.empty()) return result.succeeded;
   // Written aside and renamed: other processes see the whole file or none.
   const std::string aside =
       path + "." + std::to_string(getpid()) + "." + std::to_string(reinterpret_cast<std::uintptr_t>(&program));
   std::ofstream(aside, std::ios::binary) << program.image;
   if (std::rename(aside.c_str(), path.c_str()) != 0) unlink(aside.c_str());
+  return true;
 }
 
 }  // namespace
@@ -247,11 +247,10 @@ API nvrtcCompileProgram(Program* program, int count, const char* const* list) {
     program->log = program->name + "(1): error: a fault was asked for\n";
     return tutti_emulator::compilation;
   }
-  bool succeeded = false;
   static tutti_emulator::Tally tally("compilations");
   const tutti_emulator::Tally::Occasion occasion(tally);
-  tutti_emulator::compile(*program, tutti_emulator::unit(*program, options), options, succeeded);
-  return succeeded ? 0 : tutti_emulator::compilation;
+  const std::string text = tutti_emulator::unit(*program, options);
+  return tutti_emulator::compile(*program, text, options) ? 0 : tutti_emulator::compilation;
 }
 
 API nvrtcGetCUBINSize(Program* program, std::size_t* bytes) {

@@ -63,19 +63,16 @@ std::string MemoryFile::text() const {
 pid_t start(const std::vector<std::string>& words, const Streams& streams) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  if (streams.input < 0)
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  else
-    posix_spawn_file_actions_adddup2(&actions, streams.input, 0);
   // Node keeps its own from being inherited, and a file that is opened later must not get one of these numbers.
-  if (streams.output < 0)
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  else
-    posix_spawn_file_actions_adddup2(&actions, streams.output, 1);
-  if (streams.error < 0)
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  else
-    posix_spawn_file_actions_adddup2(&actions, streams.error, 2);
+  const auto connect = [&](int file, int number, int access) {
+    if (file < 0)
+      posix_spawn_file_actions_addopen(&actions, number, "/dev/null", access, 0);
+    else
+      posix_spawn_file_actions_adddup2(&actions, file, number);
+  };
+  connect(streams.input, 0, O_RDONLY);
+  connect(streams.output, 1, O_WRONLY);
+  connect(streams.error, 2, O_WRONLY);
   // The same number twice: it is kept open.
   for (const int file : streams.files) posix_spawn_file_actions_adddup2(&actions, file, file);
   // Signals that the parent blocks (Node does, in its threads) are not blocked in the child.

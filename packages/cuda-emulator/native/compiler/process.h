@@ -44,7 +44,7 @@ class MemoryFile {
   File file_;
 };
 
-/** Where the standard streams of a program go; -1: nothing for input, the parent's own for output. */
+/** Where the standard streams of a program go; -1: nowhere. */
 struct Streams {
   int input = -1, output = -1, error = -1;
   /** Files that the program has under the same numbers. */

@@ -79,8 +79,7 @@ TUTTI_API cuMemAllocAsync(Address* address, std::size_t bytes, Stream* stream) {
 TUTTI_API cuMemAllocFromPoolAsync(Address* address, std::size_t bytes, Pool* pool, Stream* stream) {
   return guarded([&] {
     Context& context = current();
-    *address = allocateFrom(context, pool == context.defaultPool.get() ? context.defaultPool : context.pools.get(pool),
-                            bytes, stream);
+    *address = allocateFrom(context, context.pool(pool), bytes, stream);
   });
 }
 
@@ -121,9 +120,7 @@ TUTTI_API cuMemPoolDestroy(Pool* pool) {
 
 TUTTI_API cuMemPoolSetAttribute(Pool* handle, int attribute, void* value) {
   return guarded([&] {
-    Context& context = current();
-    const std::shared_ptr<Pool> pool =
-        handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
+    const std::shared_ptr<Pool> pool = current().pool(handle);
     const std::lock_guard lock(pool->mutex);
     const std::uint64_t number = *static_cast<std::uint64_t*>(value);
     if (attribute == releaseThreshold)
@@ -139,9 +136,7 @@ TUTTI_API cuMemPoolSetAttribute(Pool* handle, int attribute, void* value) {
 
 TUTTI_API cuMemPoolGetAttribute(Pool* handle, int attribute, void* value) {
   return guarded([&] {
-    Context& context = current();
-    const std::shared_ptr<Pool> pool =
-        handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle);
+    const std::shared_ptr<Pool> pool = current().pool(handle);
     const std::lock_guard lock(pool->mutex);
     const std::size_t values[] = {pool->releaseThreshold, pool->reserved, pool->reservedHigh, pool->used,
                                   pool->usedHigh};
@@ -151,10 +146,7 @@ TUTTI_API cuMemPoolGetAttribute(Pool* handle, int attribute, void* value) {
 }
 
 TUTTI_API cuMemPoolTrimTo(Pool* handle, std::size_t keep) {
-  return guarded([&] {
-    Context& context = current();
-    (handle == context.defaultPool.get() ? context.defaultPool : context.pools.get(handle))->trim(keep);
-  });
+  return guarded([&] { current().pool(handle)->trim(keep); });
 }
 
 TUTTI_API cuMemGetInfo_v2(std::size_t* freeBytes, std::size_t* total) {
@@ -234,7 +226,8 @@ TUTTI_API cuMemcpyDtoDAsync_v2(Address target, Address source, std::size_t bytes
   });
 }
 
-TUTTI_API cuMemcpyPeerAsync(Address target, Context*, Address source, Context*, std::size_t bytes, Stream* stream) {
+TUTTI_API cuMemcpyPeerAsync(Address target, Context* to, Address source, Context* from, std::size_t bytes, Stream* stream) {
+  if (to == nullptr || from == nullptr) return invalidContext;
   return cuMemcpyDtoDAsync_v2(target, source, bytes, stream);
 }
 

@@ -64,17 +64,18 @@ void requireLimits(const Function& function, const Vec3& blocks, const Vec3& thr
     throw Failure{invalidValue};
 }
 
-/** A kernel is asked for its own mistakes, at once: by what it was given. */
+/** A kernel is asked for its own mistakes, at once: by what it was given, alone or in tables. */
 void requireIntactMemory(const Launch& launch) {
   for (unsigned i = 0; i < launch.kernel->parameterCount; i++) {
     const Parameter& parameter = launch.kernel->parameters[i];
-    if (parameter.size != sizeof(Address)) continue;
-    Address address;
-    std::memcpy(&address, launch.parameters.data() + parameter.offset, sizeof address);
-    const std::string damage = Memory::instance().damage(address);
-    if (damage.empty()) continue;
-    report(std::string(launch.kernel->name) + ": " + damage + " (parameter " + std::to_string(i) + ")");
-    throw Failure{illegalAddress};
+    for (unsigned at = 0; at + sizeof(Address) <= parameter.size; at += sizeof(Address)) {
+      Address address;
+      std::memcpy(&address, launch.parameters.data() + parameter.offset + at, sizeof address);
+      const std::string damage = Memory::instance().damage(address);
+      if (damage.empty()) continue;
+      report(std::string(launch.kernel->name) + ": " + damage + " (parameter " + std::to_string(i) + ")");
+      throw Failure{illegalAddress};
+    }
   }
 }
 

@@ -15,6 +15,17 @@ double now() {
 
 thread_local std::weak_ptr<Capture> ownCapture;
 
+/** Streams may wait for events of other devices. */
+std::shared_ptr<Event> eventOfAny(Event* handle) {
+  for (int index = 0; index < deviceCount(); index++) {
+    Device& device = deviceAt(index);
+    const std::lock_guard lock(device.mutex);
+    if (device.context == nullptr) continue;
+    if (std::shared_ptr<Event> event = device.context->events.find(handle)) return event;
+  }
+  throw Failure{invalidHandle};
+}
+
 void waitFor(Context& context, Stream& stream, std::uint64_t sequence) {
   stream.wait(sequence);
   if (context.error() != success) throw Failure{context.error()};
@@ -74,7 +85,7 @@ TUTTI_API cuStreamWaitEvent(Stream* handle, Event* waited, unsigned) {
   return guarded([&] {
     Context& context = current();
     const std::shared_ptr<Stream> stream = context.stream(handle);
-    const std::shared_ptr<Event> event = context.events.get(waited);
+    const std::shared_ptr<Event> event = eventOfAny(waited);
     if (event->capture != nullptr) {
       // The stream joins what is captured: in one list, which is an order that any graph allows.
       if (stream->capture != nullptr && stream->capture != event->capture) throw Failure{captureIsolation};

@@ -137,6 +137,10 @@ std::shared_ptr<Stream> Context::stream(Stream* handle) {
   return reinterpret_cast<std::uintptr_t>(handle) <= 2 ? defaultStream_ : streams.get(handle);
 }
 
+std::shared_ptr<Pool> Context::pool(Pool* handle) {
+  return handle == defaultPool.get() ? defaultPool : pools.get(handle);
+}
+
 void Context::synchronize() {
   std::vector<std::shared_ptr<Stream>> list = streams.all();
   list.push_back(defaultStream_);
@@ -148,7 +152,7 @@ Address Context::reserve(std::size_t bytes) {
   if (bytes == 0) throw Failure{invalidValue};
   if (faults().strikes("allocate")) throw Failure{outOfMemory};
   Memory& memory = Memory::instance();
-  const auto fits = [&] { return memory.usedBytes(device) + bytes <= memoryBytes(); };
+  const auto fits = [&] { return bytes <= memoryBytes() && memory.usedBytes(device) <= memoryBytes() - bytes; };
   if (!fits()) synchronize();
   const Address base = fits() ? memory.reserve(bytes, device) : 0;
   if (base == 0) throw Failure{outOfMemory};

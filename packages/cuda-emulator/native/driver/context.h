@@ -29,10 +29,14 @@ class Registry {
     return handle;
   }
   std::shared_ptr<T> get(T* handle) {
+    if (std::shared_ptr<T> object = find(handle)) return object;
+    throw Failure{invalidHandle};
+  }
+  /** Or null. */
+  std::shared_ptr<T> find(T* handle) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(handle);
-    if (found == objects_.end()) throw Failure{invalidHandle};
-    return found->second;
+    return found == objects_.end() ? nullptr : found->second;
   }
   std::shared_ptr<T> take(T* handle) {
     const std::lock_guard lock(mutex_);
@@ -103,6 +107,7 @@ class Context {
 
   std::shared_ptr<Stream> stream(Stream* handle);
   std::shared_ptr<Stream> makeStream();
+  std::shared_ptr<Pool> pool(Pool* handle);
   void synchronize();
   /** Memory for `bytes` more, once releases that are under way have passed if there is not enough. @throws Failure */
   Address reserve(std::size_t bytes);

@@ -170,7 +170,7 @@ std::map<Address, Allocation>::iterator Memory::holder(Address address) {
   auto after = live_.upper_bound(address);
   if (after == live_.begin()) return live_.end();
   --after;
-  return address < after->second.base + std::max<std::size_t>(after->second.bytes, 1) ? after : live_.end();
+  return address - after->first < after->second.bytes ? after : live_.end();
 }
 
 std::optional<Allocation> Memory::find(Address address, std::size_t bytes) {
@@ -178,13 +178,13 @@ std::optional<Allocation> Memory::find(Address address, std::size_t bytes) {
   const auto found = holder(address);
   if (found == live_.end() || found->second.releasing) return std::nullopt;
   const Allocation& allocation = found->second;
-  return address - allocation.base + bytes <= allocation.bytes ? std::optional(allocation) : std::nullopt;
+  return bytes <= allocation.bytes - (address - allocation.base) ? std::optional(allocation) : std::nullopt;
 }
 
 bool Memory::accessible(Address address, std::size_t bytes) {
   const std::lock_guard lock(mutex_);
   const auto found = holder(address);
-  return found != live_.end() && found->second.accessible && address - found->first + bytes <= found->second.bytes;
+  return found != live_.end() && found->second.accessible && bytes <= found->second.bytes - (address - found->first);
 }
 
 std::string Memory::damage(Address address) {

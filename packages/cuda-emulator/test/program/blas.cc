@@ -208,6 +208,17 @@ SCENARIO(blasRefusals, "cuBLASLt: what it cannot do") {
   CHECK(session.finish() == 700);
 }
 
+SCENARIO(blasBias, "cuBLASLt: a bias out of bounds") {
+  Session session;
+  const Address x = session.upload(std::vector<float>(16, 1.0f)), bias = session.upload(std::vector<float>(3));
+  Matmul matmul(session);
+  const Handle four = matmul.layout(float32, 4, 4, 4);
+  matmul.set(7, 4);
+  matmul.set(8, bias);
+  matmul.run(four, x, four, x, four, session.allocate(64));
+  CHECK(session.finish() == 700);
+}
+
 SCENARIO(blasFaults, "cuBLASLt: faults") {
   Session session;
   Matmul matmul(session);

@@ -16,6 +16,20 @@ void touches(int expected, const std::string& body) {
 
 SCENARIO(within, "memory: within") { touches(0, "for (int i = 0; i < n; i++) p[i] = i;"); }
 SCENARIO(oneBehind, "memory: one element behind the end") { touches(700, "for (int i = 0; i <= n; i++) p[i] = i;"); }
+SCENARIO(behindOfTable, "memory: one element behind the end, by a table") {
+  struct Table {
+    Address at[2];
+    int length[2];
+  };
+  Session session;
+  const Handle kernel = session.load(
+      "struct Table { float* at[2]; int length[2]; };\n"
+      "extern \"C\" __global__ void kernel_main(const __grid_constant__ Table table) {\n"
+      "for (int i = 0; i <= table.length[1]; i++) table.at[1][i] = i;\n}");
+  const Table table{{session.allocate(400), session.allocate(400)}, {100, 100}};
+  session.launch(kernel, {}, {1}, Parameters(table));
+  CHECK(session.finish() == 700);
+}
 SCENARIO(before, "memory: before the start") { touches(700, "p[-1] = 1;"); }
 SCENARIO(farBehind, "memory: far behind the end") { touches(700, "p[n + 2000] = 1;"); }
 SCENARIO(readsBehind, "memory: a read far behind the end") { touches(700, "p[0] = p[n + 2000];"); }

@@ -13,7 +13,7 @@ namespace tutti {
 namespace {
 
 // As `interfaceVersion` of src/native/binding.ts.
-constexpr int interfaceVersion = 2;
+constexpr int interfaceVersion = 3;
 
 // `Blas`: it stays loaded, and a device is opened with its path.
 Napi::Value openBlas(const Napi::CallbackInfo& info) {

@@ -1,34 +1,33 @@
 #include "compiler_object.h"
 
-#include <cstring>
-
 #include "addon_data.h"
 #include "values.h"
 
 namespace tutti {
 namespace {
 
+// `CompiledImage`, or null where there is no memory for it.
+napi_value toImage(napi_env env, const Nvrtc::Result& result) {
+  napi_value log = nullptr;
+  napi_value object = nullptr;
+  const napi_value image = toTypedArray(env, napi_uint8_array, result.image.data(), result.image.size(), 1);
+  if (!image) return nullptr;
+  napi_create_string_utf8(env, result.log.data(), result.log.size(), &log);
+  napi_create_object(env, &object);
+  napi_set_named_property(env, object, "image", image);
+  napi_set_named_property(env, object, "log", log);
+  return object;
+}
+
 class CompileAnswer final : public Promised<CompileTask> {
  public:
   using Promised::Promised;
 
  protected:
-  napi_value value(napi_env env) override {
-    napi_value buffer = nullptr;
-    napi_value image = nullptr;
-    napi_value log = nullptr;
-    napi_value object = nullptr;
-    void* data = nullptr;
-    if (napi_create_arraybuffer(env, result.image.size(), &data, &buffer) != napi_ok) return nullptr;
-    if (!result.image.empty()) std::memcpy(data, result.image.data(), result.image.size());
-    napi_create_typedarray(env, napi_uint8_array, result.image.size(), buffer, 0, &image);
-    napi_create_string_utf8(env, result.log.data(), result.log.size(), &log);
-    napi_create_object(env, &object);
-    napi_set_named_property(env, object, "image", image);
-    napi_set_named_property(env, object, "log", log);
-    return object;
-  }
+  napi_value value(napi_env env) override { return toImage(env, result); }
 };
+
+int neverCancelled(void*, void*) { return 0; }
 
 }  // namespace
 
@@ -38,6 +37,7 @@ Napi::Function CompilerObject::define(Napi::Env env) {
                          InstanceAccessor<&CompilerObject::version>("version"),
                          InstanceAccessor<&CompilerObject::architectures>("architectures"),
                          InstanceMethod<&CompilerObject::compile>("compile"),
+                         InstanceMethod<&CompilerObject::compileSync>("compileSync"),
                      });
 }
 
@@ -51,14 +51,7 @@ Napi::Value CompilerObject::open(const Napi::CallbackInfo& info) {
 CompilerObject::CompilerObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   guarded(info.Env(), [&] {
     auto nvrtc = std::make_unique<Nvrtc>(takeIngredients<std::string>(info.Env(), "Compiler"));
-    // While a promise is out, the object must not be collected under it.
-    auto mailbox = std::make_unique<Mailbox>(info.Env(), "tutti.compiler", [this](bool busy) {
-      if (busy) {
-        Ref();
-      } else {
-        Unref();
-      }
-    });
+    auto mailbox = mailboxOf(*this, "tutti.compiler");
     threads_ = std::make_unique<CompileThreads>(*nvrtc, mailbox->sink());
     nvrtc_ = std::move(nvrtc);
     mailbox_ = std::move(mailbox);
@@ -106,6 +99,16 @@ Napi::Value CompilerObject::compile(const Napi::CallbackInfo& info) {
     CompileAnswer& answer = *task;
     threads_->add(std::move(task));
     return mailbox_->expect(answer);
+  });
+}
+
+Napi::Value CompilerObject::compileSync(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Nvrtc::Result result = nvrtc_->compile(toString(info[0], "source"), toString(info[1], "name"),
+                                                 toStrings(info[2], "options"), neverCancelled, nullptr);
+    const napi_value image = toImage(info.Env(), result);
+    // Otherwise there is an exception already.
+    return image ? Napi::Value(info.Env(), image) : info.Env().Undefined();
   });
 }
 

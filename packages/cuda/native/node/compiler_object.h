@@ -22,6 +22,7 @@ class CompilerObject : public Napi::ObjectWrap<CompilerObject> {
   Napi::Value version(const Napi::CallbackInfo& info);
   Napi::Value architectures(const Napi::CallbackInfo& info);
   Napi::Value compile(const Napi::CallbackInfo& info);
+  Napi::Value compileSync(const Napi::CallbackInfo& info);
 
   void release();
   static void onEnvironmentEnd(void* self);

@@ -45,14 +45,7 @@ class ReadAnswer final : public Promised<ReadTask> {
 class TimeAnswer final : public Promised<TimeTask> {
  protected:
   napi_value value(napi_env env) override {
-    napi_value buffer = nullptr;
-    napi_value array = nullptr;
-    void* data = nullptr;
-    const std::size_t bytes = milliseconds.size() * sizeof(double);
-    if (napi_create_arraybuffer(env, bytes, &data, &buffer) != napi_ok) return nullptr;
-    if (bytes) std::memcpy(data, milliseconds.data(), bytes);
-    napi_create_typedarray(env, napi_float64_array, milliseconds.size(), buffer, 0, &array);
-    return array;
+    return toTypedArray(env, napi_float64_array, milliseconds.data(), milliseconds.size(), sizeof(double));
   }
 };
 
@@ -79,6 +72,7 @@ Napi::Function DeviceObject::define(Napi::Env env) {
                          InstanceMethod<&DeviceObject::write>("write"),
                          InstanceMethod<&DeviceObject::read>("read"),
                          InstanceMethod<&DeviceObject::readSync>("readSync"),
+                         InstanceMethod<&DeviceObject::copyFrom>("copyFrom"),
                          InstanceMethod<&DeviceObject::passed>("passed"),
                          InstanceMethod<&DeviceObject::statistics>("statistics"),
                          InstanceMethod<&DeviceObject::close>("close"),
@@ -91,14 +85,7 @@ DeviceObject::DeviceObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     if (opening.stagingBytes < smallestStaging || opening.stagingBytes > largestStaging) {
       throw invalidArgument("stagingBytes", "not from 64 KiB to 1 GiB");
     }
-    // While a promise is out, the object must not be collected under it.
-    auto mailbox = std::make_unique<Mailbox>(info.Env(), "tutti.device", [this](bool busy) {
-      if (busy) {
-        Ref();
-      } else {
-        Unref();
-      }
-    });
+    auto mailbox = mailboxOf(*this, "tutti.device");
     device_ = std::make_unique<Device>(opening.driver, opening.index, opening.stagingBytes, opening.blas, mailbox->sink());
     mailbox_ = std::move(mailbox);
     // After the mailbox's own, so that it runs before.
@@ -193,8 +180,10 @@ Napi::Value DeviceObject::functionInfo(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceObject::prepareProduct(const Napi::CallbackInfo& info) {
-  return use(info, "prepareProduct", [&](Device& device) {
-    return Napi::Number::New(info.Env(), device.products().prepare(toProductDescription(info[0])));
+  return guarded(info.Env(), [&] {
+    // Before the device is entered: reading an object may run anything, the end of the device included.
+    const ProductDescription product = toProductDescription(info[0]);
+    return Napi::Number::New(info.Env(), enter("prepareProduct").products().prepare(product));
   });
 }
 
@@ -262,6 +251,20 @@ Napi::Value DeviceObject::readSync(const Napi::CallbackInfo& info) {
     Napi::Uint8Array array = newBytes(info.Env(), bytes);
     device.readNow(address, array.Data(), bytes);
     return array;
+  });
+}
+
+void DeviceObject::copyFrom(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const Napi::FunctionReference& constructor = info.Env().GetInstanceData<AddonData>()->device;
+    if (!info[0].IsObject() || !info[0].As<Napi::Object>().InstanceOf(constructor.Value())) {
+      throw invalidArgument("source", "not a device");
+    }
+    Device& source = Unwrap(info[0].As<Napi::Object>())->enter("copyFrom");
+    const std::uint64_t address = toSize(info[1], "address");
+    const std::uint64_t from = toSize(info[2], "source address");
+    const std::uint64_t bytes = toSize(info[3], "bytes");
+    enter("copyFrom").copyFrom(source, address, from, bytes);
   });
 }
 

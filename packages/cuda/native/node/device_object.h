@@ -48,6 +48,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   void write(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value readSync(const Napi::CallbackInfo& info);
+  void copyFrom(const Napi::CallbackInfo& info);
   Napi::Value passed(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

@@ -68,4 +68,16 @@ class Mailbox {
   std::size_t out_ = 0;
 };
 
+// The mailbox of an object of JavaScript's, which must not be collected while a promise is out.
+template <typename Object>
+std::unique_ptr<Mailbox> mailboxOf(Object& object, const char* name) {
+  return std::make_unique<Mailbox>(object.Env(), name, [&object](bool busy) {
+    if (busy) {
+      object.Ref();
+    } else {
+      object.Unref();
+    }
+  });
+}
+
 }  // namespace tutti

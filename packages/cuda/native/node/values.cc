@@ -1,5 +1,7 @@
 #include "values.h"
 
+#include <cstring>
+
 #include "addon_data.h"
 
 namespace tutti {
@@ -96,6 +98,18 @@ Napi::Uint8Array newBytes(Napi::Env env, std::uint64_t bytes) {
   // By JavaScript's constructor: where memory is short it throws, while the native one ends the process.
   const Napi::Function constructor = env.GetInstanceData<AddonData>()->uint8Array.Value();
   return constructor.New({Napi::Number::New(env, static_cast<double>(bytes))}).As<Napi::Uint8Array>();
+}
+
+napi_value toTypedArray(napi_env env, napi_typedarray_type type, const void* data, std::size_t elements,
+                        std::size_t elementBytes) {
+  napi_value buffer = nullptr;
+  napi_value array = nullptr;
+  void* bytes = nullptr;
+  const std::size_t size = elements * elementBytes;
+  if (napi_create_arraybuffer(env, size, &bytes, &buffer) != napi_ok) return nullptr;
+  if (size > 0) std::memcpy(bytes, data, size);
+  napi_create_typedarray(env, type, elements, buffer, 0, &array);
+  return array;
 }
 
 }  // namespace tutti

@@ -38,6 +38,10 @@ Words toWords(const Napi::Value& array, const Napi::Value& length);
 // A Uint8Array of so many bytes; a JavaScript exception where there is no room for it.
 Napi::Uint8Array newBytes(Napi::Env env, std::uint64_t bytes);
 
+// A typed array with a copy of so many elements; null where there is no room for it, or the environment is going.
+napi_value toTypedArray(napi_env env, napi_typedarray_type type, const void* data, std::size_t elements,
+                        std::size_t elementBytes);
+
 // Runs a method's body: what it throws becomes a JavaScript exception.
 template <typename Body>
 auto guarded(napi_env env, Body&& body) -> decltype(body()) {

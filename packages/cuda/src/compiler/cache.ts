@@ -1,6 +1,6 @@
 /** Compiled kernels on disk, for the next process. */
 import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Surroundings } from '../runtime/host.ts';
@@ -76,11 +76,18 @@ export class DiskCache {
     const path = this.#pathOf(key);
     const entry = await readEntry(path);
     if (!entry) return undefined;
-    const code = entry.subarray(headerBytes);
-    const header = entry.subarray(0, headerBytes);
-    if (header.equals(Buffer.concat([magic, digest(code)]))) return code;
-    await rm(path, { force: true }).catch(() => {});
-    return undefined;
+    const code = codeOf(entry);
+    if (!code) await rm(path, { force: true }).catch(() => {});
+    return code;
+  }
+
+  /** As {@link get}, while the caller waits. What is damaged stays until it is written again. */
+  getSync(key: string): Uint8Array | undefined {
+    try {
+      return codeOf(readFileSync(this.#pathOf(key)));
+    } catch {
+      return undefined;
+    }
   }
 
   async put(key: string, code: Uint8Array): Promise<void> {
@@ -124,6 +131,13 @@ export class DiskCache {
       sum -= bytes;
     }
   }
+}
+
+/** Undefined where it is damaged. */
+function codeOf(entry: Buffer): Buffer | undefined {
+  const code = entry.subarray(headerBytes);
+  const header = entry.subarray(0, headerBytes);
+  return header.equals(Buffer.concat([magic, digest(code)])) ? code : undefined;
 }
 
 async function readEntry(path: string): Promise<Buffer | undefined> {

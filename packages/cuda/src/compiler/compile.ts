@@ -1,7 +1,6 @@
 /** From CUDA C to code of the device, through the cache. */
-import { KernelError, numbered } from '@tutti/core/backend';
+import { KernelError, messageOf, numbered } from '@tutti/core/backend';
 import { type Compiler, interfaceVersion } from '../native/binding.ts';
-import { messageOf } from '../runtime/host.ts';
 import { cacheKey, type DiskCache } from './cache.ts';
 
 /** What has been compiled, and how long it took. */
@@ -57,17 +56,45 @@ export class KernelCompiler {
     return image;
   }
 
+  /** As {@link image}, while the caller waits. */
+  imageSync(code: string, name: string): Uint8Array {
+    const key = cacheKey([...this.#identity, code]);
+    const kept = this.#cache?.getSync(key);
+    if (kept) {
+      this.#fromDisk++;
+      return kept;
+    }
+    this.#begin();
+    try {
+      const { image } = this.#compiler.compileSync(code, `${name}.cu`, this.#options);
+      void this.#cache?.put(key, image); // never rejects
+      return image;
+    } catch (error) {
+      throw compileError(name, code, error);
+    } finally {
+      this.#end();
+    }
+  }
+
   async #compile(code: string, name: string): Promise<Uint8Array> {
-    if (this.#underWay++ === 0) this.#busySince = performance.now();
+    this.#begin();
     try {
       const { image } = await this.#compiler.compile(code, `${name}.cu`, this.#options);
       return image;
     } catch (error) {
       throw compileError(name, code, error);
     } finally {
-      this.#compiled++;
-      if (--this.#underWay === 0) this.#milliseconds += performance.now() - this.#busySince;
+      this.#end();
     }
+  }
+
+  #begin(): void {
+    if (this.#underWay++ === 0) this.#busySince = performance.now();
+  }
+
+  #end(): void {
+    this.#compiled++;
+    if (--this.#underWay === 0) this.#milliseconds += performance.now() - this.#busySince;
   }
 }
 

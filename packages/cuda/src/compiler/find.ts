@@ -1,7 +1,9 @@
 /** Finds NVRTC, the library that compiles kernels, and cuBLASLt, that of matrix products. */
+
 import { existsSync } from 'node:fs';
+import { messageOf } from '@tutti/core/backend';
 import type { Blas, Compiler } from '../native/binding.ts';
-import { type Absent, messageOf, type Surroundings } from '../runtime/host.ts';
+import type { Absent, Surroundings } from '../runtime/host.ts';
 import { type LibraryNames, placesOf } from './places.ts';
 
 /** Releases of CUDA whose libraries the loader is asked for, the newest first. */

@@ -1,24 +1,15 @@
 /** Accumulators of a reduce phase: their variables, one iteration, and joining what the threads of a point found. */
-import type { Accumulator, ReduceOp, ScalarType } from '@tutti/core/backend';
+import {
+  type Accumulator,
+  identityOf,
+  isArgument,
+  type ReduceOp,
+  type ScalarType,
+} from '@tutti/core/backend';
 import { literal } from './alu.ts';
 import { type Code, typeName } from './code.ts';
 import { warp } from './plan.ts';
 import type { Values } from './values.ts';
-
-const extremes: Readonly<Record<ScalarType, readonly [lowest: number, highest: number]>> = {
-  f32: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-  i32: [-(2 ** 31), 2 ** 31 - 1],
-  u32: [0, 2 ** 32 - 1],
-  bool: [0, 1],
-};
-
-/** What an accumulator starts with. */
-export function identity(op: ReduceOp, type: ScalarType): number {
-  if (op === 'sum' || op === 'prod') return op === 'sum' ? 0 : 1;
-  return extremes[type][op === 'max' || op === 'argMax' ? 0 : 1];
-}
-
-const isArgument = (op: ReduceOp): boolean => op === 'argMax' || op === 'argMin';
 
 /** Two values joined. Not for argMax and argMin. */
 function joined(op: ReduceOp, type: ScalarType, a: string, b: string): string {
@@ -55,7 +46,7 @@ export class Accumulation {
     const { op, type } = this.#accumulator;
     this.#name = this.#code.name('a');
     this.#target = this.#name;
-    this.#code.line(`${this.#type} ${this.#name} = ${literal(type, identity(op, type))};`);
+    this.#code.line(`${this.#type} ${this.#name} = ${literal(type, identityOf(op, type))};`);
     if (!isArgument(op)) return;
     this.#position = this.#code.name('a');
     this.#code.line(`int ${this.#position} = 2147483647;`);

@@ -6,12 +6,15 @@
 import {
   type AluExpression,
   bare,
+  boolText,
   type Expression,
   floatDigits,
   type IndexAnalysis,
   InternalError,
+  infix,
   powerOfTwoShift,
   type ScalarType,
+  smallPower,
 } from '@tutti/core/backend';
 
 const signed = (value: number): string =>
@@ -26,20 +29,6 @@ export function literal(type: ScalarType, value: number): string {
   const text = Object.is(value, -0) ? '-0.0f' : `${floatDigits(value)}f`;
   return text.startsWith('-') ? `(${text})` : text;
 }
-
-const infix: Readonly<Record<string, string>> = {
-  add: '+',
-  sub: '-',
-  mul: '*',
-  div: '/',
-  and: '&',
-  or: '|',
-  xor: '^',
-  eq: '==',
-  ne: '!=',
-  lt: '<',
-  le: '<=',
-};
 
 const floatFunctions: Readonly<Record<string, string>> = {
   abs: 'fabsf',
@@ -76,57 +65,24 @@ export function aluText(e: AluExpression, args: readonly string[], analysis: Ind
   if (e.alu === 'where') return `(${a} ? ${b} : ${c})`;
   if (e.alu === 'cast') return castText(from, e.type, a);
   if (e.alu === 'bitcast') return bitcastText(from, e.type, a);
-  if (from === 'f32') return floatText(e, a, b);
-  return from === 'bool' ? boolText(e, a, b) : integerText(e, a, b, from, analysis);
+  if (from === 'f32') return floatText(e, a, b) ?? missing(e, from);
+  return (from === 'bool' ? boolText(e, a, b) : integerText(e, a, b, from, analysis)) ?? missing(e, from);
 }
 
-function floatText(e: AluExpression, a: string, b: string): string {
+function missing(e: AluExpression, from: ScalarType): never {
+  throw new InternalError(`no CUDA C++ for ${e.alu} of ${from}`, { received: e });
+}
+
+function floatText(e: AluExpression, a: string, b: string): string | undefined {
   const { alu } = e;
   const call = floatFunctions[alu];
   if (call) return `${call}(${b === undefined ? a : `${a}, ${b}`})`;
   if (alu === 'neg') return `(-${a})`;
-  if (alu === 'pow') return powerText(e.args[1]!, a, b);
+  if (alu === 'pow') return smallPower(e.args[1]!, a) ?? `powf(${a}, ${b})`;
   if (alu === 'roundF16') return `tutti_f16_to_f32(tutti_f32_to_f16(${a}))`;
   if (alu === 'roundBF16') return `tutti_bf16_to_f32(tutti_f32_to_bf16(${a}))`;
   const sign = infix[alu];
-  if (!sign) throw new InternalError(`no CUDA C++ for ${alu} of f32`, { received: e });
-  return `(${a} ${sign} ${b})`;
-}
-
-/** Small integer exponents are products. */
-function powerText(exponent: Expression, a: string, b: string): string {
-  if (exponent.op === 'const') {
-    if (exponent.value === 1) return a;
-    if (exponent.value === 2) return `(${a} * ${a})`;
-    if (exponent.value === 3) return `(${a} * ${a} * ${a})`;
-    if (exponent.value === -1) return `(1.0f / ${a})`;
-  }
-  return `powf(${a}, ${b})`;
-}
-
-/** Operands have no effects, so that no short circuit is wanted. */
-function boolText({ alu, args }: AluExpression, a: string, b: string): string {
-  switch (alu) {
-    case 'not':
-      return `(!${a})`;
-    case 'and':
-    case 'min':
-      return `(${a} & ${b})`;
-    case 'or':
-    case 'max':
-      return `(${a} | ${b})`;
-    case 'eq':
-      return `(${a} == ${b})`;
-    case 'xor':
-    case 'ne':
-      return `(${a} != ${b})`;
-    case 'lt':
-      return `(!${a} & ${b})`;
-    case 'le':
-      return `(!${a} | ${b})`;
-    default:
-      throw new InternalError(`no CUDA C++ for ${alu} of bool`, { received: args });
-  }
+  return sign && `(${a} ${sign} ${b})`;
 }
 
 function integerText(
@@ -135,7 +91,7 @@ function integerText(
   b: string,
   type: 'i32' | 'u32',
   analysis: IndexAnalysis,
-): string {
+): string | undefined {
   switch (e.alu) {
     case 'neg':
       return type === 'u32' ? `(0u - ${a})` : `(int)(0u - (unsigned)${a})`;
@@ -156,7 +112,7 @@ function integerText(
       return divisionText(e, e.alu, a, b, type, analysis);
     default: {
       const sign = infix[e.alu];
-      if (!sign) throw new InternalError(`no CUDA C++ for ${e.alu} of ${type}`, { received: e });
+      if (!sign) return undefined;
       const wraps = e.type === 'i32' && /^(add|sub|mul)$/.test(e.alu) && !analysis.isBounded(e);
       return wraps ? `(int)(${asUnsigned(a)} ${sign} ${asUnsigned(b)})` : `(${a} ${sign} ${b})`;
     }

@@ -1,11 +1,12 @@
 /** A kernel as a CUDA program: a stage for each of its segments, or two where a reduction has few results. */
-import { IndexAnalysis, type Kernel, type Segment, segmentsOf } from '@tutti/core/backend';
+import { IndexAnalysis, type JointKernel, type Kernel, type Segment, segmentsOf } from '@tutti/core/backend';
 import type { CudaFeatures, KernelProgram, KernelStage } from '../program.ts';
-import { flatStage } from './flat.ts';
+import { flatStages } from './flat.ts';
 import { type LaunchLimits, launchLimits } from './grid.ts';
-import type { KernelParameters } from './kernel-text.ts';
+import { JointText } from './joint-text.ts';
+import { type KernelMemory, type KernelParameters, KernelText } from './kernel-text.ts';
 import { rowForm } from './row-form.ts';
-import { rowStage } from './rows.ts';
+import { rowStages } from './rows.ts';
 import { splitReduction } from './split-reduction.ts';
 import { splitUpdates } from './split-updates.ts';
 
@@ -26,14 +27,30 @@ export function compileKernel(
   };
 }
 
+/** All parts of a joint kernel in a launch, or in as few as their table fits in. */
+export function compileJoint(joint: JointKernel, features: CudaFeatures): KernelProgram {
+  const { name, body, parts } = joint;
+  const compiler = new KernelCompiler(body, features, launchLimits, joint);
+  const stages = segmentsOf(body).flatMap((segment) => compiler.stages(segment));
+  return {
+    name,
+    stages,
+    scalarTypes: parts.flatMap(() => body.scalars),
+    workspaceBytes: 0,
+    source: () => stages.map(({ code }) => code).join('\n'),
+  };
+}
+
 class KernelCompiler {
   readonly #kernel: Kernel;
   readonly #features: CudaFeatures;
   readonly #limits: LaunchLimits;
+  readonly #joint: JointKernel | undefined;
   workspaceBytes = 0;
 
-  constructor(kernel: Kernel, features: CudaFeatures, limits: LaunchLimits) {
+  constructor(kernel: Kernel, features: CudaFeatures, limits: LaunchLimits, joint?: JointKernel) {
     this.#kernel = kernel;
+    this.#joint = joint;
     this.#features = features;
     this.#limits = limits;
   }
@@ -42,29 +59,35 @@ class KernelCompiler {
     const { phases } = segment;
     const [phase] = phases;
     const updates = splitUpdates(segment, this.#features);
-    if (updates) return [this.#row(updates, this.#kernel)];
+    if (updates) return this.#row(updates, this.#kernel);
     const analysis = new IndexAnalysis();
     if (phases.length === 1 && phase!.kind === 'map' && phase!.loops.length === 0) {
-      const memory = { stored: storedBy(segment) };
-      const { name } = this.#kernel;
-      return [flatStage(segment, name, this.#kernel, memory, this.#features, this.#limits, analysis)];
+      const text = this.#text(this.#kernel, { stored: storedBy(segment) });
+      return flatStages(segment, this.#kernel.name, text, this.#features, this.#limits, analysis);
     }
     const { plan, widths } = rowForm(segment, this.#kernel, this.#features, analysis);
-    const split = splitReduction(segment, this.#kernel, plan, widths.get(phase!)!, this.#features);
-    if (!split) return [this.#row(segment, this.#kernel)];
+    // Parts are small, and fill the machine together.
+    const split = this.#joint
+      ? undefined
+      : splitReduction(segment, this.#kernel, plan, widths.get(phase!)!, this.#features);
+    if (!split) return this.#row(segment, this.#kernel);
     this.workspaceBytes = Math.max(this.workspaceBytes, split.workspaceBytes);
-    return [split.first, split.second].map((each) => this.#row(each, split.parameters, split.workspace));
+    return [split.first, split.second].flatMap((each) => this.#row(each, split.parameters, split.workspace));
   }
 
   #row(
     segment: Segment,
     parameters: KernelParameters,
     workspace: ReadonlyMap<number, number> = new Map(),
-  ): KernelStage {
+  ): readonly KernelStage[] {
     const analysis = new IndexAnalysis();
     const form = rowForm(segment, parameters, this.#features, analysis);
-    const memory = { stored: storedBy(segment), workspace };
-    return rowStage(segment, this.#kernel.name, parameters, memory, form, this.#limits, analysis);
+    const text = this.#text(parameters, { stored: storedBy(segment), workspace });
+    return rowStages(segment, this.#kernel.name, text, form, this.#limits, analysis);
+  }
+
+  #text(parameters: KernelParameters, memory: KernelMemory): KernelText {
+    return this.#joint ? new JointText(this.#joint, parameters, memory) : new KernelText(parameters, memory);
   }
 }
 

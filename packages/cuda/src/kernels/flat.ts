@@ -15,53 +15,85 @@ import {
   loadIndices,
   type MapPhase,
   type PhaseScopes,
+  positionNames,
   rootsOf,
   Schedule,
+  Scope,
   type Segment,
   sizeOf,
   usedVariables,
 } from '@tutti/core/backend';
 import type { CudaFeatures, KernelStage } from '../program.ts';
 import { Code } from './code.ts';
-import { decodePoint } from './decode.ts';
+import { decodePoint, modulo, quotient } from './decode.ts';
 import { forEachBlock, type Grid, gridOf, type LaunchLimits, unitType } from './grid.ts';
-import { type KernelMemory, type KernelParameters, KernelText } from './kernel-text.ts';
+import type { KernelParameters, KernelText } from './kernel-text.ts';
 import { crossLanes, type LanePlan, laneWidth, planLanes } from './lane-plan.ts';
 import { Lanes } from './lanes.ts';
 import { type FlatPlan, planFlat } from './plan.ts';
 import { emitStores } from './stores.ts';
-import { Scope, Values } from './values.ts';
+import { Values } from './values.ts';
 
-export function flatStage(
+export function flatStages(
   { space, phases }: Segment,
   name: string,
-  parameters: KernelParameters,
-  memory: KernelMemory,
+  kernel: KernelText,
   features: CudaFeatures,
   limits: LaunchLimits,
   analysis: IndexAnalysis,
-): KernelStage {
+): readonly KernelStage[] {
   const phase = phases[0] as MapPhase;
-  const lanes = lanesOf(space, phase, parameters, analysis);
+  const lanes = lanesOf(space, phase, kernel.parameters, analysis);
   const width = lanes?.width ?? 1;
   const points = sizeOf(space);
-  const rest = points % width;
-  const units = (points - rest) / width;
-  const plan = planFlat(units, phase, width, features);
+  const units = Math.floor(points / width);
+  const code = new Code();
+  const { points: given } = kernel;
+  // Where the number of points comes with the launch, there may be few.
+  const plan = { ...planFlat(units, phase, width, features), ...(given === undefined ? {} : { copies: 1 }) };
+  const amount = given === undefined ? knownAmount(points, width, plan) : givenAmount(code, given, width);
   const grid = gridOf(units, plan.threads * plan.copies, limits);
-  const values = new Values(new KernelText(parameters, memory), new Code(), analysis);
-  const emitter = new FlatEmitter(values, phase, space, plan, grid, units, lanes);
-  emitter.emit(rest);
+  const values = new Values(kernel, code, analysis);
+  new FlatEmitter(values, phase, space, plan, grid, amount, lanes).emit();
   const isAcross = lanes && space.findLast(({ extent }) => extent > 1) !== lanes.variable;
   const each = width > 1 ? `${width} points side by side${isAcross ? ', across rows' : ''}` : 'one point';
-  return values.kernel.stage(values.code.text(), {
+  return kernel.stages(code.text(), {
     comment: [
-      `${name}: ${points} points, each on its own.`,
+      `${name}: ${given === undefined ? points : 'any number of'} points, each on its own.`,
       `A thread computes ${each}${plan.copies > 1 ? `, ${plan.copies} times, a block apart` : ''}.`,
     ],
     grid: [grid.blocks, 1, 1],
     threads: plan.threads,
+    pointsOfBlock: plan.threads * plan.copies * width,
   });
+}
+
+/** How many units there are, and points behind the last of them. */
+interface Amount {
+  readonly units: string;
+  /** The number of the last unit, where a thread may have several. */
+  readonly last?: string;
+  /** Every thread has all the units that it could have. */
+  readonly isFull: boolean;
+  readonly rest: { readonly count: string; readonly first: string } | undefined;
+}
+
+function knownAmount(points: number, width: number, { threads, copies }: FlatPlan): Amount {
+  const rest = points % width;
+  const units = (points - rest) / width;
+  return {
+    units: `${units}u`,
+    last: `${units - 1}u`,
+    isFull: units % (threads * copies) === 0,
+    rest: rest === 0 ? undefined : { count: `${rest}`, first: `${points - rest}` },
+  };
+}
+
+function givenAmount(code: Code, points: string, width: number): Amount {
+  if (width === 1) return { units: points, isFull: false, rest: undefined };
+  const units = code.keep('unsigned', 'u', quotient(points, width));
+  const count = code.keep('unsigned', 'r', modulo(points, width));
+  return { units, isFull: false, rest: { count, first: `(int)(${points} - ${count})` } };
 }
 
 /** Lanes along the innermost dimension, or across it. Points behind the last whole unit are few, and there only where it is the only dimension. */
@@ -90,7 +122,7 @@ class FlatEmitter {
   readonly #roots: readonly Expression[];
   readonly #plan: FlatPlan;
   readonly #grid: Grid;
-  readonly #units: number;
+  readonly #amount: Amount;
   readonly #lanes: LanePlan | undefined;
 
   constructor(
@@ -99,7 +131,7 @@ class FlatEmitter {
     space: readonly IndexVariable[],
     plan: FlatPlan,
     grid: Grid,
-    units: number,
+    amount: Amount,
     lanes: LanePlan | undefined,
   ) {
     this.#values = values;
@@ -108,23 +140,19 @@ class FlatEmitter {
     this.#roots = rootsOf(phase);
     this.#plan = plan;
     this.#grid = grid;
-    this.#units = units;
+    this.#amount = amount;
     this.#lanes = lanes;
   }
 
-  emit(rest: number): void {
-    forEachBlock(this.#values.code, this.#grid, (block) => this.#block(block, rest === 0));
-    if (rest > 0) this.#rest(rest);
+  emit(): void {
+    const { code, kernel } = this.#values;
+    forEachBlock(code, this.#grid, kernel.block, (block) => this.#block(block));
+    if (this.#amount.rest) this.#rest(this.#amount.rest);
   }
 
-  /** Every thread has all the units that it could have. */
-  get #isFull(): boolean {
-    return this.#units % (this.#plan.threads * this.#plan.copies) === 0;
-  }
-
-  /** `isLast`: nothing comes behind. */
-  #block(block: string, isLast: boolean): void {
+  #block(block: string): void {
     const { code } = this.#values;
+    const { units, last, isFull, rest } = this.#amount;
     const { threads, copies } = this.#plan;
     const type = unitType(this.#grid);
     const first = code.keep(type, 'p', `${block} * ${threads * copies}u + threadIdx.x`);
@@ -134,19 +162,18 @@ class FlatEmitter {
         code.keep(type, 'p', `${first} + ${(i + 1) * threads}u`),
       ),
     ];
-    if (this.#isFull) {
+    if (isFull) {
       this.#run(places);
     } else if (copies === 1) {
       const only = (): void => this.#run(places);
-      if (this.#grid.strides || !isLast) code.block(`if (${first} < ${this.#units}u)`, only);
+      if (this.#grid.strides || rest) code.block(`if (${first} < ${units})`, only);
       else {
-        code.line(`if (${first} >= ${this.#units}u) return;`);
+        code.line(`if (${first} >= ${units}) return;`);
         only();
       }
     } else {
-      const last = `${this.#units - 1}u`;
       const bounded = places.map((place) => code.keep(type, 'p', `${place} < ${last} ? ${place} : ${last}`));
-      this.#run(bounded, (copy) => `${places[copy]} < ${this.#units}u`);
+      this.#run(bounded, (copy) => `${places[copy]} < ${units}`);
     }
   }
 
@@ -200,19 +227,11 @@ class FlatEmitter {
 
   /** Indices that are the row-major position, or lie at a fixed distance from it, with their names in the first lane. */
   #positions(units: readonly string[], width: number): Map<Expression, readonly string[]> {
-    const { analysis, code } = this.#values;
-    const names = new Map<number, readonly string[]>();
-    const positions = new Map<Expression, readonly string[]>();
-    for (const index of [...loadIndices(this.#roots), ...this.#stored]) {
-      const offset = analysis.offsetFromRowMajor(index, this.#space);
-      if (offset === undefined) continue;
-      const moved = offset === 0 ? '' : offset < 0 ? ` - ${-offset}` : ` + ${offset}`;
-      const known =
-        names.get(offset) ?? units.map((unit) => code.keep('int', 'n', `(int)${unit} * ${width}${moved}`));
-      names.set(offset, known);
-      positions.set(index, known);
-    }
-    return positions;
+    const values = this.#values;
+    const all = [...loadIndices(this.#roots), ...this.#stored];
+    return positionNames(all, this.#space, values.analysis, (offset) =>
+      values.placesAt(offset, units, width),
+    );
   }
 
   #open(copies: number): readonly [outside: Scope, scope: Scope] {
@@ -254,13 +273,13 @@ class FlatEmitter {
   }
 
   /** The points behind the last whole unit, by the first threads. */
-  #rest(count: number): void {
-    const { code } = this.#values;
+  #rest({ count, first }: NonNullable<Amount['rest']>): void {
+    const { code, kernel } = this.#values;
     const long = this.#space.find(({ extent }) => extent > 1)!;
-    code.block(`if (blockIdx.x == 0 && threadIdx.x < ${count})`, () => {
+    code.block(`if (${kernel.block} == 0 && threadIdx.x < ${count})`, () => {
       const [outside, scope] = this.#open(1);
       for (const variable of this.#space) if (variable.extent === 1) scope.bind(variable, '0');
-      scope.bind(long, code.keep('int', 'n', `${sizeOf(this.#space) - count} + (int)threadIdx.x`));
+      scope.bind(long, code.keep('int', 'n', `${first} + (int)threadIdx.x`));
       const schedule = this.#schedule(new Map(this.#space.map((variable) => [variable, 1])), 1);
       this.#values.settle(schedule, outside);
       this.#values.settle(schedule);

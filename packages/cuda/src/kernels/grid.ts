@@ -29,13 +29,13 @@ export function gridOf(units: number, perBlock: number, limits: LaunchLimits): G
 
 export const unitType = ({ wide }: Grid): string => (wide ? 'unsigned long long' : 'unsigned');
 
-/** The body for every block of work that this block has; `block` is the text of its number. */
-export function forEachBlock(code: Code, grid: Grid, body: (block: string) => void): void {
+/** The body for every block of work that this block has; `block` is the text of its number, that of this block to begin with. */
+export function forEachBlock(code: Code, grid: Grid, own: string, body: (block: string) => void): void {
   if (!grid.strides) {
-    body(grid.wide ? '(unsigned long long)blockIdx.x' : 'blockIdx.x');
+    body(grid.wide ? `(unsigned long long)${own}` : own);
     return;
   }
   const name = code.name('block');
-  const head = `for (${unitType(grid)} ${name} = blockIdx.x; ${name} < ${grid.count}u; ${name} += gridDim.x)`;
+  const head = `for (${unitType(grid)} ${name} = ${own}; ${name} < ${grid.count}u; ${name} += gridDim.x)`;
   code.block(head, () => body(name));
 }

@@ -1,3 +1,3 @@
 /** Kernels of the compiler's IR as CUDA C++. */
-export { compileKernel } from './compile.ts';
+export { compileJoint, compileKernel } from './compile.ts';
 export { preludeFor } from './prelude.ts';

@@ -26,10 +26,19 @@ export interface KernelShape {
   readonly grid: readonly [number, number, number];
   /** Threads of a block, in one dimension. */
   readonly threads: number;
+  /** Where the number of points comes with the launch. */
+  readonly pointsOfBlock?: number;
   /** Bytes of dynamic shared memory. */
   readonly sharedBytes?: number;
   /** Blocks of a multiprocessor for which the compiler should leave registers. */
   readonly residentBlocks?: number;
+}
+
+/** What stands around the body of a kernel. */
+export interface KernelFrame {
+  readonly declarations: readonly string[];
+  readonly types?: readonly string[];
+  readonly head?: readonly string[];
 }
 
 /** All kernels have this name: equal ones are equal texts. */
@@ -45,6 +54,14 @@ export class KernelText {
   constructor(parameters: KernelParameters, memory: KernelMemory) {
     this.parameters = parameters;
     this.#memory = memory;
+  }
+
+  /** The number of this block, as text. */
+  readonly block: string = 'blockIdx.x';
+
+  /** The number of points as text, where it comes with the launch. */
+  get points(): string | undefined {
+    return undefined;
   }
 
   /** True where an element may differ from one moment to the next. */
@@ -80,23 +97,37 @@ export class KernelText {
     return name;
   }
 
-  #declaration(buffer: number): string {
-    const { dtype } = this.parameters.buffers[buffer]!;
-    const constant = this.isMutable(buffer) ? '' : 'const ';
-    const note = dtypeInfo[dtype].bytes < 4 ? ` /* ${dtype} */` : '';
-    return `${constant}${elementType[dtype]}* __restrict__ b${buffer}${note}`;
+  /** Buffers that the text refers to. */
+  protected get usedBuffers(): readonly number[] {
+    return [...this.#buffers].sort((a, b) => a - b);
   }
 
-  /** The stage whose kernel has this body. */
-  stage(body: string, { comment, grid, threads, sharedBytes = 0, residentBlocks }: KernelShape): KernelStage {
-    const buffers = [...this.#buffers].sort((a, b) => a - b);
-    const scalars = [...this.#scalars].sort((a, b) => a - b);
+  protected get usedScalars(): readonly number[] {
+    return [...this.#scalars].sort((a, b) => a - b);
+  }
+
+  protected pointerType(buffer: number): string {
+    const constant = this.isMutable(buffer) ? '' : 'const ';
+    return `${constant}${elementType[this.parameters.buffers[buffer]!.dtype]}*`;
+  }
+
+  protected scalarType(param: number): string {
+    const type = this.parameters.scalars[param]!;
+    return type === 'bool' ? 'unsigned' : typeName[type];
+  }
+
+  #declaration(buffer: number): string {
+    const { dtype } = this.parameters.buffers[buffer]!;
+    const note = dtypeInfo[dtype].bytes < 4 ? ` /* ${dtype} */` : '';
+    return `${this.pointerType(buffer)} __restrict__ b${buffer}${note}`;
+  }
+
+  /** The stages whose kernel has this body. */
+  stages(body: string, shape: KernelShape): readonly KernelStage[] {
+    const { usedBuffers: buffers, usedScalars: scalars } = this;
     const declarations = [
       ...buffers.map((buffer) => this.#declaration(buffer)),
-      ...scalars.map((param) => {
-        const type = this.parameters.scalars[param]!;
-        return `${type === 'bool' ? 'unsigned' : typeName[type]} s${param}`;
-      }),
+      ...scalars.map((param) => `${this.scalarType(param)} s${param}`),
     ];
     const workspace = this.#memory.workspace;
     const parameters: readonly StageParameter[] = [
@@ -106,16 +137,26 @@ export class KernelText {
       }),
       ...scalars.map((index): StageParameter => ({ kind: 'scalar', index })),
     ];
+    return [{ ...this.unit(body, shape, { declarations }), parameters }];
+  }
+
+  /** A stage, but for what it is given. `types` come before the kernel, and `head` before its body. */
+  protected unit(
+    body: string,
+    { comment, grid, threads, sharedBytes = 0, residentBlocks }: KernelShape,
+    { declarations, types = [], head = [] }: KernelFrame,
+  ): Omit<KernelStage, 'parameters'> {
     const bounds = residentBlocks === undefined ? `${threads}` : `${threads}, ${residentBlocks}`;
     const code = [
       ...comment.map((line) => `// ${line}`),
-      `${preludeFor(body)}extern "C" __global__ void __launch_bounds__(${bounds})`,
+      `${preludeFor(body)}${types.map((line) => `${line}\n`).join('')}extern "C" __global__ void __launch_bounds__(${bounds})`,
       `${entry}(${declarations.join(',\n            ')}) {`,
       ...this.#shared,
+      ...head,
       body,
       '}',
       '',
     ].join('\n');
-    return { kind: 'kernel', code, entry, parameters, grid, block: [threads, 1, 1], sharedBytes };
+    return { kind: 'kernel', code, entry, grid, block: [threads, 1, 1], sharedBytes };
   }
 }

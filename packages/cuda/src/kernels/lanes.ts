@@ -13,12 +13,13 @@ import {
   operands,
   rootsOf,
   type Schedule,
+  Scope,
   type Store,
 } from '@tutti/core/backend';
 import { typeName } from './code.ts';
 import type { LanePlan } from './lane-plan.ts';
 import { elementType, isPlain, narrowed, widened } from './memory.ts';
-import { Scope, type Values } from './values.ts';
+import type { Values } from './values.ts';
 
 /** Where the lanes of an iteration are, for each copy. */
 export interface LanePlace {

@@ -2,14 +2,14 @@
  * The loops of a phase. One thread runs them all; or the threads that share a point share its innermost loops, each taking every so
  * many-th iteration.
  */
-import { divisorNear, type IndexVariable, type Schedule, sizeOf } from '@tutti/core/backend';
+import { divisorNear, type IndexVariable, type Schedule, Scope, sizeOf } from '@tutti/core/backend';
 import type { Sharing } from './accumulate.ts';
 import type { Code } from './code.ts';
 import { decodePoint } from './decode.ts';
 import type { LanePlan } from './lane-plan.ts';
 import { Lanes } from './lanes.ts';
 import type { PackedLane } from './stores.ts';
-import { Scope, type Values } from './values.ts';
+import type { Values } from './values.ts';
 
 /** How a phase's loops are run. */
 export interface LoopPlan {

@@ -9,23 +9,21 @@
  * In the emulation a thread that waits for others is dear, a block of them all the more: there rows have fewer.
  */
 import {
+  type Contiguity,
+  clamp,
+  contiguity,
   dependence,
-  type Expression,
   type IndexAnalysis,
-  type IndexVariable,
   loadIndices,
   type Phase,
+  powerAbove,
+  powerBelow,
   rootsOf,
   type Segment,
   sizeOf,
-  visitExpressions,
   weightOf,
 } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
-
-const powerBelow = (x: number): number => 2 ** Math.max(0, Math.floor(Math.log2(x)));
-const powerAbove = (x: number): number => 2 ** Math.max(0, Math.ceil(Math.log2(x)));
-const clamp = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
 
 /** Threads that a multiprocessor keeps resident. */
 const residentThreads = 2048;
@@ -78,18 +76,19 @@ export function registersToKeep(threads: number, phases: readonly Phase[]): numb
 
 /** `width`: lanes of an iteration. */
 export function planRows(
-  { space, phases }: Segment,
+  segment: Segment,
   width: number,
   features: CudaFeatures,
   analysis: IndexAnalysis,
 ): RowPlan {
+  const { space, phases } = segment;
   const points = sizeOf(space);
   const iterations = Math.max(...phases.map((phase) => sizeOf(phase.loops)));
   const full = fullMachine(features);
   const most = Math.min(1024, powerBelow(features.maxThreadsPerBlock));
   if (phases.some((phase) => phase.kind === 'map' && phase.order === 'sequential'))
     return { points: blockOf(points, 1, full), sharing: 1, pointsFastest: true };
-  const along = contiguity(space, phases, analysis);
+  const along = contiguity(segment, analysis);
   if (along === 'points') return planColumns(points, iterations, full, features);
   const limit = features.emulated ? clamp(powerBelow(iterations / 16), 1, 64) : most;
   const sharing = Math.min(limit, threadsOfRow(points, iterations, width, along, full));
@@ -133,31 +132,6 @@ function planColumns(points: number, iterations: number, full: number, features:
   return { points: Math.min(powerAbove(points), threads / sharing), sharing, pointsFastest: true };
 }
 
-export type Contiguity = 'points' | 'loops' | 'neither';
-
-/** Along what the loads and stores of phases with loops are contiguous. */
-export function contiguity(
-  space: readonly IndexVariable[],
-  phases: readonly Phase[],
-  analysis: IndexAnalysis,
-): Contiguity {
-  const point = space.findLast(({ extent }) => extent > 1);
-  let votes = 0;
-  const vote = (index: Expression, loop: IndexVariable): void => {
-    if (analysis.stride(index, loop) === 1) votes++;
-    if (point && analysis.stride(index, point) === 1) votes--;
-  };
-  for (const phase of phases) {
-    const loop = phase.loops.findLast(({ extent }) => extent > 1);
-    if (!loop) continue;
-    visitExpressions(rootsOf(phase), (e) => {
-      if (e.op === 'load') vote(e.index, loop);
-    });
-    if (phase.kind === 'map') for (const { index } of phase.stores) vote(index, loop);
-  }
-  return votes > 0 ? 'loops' : votes < 0 ? 'points' : 'neither';
-}
-
 /** Iterations that compilers should write out one after another, so that their loads overlap. */
 export function unrollOf(phase: Phase, width: number): number {
   const loop = phase.loops.at(-1);
@@ -166,19 +140,4 @@ export function unrollOf(phase: Phase, width: number): number {
   if (phase.kind === 'map' && phase.order === 'sequential') return 4;
   const weight = weightOf(rootsOf(phase), dependence(loop)) * width;
   return weight <= 12 ? 8 : weight <= 48 ? 4 : weight <= 100 ? 2 : 1;
-}
-
-/**
- * The loops of a phase that are shared: as few of the innermost ones as give each thread a few iterations. Without sharing, the
- * innermost loop alone.
- */
-export function innerLoops({ loops }: Phase, sharing: number): number {
-  if (sharing === 1) return Math.min(1, loops.length);
-  let count = 0;
-  let size = 1;
-  while (count < loops.length && size < 4 * sharing) {
-    count++;
-    size *= loops[loops.length - count]!.extent;
-  }
-  return count;
 }

@@ -12,15 +12,17 @@ import {
   type Expression,
   type IndexAnalysis,
   type IndexVariable,
-  loadedBuffers,
+  innerLoops,
   type MapPhase,
   type Phase,
   type PhaseScopes,
   type ReducePhase,
   rootsOf,
   Schedule,
+  Scope,
   type Segment,
   sizeOf,
+  touches,
   usedVariables,
   weightOf,
 } from '@tutti/core/backend';
@@ -30,32 +32,30 @@ import { Code, typeName } from './code.ts';
 import { decodePoint } from './decode.ts';
 import { forEachBlock, type Grid, gridOf, type LaunchLimits, unitType } from './grid.ts';
 import { alikePhases, type Kept, type PhaseKept, planKept } from './kept.ts';
-import { type KernelMemory, type KernelParameters, KernelText } from './kernel-text.ts';
+import type { KernelText } from './kernel-text.ts';
 import { planLanes } from './lane-plan.ts';
 import { type LoopBody, type LoopPlan, Loops, tripsOf } from './loops.ts';
-import { innerLoops, keptValues, type RowPlan, registersToKeep, unrollOf, warp } from './plan.ts';
+import { keptValues, type RowPlan, registersToKeep, unrollOf, warp } from './plan.ts';
 import { describeRows, type RowForm } from './row-form.ts';
 import { emitStores } from './stores.ts';
-import { Scope, Values } from './values.ts';
+import { Values } from './values.ts';
 
-export function rowStage(
+export function rowStages(
   segment: Segment,
   name: string,
-  parameters: KernelParameters,
-  memory: KernelMemory,
+  kernel: KernelText,
   { plan, widths }: RowForm,
   limits: LaunchLimits,
   analysis: IndexAnalysis,
-): KernelStage {
+): readonly KernelStage[] {
   const alike = alikePhases(segment.phases);
-  const kernel = new KernelText(parameters, memory);
   const grid = gridOf(sizeOf(segment.space), plan.points, limits);
   const common = alike[0] ? widths.get(alike[0])! : 1;
   const row: Row = { segment, plan, grid, widths, kept: keptOf(alike, common, plan, kernel) };
   const values = new Values(kernel, new Code(), analysis);
   new RowEmitter(values, row).emit();
   const [points, block] = describeRows(segment, plan);
-  return kernel.stage(values.code.text(), {
+  return kernel.stages(values.code.text(), {
     comment: [`${name}: ${points}.`, block],
     grid: [grid.blocks, 1, 1],
     threads: plan.points * plan.sharing,
@@ -115,7 +115,7 @@ class RowEmitter {
     const { plan, grid } = this.#row;
     const type = unitType(grid);
     this.#place(plan);
-    forEachBlock(this.#code, grid, (block) => {
+    forEachBlock(this.#code, grid, this.#values.kernel.block, (block) => {
       const turn = plan.points === 1 ? '' : ` * ${plan.points}u + ${this.#pointInBlock(plan)}`;
       const point = this.#code.keep(type, 'p', `${block}${turn}`);
       if (this.#count % plan.points === 0) this.#point(point);
@@ -300,10 +300,4 @@ class RowEmitter {
     if (conditions.length === 0) loops.emit();
     else this.#code.block(`if (${conditions.join(' && ')})`, () => loops.emit());
   }
-}
-
-/** Whether a phase loads from or stores to one of these buffers. */
-function touches(phase: Phase, buffers: ReadonlySet<number>): boolean {
-  if (phase.kind === 'map' && phase.stores.some(({ buffer }) => buffers.has(buffer))) return true;
-  return loadedBuffers(rootsOf(phase)).some((buffer) => buffers.has(buffer));
 }

@@ -17,6 +17,7 @@ import {
   dtypeInfo,
   type Expression,
   type IndexVariable,
+  identityOf,
   type MapPhase,
   type ReducePhase,
   rowMajor,
@@ -26,7 +27,6 @@ import {
   sizeOf,
 } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
-import { identity } from './accumulate.ts';
 import type { KernelParameters } from './kernel-text.ts';
 import type { RowPlan } from './plan.ts';
 import { alu, int, rewriter, scaled } from './rewrite.ts';
@@ -159,7 +159,7 @@ function partOf(
   const value = ({ op, type, value }: Accumulator): Expression => {
     const inPart = rewrite(value);
     if (!isRagged) return inPart;
-    const nothing: Expression = { op: 'const', type, value: identity(op, type) };
+    const nothing: Expression = { op: 'const', type, value: identityOf(op, type) };
     return alu('where', type, exists, inPart, nothing);
   };
   return { rewrite, value };

@@ -2,22 +2,23 @@
  * Expressions as text. Values that a schedule names are settled on entering their scope; the rest is written out where it is used.
  */
 import {
+  type AluExpression,
   type Expression,
   type IndexAnalysis,
   type IndexVariable,
   type LoadExpression,
   loadIndices,
+  positionNames,
+  type ScalarType,
   type Schedule,
-  Scope,
-  Scopes,
+  type Scope,
+  Texts,
 } from '@tutti/core/backend';
 import { aluText, literal } from './alu.ts';
 import { type Code, typeName } from './code.ts';
 import type { KernelText } from './kernel-text.ts';
 
-export { Scope };
-
-export class Values extends Scopes<Scope> {
+export class Values extends Texts<Scope> {
   readonly kernel: KernelText;
   readonly code: Code;
   readonly analysis: IndexAnalysis;
@@ -41,19 +42,16 @@ export class Values extends Scopes<Scope> {
     points: readonly string[],
   ): void {
     if (space.filter(({ extent }) => extent > 1).length < 2) return;
-    const names = new Map<number, readonly string[]>();
-    for (const index of [...loadIndices(roots), ...indices]) {
-      const offset = this.analysis.offsetFromRowMajor(index, space);
-      if (offset === undefined) continue;
-      const known = names.get(offset) ?? points.map((point) => this.#position(point, offset));
-      names.set(offset, known);
-      scope.names.set(index, known);
-    }
+    const all = [...loadIndices(roots), ...indices];
+    const names = positionNames(all, space, this.analysis, (offset) => this.placesAt(offset, points));
+    for (const [index, texts] of names) scope.names.set(index, texts);
   }
 
-  #position(point: string, offset: number): string {
+  /** Names what lies at a distance from positions, each with `width` elements of its own. */
+  placesAt(offset: number, positions: readonly string[], width = 1): readonly string[] {
+    const times = width === 1 ? '' : ` * ${width}`;
     const moved = offset === 0 ? '' : offset < 0 ? ` - ${-offset}` : ` + ${offset}`;
-    return this.code.keep('int', 'n', `(int)${point}${moved}`);
+    return positions.map((position) => this.code.keep('int', 'n', `(int)${position}${times}${moved}`));
   }
 
   /** Evaluates what the schedule names in a scope: the innermost one, or one around it. */
@@ -61,44 +59,31 @@ export class Values extends Scopes<Scope> {
     for (const { expression } of schedule.namedAt(scope.depth)) {
       if (scope.names.has(expression) || !isNeeded(expression)) continue;
       if (expression.op === 'scalar') {
-        scope.names.set(expression, [this.#compute(expression, 0)]);
+        scope.names.set(expression, [this.writtenOut(expression, 0)]);
         continue;
       }
       const prefix = expression.op === 'load' ? 'x' : 'v';
       const names: string[] = [];
       for (let copy = 0; copy < scope.copies; copy++)
-        names.push(this.code.keep(typeName[expression.type], prefix, this.#compute(expression, copy)));
+        names.push(this.code.keep(typeName[expression.type], prefix, this.writtenOut(expression, copy)));
       scope.names.set(expression, names);
     }
   }
 
-  /** The value of an expression in a copy of the innermost scope. */
-  text(e: Expression, copy = 0): string {
-    return this.nameOf(e, copy) ?? this.#compute(e, copy);
+  protected override constant(type: ScalarType, value: number): string {
+    return literal(type, value);
   }
 
-  #compute(e: Expression, copy: number): string {
-    switch (e.op) {
-      case 'const':
-        return literal(e.type, e.value);
-      case 'index':
-        return this.variable(e.variable, copy);
-      case 'scalar':
-        return this.kernel.scalar(e.type, e.param);
-      case 'accumulator':
-        return this.accumulator(e.id);
-      case 'load':
-        return this.#load(e, copy);
-      case 'alu':
-        return aluText(
-          e,
-          e.args.map((arg) => this.text(arg, copy)),
-          this.analysis,
-        );
-    }
+  protected override scalar(type: ScalarType, param: number): string {
+    return this.kernel.scalar(type, param);
   }
 
-  #load(e: LoadExpression, copy: number): string {
+  protected override alu(e: AluExpression, copy: number): string {
+    const args = e.args.map((arg) => this.text(arg, copy));
+    return aluText(e, args, this.analysis);
+  }
+
+  protected override load(e: LoadExpression, copy: number): string {
     const value = this.kernel.load(e.buffer, this.text(e.index, copy));
     return e.guard ? `(${this.text(e.guard, copy)} ? ${value} : ${literal(e.type, 0)})` : value;
   }

@@ -99,6 +99,8 @@ export interface NativeDevice {
   /** Reads once everything submitted so far has run. */
   read(address: number, bytes: number): Promise<Uint8Array>;
   readSync(address: number, bytes: number): Uint8Array;
+  /** Copies from memory of another device that is open, once everything submitted so far to either has run. */
+  copyFrom(source: NativeDevice, address: number, sourceAddress: number, bytes: number): void;
   /** Settles when everything submitted so far has run. */
   passed(): Promise<void>;
   /** Figures for tests and reports. */
@@ -175,6 +177,8 @@ export interface Compiler {
   readonly architectures: readonly number[];
   /** Compiles on a thread of its own. Rejects with NVRTC_ERROR_COMPILATION and `log`. */
   compile(source: string, name: string, options: readonly string[]): Promise<CompiledImage>;
+  /** Compiles while the caller waits. */
+  compileSync(source: string, name: string, options: readonly string[]): CompiledImage;
 }
 
 export interface CompiledImage {
@@ -195,4 +199,4 @@ export interface CompiledImage {
  */
 export const commandCode = { launch: 0, copy: 1, mark: 2, product: 3 } as const;
 
-export const interfaceVersion = 2;
+export const interfaceVersion = 3;

@@ -1,13 +1,15 @@
 /** Finds and loads the addon, or says why there is none. */
+
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { type Absent, machine, messageOf, type Surroundings } from '../runtime/host.ts';
+import { messageOf } from '@tutti/core/backend';
+import { type Absent, machine, type Surroundings } from '../runtime/host.ts';
 import { type Binding, interfaceVersion } from './binding.ts';
 
 const require = createRequire(import.meta.url);
 
-/** Where the build of this workspace puts it, seen from `dist/native` and from `src/native`. */
+/** What a clone of the repository has built, seen from `dist/native` and from `src/native`. A published package has nothing there. */
 const built = fileURLToPath(new URL('../../build/tutti_cuda.node', import.meta.url));
 
 /** The variable that names an addon. */
@@ -16,21 +18,23 @@ const variable = 'TUTTI_CUDA_ADDON';
 /** What there are packages for. */
 const platforms: readonly string[] = ['linux-x64', 'linux-arm64', 'win32-x64'];
 
-const rebuild =
-  'run `node scripts/build-native.mjs` in the folder of @tutti/cuda, with g++ or clang++ installed';
+const rebuild = `build it in a clone of the repository (\`node packages/cuda/scripts/build-native.mjs\`, with g++ or clang++ installed), and name it in ${variable} elsewhere`;
 
 export interface AddonSearch {
   /** Where this runs. Default: this machine. */
   readonly surroundings?: Surroundings;
   /** `process.arch`. */
   readonly processor?: string;
-  /** The package's own build. */
+  /** That of a clone. */
   readonly built?: string;
   /** The path of a package's main file. Throws where there is no such package. */
   readonly resolve?: (name: string) => string;
 }
 
-/** The addon of this machine: the one that TUTTI_CUDA_ADDON names, else that of the platform's package, else the package's own build. */
+/**
+ * The addon of this machine: the one that TUTTI_CUDA_ADDON names, else the one that a clone has built, else that of the platform's
+ * package. In this order, since in a clone the package may still have the file that was once packed.
+ */
 export function loadBinding(search: AddonSearch = {}): Binding | Absent {
   const found = findAddon(search);
   return typeof found === 'string' ? load(found) : found;
@@ -51,13 +55,13 @@ export function findAddon({
       fix: `set ${variable} to the path of a tutti_cuda.node, or take it away`,
     };
   }
+  if (existsSync(own)) return own;
   const platform = `${surroundings.platform}-${processor}`;
   try {
     return resolve(`@tutti/cuda-${platform}`);
   } catch {
-    // Not installed: an optional dependency, and not there at all in the workspace.
+    // Not installed: an optional dependency, and without its file in a clone.
   }
-  if (existsSync(own)) return own;
   if (!platforms.includes(platform)) {
     return {
       reason: `there is no addon of @tutti/cuda for ${platform}`,

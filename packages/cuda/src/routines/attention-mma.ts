@@ -30,6 +30,7 @@ import {
 import { runWidth } from './epilogue.ts';
 import { assemble } from './finish.ts';
 import { fragmentPlace, fragmentText, mmaCore, mmaThreads, productText } from './mma.ts';
+import { range } from './numbers.ts';
 import { operandSide } from './operand.ts';
 import { Source } from './source.ts';
 import { block, lines, unrolled } from './text.ts';
@@ -70,7 +71,13 @@ export function attentionMmaProgram(
       block('', scores.multiply('query_tile', 'key_tile')),
     ),
     softmax: softmaxText(source, anchor, step, columns),
-    output: weighText(format, computeCapability, tiles.value, step, columns),
+    output: weighText(
+      format,
+      computeCapability,
+      { name: 'value_tile', memory: tiles.value, parts: 1 },
+      step,
+      columns,
+    ),
     results: lines(
       repairText(source, anchor, { rows, step, columns, threads }),
       unrolled('r', 2, 'const float inverse = inverse_of(total[r]);', scaleText(columns, 'inverse')),
@@ -93,7 +100,7 @@ export function attentionMmaProgram(
 }
 
 /** Scales the sums of row `r` of the lane's two. */
-const scaleText = (columns: number, factor: string): string =>
+export const scaleText = (columns: number, factor: string): string =>
   unrolled('j', columns, unrolled('c', 2, `sums[0][j][r * 2 + c] *= ${factor};`));
 
 /** Scores to weights, in their registers. */
@@ -123,20 +130,41 @@ function softmaxText(source: Source, anchor: AttentionAnchor, step: number, colu
   );
 }
 
-/** Adds the values of a tile, weighed. */
-function weighText(
+/** Numbers of 16 bits that hold one of float32, added. */
+export const partsOf = (format: 'f16' | 'bf16'): 2 | 3 => (format === 'f16' ? 2 : 3);
+
+/** Tiles that are weighed: one of 16-bit values, or parts of float32 after each other. */
+export interface WeighedTile {
+  readonly name: string;
+  readonly memory: TileMemory;
+  readonly parts: number;
+}
+
+/** Adds the values of a tile, weighed by `scores`. */
+export function weighText(
   format: 'f16' | 'bf16',
   computeCapability: number,
-  value: TileMemory,
+  { name, memory, parts: tileParts }: WeighedTile,
   step: number,
   columns: number,
 ): string {
   const dtype = format === 'f16' ? 'float16' : 'bfloat16';
-  const parts = format === 'f16' ? 2 : 3;
+  const parts = partsOf(format);
+  const place = (part: number): string =>
+    fragmentPlace('b', memory, part === 0 ? name : `${name} + ${part * memory.bytes}`);
+  /** What is less than a part of the last part of a weight is left out. */
+  const weigh = (part: number): string =>
+    unrolled(
+      'j',
+      columns / 2,
+      'unsigned b[4];',
+      fragmentText('b', memory, 'j', 'b'),
+      unrolled('part', parts - part, product(0), product(1)),
+    );
   const product = (n: number): string =>
     productText(format, computeCapability, [`sums[0][j * 2 + ${n}]`, 'weights[part]', `b + ${n * 2}`]);
   return lines(
-    fragmentPlace('b', value, 'value_tile'),
+    tileParts === 1 && place(0),
     unrolled(
       's',
       step / 16,
@@ -154,13 +182,7 @@ function weighText(
           `high -= ${widened(dtype, 'second')};`,
         ),
       ),
-      unrolled(
-        'j',
-        columns / 2,
-        'unsigned b[4];',
-        fragmentText('b', value, 'j', 'b'),
-        unrolled('part', parts, product(0), product(1)),
-      ),
+      ...(tileParts === 1 ? [weigh(0)] : range(tileParts).map((part) => block('', place(part), weigh(part)))),
     ),
   );
 }

@@ -1,5 +1,5 @@
 /** Which tiles suit attention. */
-import type { AttentionAnchor } from '@tutti/core/backend';
+import type { AttentionAnchor, AttentionOperands } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
 import type { MmaShape } from './mma.ts';
 import { product, roundUp } from './numbers.ts';
@@ -60,13 +60,18 @@ export function attentionTiles(
 }
 
 /** The shapes that a device can run, what should be fastest first. */
-export function attentionNames(
-  anchor: AttentionAnchor,
+export const attentionNames = (anchor: AttentionAnchor, features: CudaFeatures): readonly AttentionName[] =>
+  rankedByRoom(anchor, features, (name) => attentionTiles(anchor, attentionShapes[name]).bytes);
+
+/** Those whose blocks have room beside each other before the others, the largest first. */
+export function rankedByRoom(
+  { width, valueWidth }: AttentionOperands,
   { maxSharedBytes }: CudaFeatures,
+  bytesOf: (name: AttentionName) => number,
 ): readonly AttentionName[] {
-  if (Math.max(anchor.width, anchor.valueWidth) > mostWidth) return [];
+  if (Math.max(width, valueWidth) > mostWidth) return [];
   const names = (Object.keys(attentionShapes) as AttentionName[])
-    .map((name) => ({ name, bytes: attentionTiles(anchor, attentionShapes[name]).bytes }))
+    .map((name) => ({ name, bytes: bytesOf(name) }))
     .filter(({ bytes }) => bytes <= maxSharedBytes);
   const roomy = names.filter(({ bytes }) => bytes * together <= maxSharedBytes);
   return [...roomy, ...names.filter((each) => !roomy.includes(each))].map(({ name }) => name);
@@ -89,7 +94,8 @@ export interface AttentionMmaTiles {
 }
 
 /** Lines of 32, 64 or a multiple of 128 bytes, which is what their permutation takes. */
-const paddedWidth = (width: number): number => (width <= 16 ? 16 : width <= 32 ? 32 : roundUp(width, 64));
+export const paddedWidth = (width: number): number =>
+  width <= 16 ? 16 : width <= 32 ? 32 : roundUp(width, 64);
 
 export function attentionMmaTiles(
   { width, valueWidth }: AttentionAnchor,

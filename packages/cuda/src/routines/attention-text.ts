@@ -6,7 +6,12 @@
  * score is above -Inf the largest counts as 0, so that nothing comes of -Inf - -Inf; a score of Inf or NaN makes NaN of everything, as
  * in any softmax.
  */
-import type { AttentionAnchor, DotOperand } from '@tutti/core/backend';
+import {
+  type AttentionAnchor,
+  type AttentionOperands,
+  type DotOperand,
+  resultBuffer,
+} from '@tutti/core/backend';
 import type { WriteRun } from './core.ts';
 import { Results, type RunWidth, runWidth } from './epilogue.ts';
 import { product } from './numbers.ts';
@@ -65,9 +70,8 @@ export function placeOf(
   return { name, first, base: baseOf(operand), k, threads };
 }
 
-/** Statements that name the block's `entry`, its batch indices, `first_query`, and `last_key`, where its keys end. */
-export function entryText({ batch, queries, keys, causal }: AttentionAnchor, rows: number): string {
-  const tiles = Math.ceil(queries / rows);
+/** Statements that name the batch indices of `entry`. */
+export function batchText(batch: readonly number[]): string {
   const statements: string[] = [];
   let rest = 'entry';
   for (let d = batch.length - 1; d >= 0; d--) {
@@ -77,6 +81,12 @@ export function entryText({ batch, queries, keys, causal }: AttentionAnchor, row
       rest = `rest${d}`;
     }
   }
+  return lines(...statements);
+}
+
+/** Statements that name the block's `entry`, its batch indices, `first_query`, and `last_key`, where its keys end. */
+export function entryText({ batch, queries, keys, causal }: AttentionOperands, rows: number): string {
+  const tiles = Math.ceil(queries / rows);
   return lines(
     `const int entry = (int)(blockIdx.x / ${tiles}u);`,
     // With causal masks, later queries have more keys: they begin first.
@@ -84,7 +94,7 @@ export function entryText({ batch, queries, keys, causal }: AttentionAnchor, row
     causal
       ? `const int last_key = first_query + ${rows} < ${keys} ? first_query + ${rows} : ${keys};`
       : `const int last_key = ${keys};`,
-    ...statements,
+    batchText(batch),
   );
 }
 
@@ -92,14 +102,14 @@ export const blocksOf = ({ batch, queries }: AttentionAnchor, rows: number): num
   product(batch) * Math.ceil(queries / rows);
 
 /** The score of `query` and `key`, both names, from the product of both; -Inf where it is masked or there is no such key. */
-export function scoreText(source: Source, anchor: AttentionAnchor, dot: string, tile: number): string {
+export function scoreText(source: Source, anchor: AttentionOperands, dot: string, tile: number): string {
   const { causal, mask, keys, queries, scale } = anchor;
   const scaled = `${dot} * ${floatText(scale)}`;
   const exists = keys % tile === 0 ? undefined : `key < ${keys}`;
   const seen: (string | undefined)[] = [exists, causal ? 'key <= query' : undefined];
   let score = scaled;
   if (mask) {
-    const value = elementText(source, 3, mask, 'query', 'key');
+    const value = elementText(source, resultBuffer(source.anchor) - 1, mask, 'query', 'key');
     const inside = all(exists, `query < ${queries}`)!;
     if (mask.dtype === 'bool') seen.push(`${inside} && ${value}`);
     else score = `${scaled} + (${inside} ? ${value} : 0.0f)`;
@@ -108,7 +118,7 @@ export function scoreText(source: Source, anchor: AttentionAnchor, dot: string, 
   return condition ? `${condition} ? ${score} : ${lowest}` : score;
 }
 
-const floatText = (value: number): string => {
+export const floatText = (value: number): string => {
   const text = `${Math.fround(value)}`;
   return /[.e]/.test(text) ? `${text}f` : `${text}.0f`;
 };
@@ -171,7 +181,7 @@ export function attentionBody(
   );
 }
 
-const copyText = (side: Side, tile: string, k: string): string =>
+export const copyText = (side: Side, tile: string, k: string): string =>
   block('', side.setup(), `const int k = ${k};`, side.fetch(tile, 'k'), side.put(tile));
 
 /** Stores a run of results that `scaled` gives the texts of, from those of the sums. */

@@ -4,7 +4,7 @@
  *     mma <tile>     float16, bfloat16              tensor cores
  *     simt <tile>    float32, and anything else     CUDA cores
  */
-import type { AttentionAnchor } from '@tutti/core/backend';
+import type { AttentionAnchor, AttentionOperands } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { attentionMmaProgram } from './attention-mma.ts';
 import {
@@ -19,8 +19,8 @@ import { tensorFormat } from './dot.ts';
 export type AttentionVariant = `simt ${AttentionName}` | `mma ${AttentionMmaName}`;
 
 /** What tensor cores can take the operands for; never float32, whose weights would have to be rounded. */
-function formatOf(
-  { query, key, value }: AttentionAnchor,
+export function attentionFormat(
+  { query, key, value }: AttentionOperands,
   features: CudaFeatures,
 ): 'f16' | 'bf16' | undefined {
   const format = tensorFormat({ lhs: query, rhs: key }, { ...features, tf32: false });
@@ -32,7 +32,7 @@ export function attentionVariants(
   anchor: AttentionAnchor,
   features: CudaFeatures,
 ): readonly AttentionVariant[] {
-  const format = formatOf(anchor, features);
+  const format = attentionFormat(anchor, features);
   const simt = attentionNames(anchor, features).map((name) => `simt ${name}` as const);
   // Fewer threads are cheaper to emulate.
   if (features.emulated && !format) return [...simt].reverse();
@@ -53,6 +53,6 @@ export function attentionRoutine(
   if (!variant) return undefined;
   const [cores, name] = variant.split(' ') as [string, string];
   if (cores === 'simt') return attentionSimtProgram(anchor, name as AttentionName);
-  const format = formatOf(anchor, features);
+  const format = attentionFormat(anchor, features);
   return format && attentionMmaProgram(anchor, format, name as AttentionMmaName, features);
 }

@@ -73,7 +73,7 @@ export interface Contraction {
   readonly repair?: ((row: string, column: string) => string) | undefined;
 }
 
-export const sharedBytesOf = (
+const sharedBytesOf = (
   stages: number,
   stageBytes: number,
   core: Pick<Core, 'resultBytes'>,

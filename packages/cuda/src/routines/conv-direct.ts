@@ -10,7 +10,7 @@ import type { KernelStage } from '../program.ts';
 import { Results } from './epilogue.ts';
 import { ceilDiv, product } from './numbers.ts';
 import { Source } from './source.ts';
-import { block, lines, sum, times } from './text.ts';
+import { block, indices, lines, sum, times } from './text.ts';
 
 const threads = 128;
 
@@ -38,27 +38,13 @@ export function convDirectStage(anchor: ConvAnchor): KernelStage {
     `const Index result_row = element / ${points};`,
     `const int column = (int)(element % ${points});`,
     `const int channel = (int)(result_row % ${image}), batch = (int)(result_row / ${image});`,
-    positionsText(outSize),
+    indices('at', 'column', outSize),
     'float total = 0.0f;',
     block('', axisText(anchor, 0, start, sum(`${rhs.offset}`, times('(Index)channel', rhs.outer)), inner)),
     results.write('result_row', 'column', ['total']),
   );
   const comment = 'Convolution: a thread has one result.';
   return source.stage({ comment, body, blocks: ceilDiv(total, threads), threads });
-}
-
-/** Names the position of the result along each axis: `at0`, `at1`... */
-function positionsText(outSize: readonly number[]): string {
-  const statements: string[] = [];
-  let rest = 'column';
-  for (let d = outSize.length - 1; d >= 0; d--) {
-    statements.push(`const int at${d} = ${d === 0 ? rest : `${rest} % ${outSize[d]}`};`);
-    if (d > 0) {
-      statements.push(`const int rest${d} = ${rest} / ${outSize[d]};`);
-      rest = `rest${d}`;
-    }
-  }
-  return lines(...statements);
 }
 
 /** The kernel positions along axis `d` and those after it that meet a pixel; `pixel` and `weight` are texts of where they begin. */

@@ -36,7 +36,7 @@ export const geometryOf = (anchor: ConvAnchor, part: ConvPart): Geometry => ({
   terms: anchor.inChannels * tapsOf(part),
 });
 
-export const axisNames = ['z', 'y', 'x'] as const;
+const axisNames = ['z', 'y', 'x'] as const;
 type AxisName = (typeof axisNames)[number];
 
 export const namedAxes = ({ part }: Geometry): readonly (readonly [AxisName, ConvAxis])[] =>

@@ -10,6 +10,7 @@
  * Elements of 4 bytes go by `cp.async`, into lines along pixels or along terms. 16-bit floats are gathered into registers, 8 terms of a
  * pixel, and put down by 16 bytes, in lines along terms.
  */
+import type { DType } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
 import { place, type Table } from './contraction.ts';
 import { evenTerms, type Geometry, insideText, pixelText, termText } from './conv-geometry.ts';
@@ -110,6 +111,79 @@ export interface SidePlace {
   readonly tables: Tables;
 }
 
+/** Elements that lie anyhow: where those of a term are is found in the table. Lanes run along terms. */
+interface Gathered {
+  readonly name: 'left' | 'right';
+  readonly dtype: DType;
+  readonly memory: TileMemory;
+  /** Elements are copied as they are, one by one. Otherwise a thread takes all lanes of a line. */
+  readonly copied: boolean;
+  /** Names the table of the tile. */
+  readonly table: string;
+  /** Statements before the loop, which name the elements' beginning. */
+  readonly setup: string;
+  readonly line: GatheredLine;
+  /** What is known of the element in a step: statements that name what its texts refer to, its index, and whether it exists. */
+  readonly element: (step: string) => {
+    readonly names?: string;
+    readonly index: string;
+    readonly exists: string | undefined;
+  };
+}
+
+interface GatheredLine {
+  readonly name: 'row' | 'column';
+  /** Neighbouring lanes have neighbouring lines, and not neighbouring steps. */
+  readonly fastest: boolean;
+  /** Statements that name what belongs to the line. */
+  readonly names?: string;
+}
+
+const orZero = (value: string, exists: string | undefined): string =>
+  exists === undefined ? value : `${exists} ? ${value} : 0`;
+
+function gatheredSide(
+  { name, dtype, memory, copied, table, setup, line, element }: Gathered,
+  threads: number,
+): Side {
+  const { outer, depth, lanes, format, major } = memory;
+  const run = copied ? 1 : lanes;
+  const [along, count] = [depth / run, (outer * depth) / run];
+  /** A loop over what a thread copies: the line of the tile, and the first of `run` terms, `step`. */
+  const each = (body: string): string => {
+    const step = `const int step = ${times('part', run)};`;
+    return line.fastest
+      ? shared(count, threads, outer, ['part', line.name], step, body)
+      : shared(count, threads, along, [line.name, 'part'], step, body);
+  };
+  const fetch = (body: string): string => block('', table, each(lines(line.names, body)));
+  if (copied) {
+    const { names, index, exists } = element('step');
+    const [outside, inside] = major === 'k' ? [line.name, 'step'] : ['step', line.name];
+    const target = `${memory.at(outside, `${inside} / ${lanes}`)} + ${inside} % ${lanes} * 4`;
+    const copy = (tile: string): string =>
+      `tutti_cp_async_4(${tile} + ${target}, ${name} + (${index}), ${orZero('4', exists)});`;
+    return {
+      memory,
+      setup: () => setup,
+      fetch: (tile) => fetch(lines(names, copy(tile))),
+      put: () => '',
+    };
+  }
+  const type = formatType[format];
+  const fetched = `${name}_fetched`;
+  const { names, index, exists } = element('step + j');
+  const bits = `${name}[${index}]`;
+  const value = orZero(formatBytes(format) === 2 ? bits : widened(dtype, bits), exists);
+  const target = memory.at(line.name, `step / ${lanes}`);
+  return {
+    memory,
+    setup: () => lines(setup, `tutti_pack<${type}, ${lanes}> ${fetched}[${ceilDiv(count, threads)}];`),
+    fetch: () => fetch(unrolled('j', lanes, names, `${fetched}[i].at[j] = ${value};`)),
+    put: (tile) => each(`tutti_store<${lanes}>((${type}*)(${tile} + ${target}), ${fetched}[i]);`),
+  };
+}
+
 /** The input, as the right side. */
 export function patchSide(
   source: Source,
@@ -118,86 +192,36 @@ export function patchSide(
   { threads, tables }: SidePlace,
 ): Side {
   const { pixels, terms, anchor } = geometry;
-  const { outer, depth, lanes, format } = memory;
-  const order = patchOrder(geometry);
-  const copied = isCopied(geometry, format);
-  const isRagged = pixels % outer !== 0 || terms % depth !== 0;
+  const { outer, depth, format } = memory;
   const { dtype } = anchor.lhs;
-  const run = copied ? 1 : lanes;
-  const count = (outer * depth) / run;
-  const along = depth / run;
-  const inside = insideText(geometry, 'pixel', 'term', isRagged);
-  const index = 'pixel.x + term.x';
-  /** A loop over what a thread copies: `column` of the tile, and the first of `run` terms, `step`. */
-  const each = (body: string): string =>
-    lines(
-      order === 'terms' &&
-        `const int4* const pixel_table = (const int4*)(shared_memory + ${2 * slotBytes(depth)});`,
-      order === 'terms'
-        ? shared(count, threads, along, ['column', 'part'], `const int step = ${times('part', run)};`, body)
-        : shared(count, threads, outer, ['part', 'column'], `const int step = ${times('part', run)};`, body),
-    );
-  const pixelOf = order === 'terms' ? 'const int4 pixel = pixel_table[column];' : '';
-  const setup = lines(
-    `const ${elementType[dtype]}* const right = ${source.buffer(0)};`,
-    order === 'pixels' &&
-      lines(
-        'int4 pixel;',
-        block(
-          '',
-          `const int number = ${place.firstColumn} + thread % ${outer};`,
-          pixelText(geometry, 'pixel', 'number', pixels % outer !== 0),
-        ),
-      ),
-    !copied && `tutti_pack<${formatType[format]}, ${lanes}> right_fetched[${ceilDiv(count, threads)}];`,
+  const byPixels = patchOrder(geometry) === 'pixels';
+  const exists = insideText(geometry, 'pixel', 'term', pixels % outer !== 0 || terms % depth !== 0);
+  const ownPixel = lines(
+    'int4 pixel;',
+    block(
+      '',
+      `const int number = ${place.firstColumn} + thread % ${outer};`,
+      pixelText(geometry, 'pixel', 'number', pixels % outer !== 0),
+    ),
   );
-  if (copied) {
-    const [line, at] = memory.major === 'k' ? ['column', 'step'] : ['step', 'column'];
-    const target = `${memory.at(line, `${at} / ${lanes}`)} + ${at} % ${lanes} * 4`;
-    return {
-      memory,
-      setup: () => setup,
-      fetch: (tile) =>
-        block(
-          '',
-          slotText(tables.depth),
-          each(
-            lines(
-              pixelOf,
-              'const int4 term = offsets[step];',
-              `tutti_cp_async_4(${tile} + ${target}, right + (${index}), ${inside ? `${inside} ? 4 : 0` : '4'});`,
-            ),
-          ),
-        ),
-      put: () => '',
-    };
-  }
-  const bits = `right[${index}]`;
-  const value = formatBytes(format) === 2 ? bits : widened(dtype, bits);
-  return {
+  const pixelTable = `const int4* const pixel_table = (const int4*)(shared_memory + ${2 * slotBytes(tables.depth)});`;
+  const gathered: Gathered = {
+    name: 'right',
+    dtype,
     memory,
-    setup: () => setup,
-    fetch: () =>
-      block(
-        '',
-        slotText(tables.depth),
-        each(
-          lines(
-            pixelOf,
-            unrolled(
-              'j',
-              lanes,
-              'const int4 term = offsets[step + j];',
-              `right_fetched[i].at[j] = ${inside ? `${inside} ? ${value} : 0` : value};`,
-            ),
-          ),
-        ),
-      ),
-    put: (tile) =>
-      each(
-        `tutti_store<${lanes}>((${formatType[format]}*)(${tile} + ${memory.at('column', `step / ${lanes}`)}), right_fetched[i]);`,
-      ),
+    copied: isCopied(geometry, format),
+    table: lines(slotText(tables.depth), !byPixels && pixelTable),
+    setup: lines(`const ${elementType[dtype]}* const right = ${source.buffer(0)};`, byPixels && ownPixel),
+    line: byPixels
+      ? { name: 'column', fastest: true }
+      : { name: 'column', fastest: false, names: 'const int4 pixel = pixel_table[column];' },
+    element: (step) => ({
+      names: `const int4 term = offsets[${step}];`,
+      index: 'pixel.x + term.x',
+      exists,
+    }),
   };
+  return gatheredSide(gathered, threads);
 }
 
 /** The kernel as an operand like those of products, where its terms lie evenly spaced. */
@@ -240,7 +264,7 @@ export function weightSide(
   return scatteredWeights(source, geometry, tileMemory(format, 'k', rows, depth), base, where);
 }
 
-/** Weights whose terms lie anyhow: offsets come from the table, lanes run along terms. */
+/** Weights whose terms lie anyhow. */
 function scatteredWeights(
   source: Source,
   { anchor, terms }: Geometry,
@@ -248,48 +272,27 @@ function scatteredWeights(
   base: string,
   { threads, tables }: SidePlace,
 ): Side {
-  const { outer: rows, depth, lanes, format } = memory;
+  const { outer: rows, depth, format } = memory;
   const { dtype, outer } = anchor.rhs;
-  const copied = formatBytes(format) === 4 && dtype === 'float32';
-  const run = copied ? 1 : lanes;
-  const along = depth / run;
-  const count = rows * along;
-  const checks = (step: string): string | undefined =>
-    all(
-      anchor.outChannels % rows === 0 ? undefined : `${place.firstRow} + row < ${anchor.outChannels}`,
-      terms % depth === 0 ? undefined : `k + ${step} < ${terms}`,
-    );
-  const each = (body: string): string =>
-    shared(count, threads, along, ['row', 'part'], `const int step = ${times('part', run)};`, body);
   const start = sum(source.buffer(1), base, times(place.firstRow, outer));
-  const table = lines(
-    slotText(tables.depth),
-    `const int* const weights = (const int*)(offsets + ${tables.depth});`,
-  );
-  const index = (step: string): string => sum(times('row', outer), `weights[${step}]`);
-  const setup = lines(
-    `const ${elementType[dtype]}* const left = ${start};`,
-    !copied && `tutti_pack<${formatType[format]}, ${lanes}> left_fetched[${ceilDiv(count, threads)}];`,
-  );
-  const target = memory.at('row', `step / ${lanes}`);
-  if (copied) {
-    const size = checks('step') ? `${checks('step')} ? 4 : 0` : '4';
-    const copy = `tutti_cp_async_4(left_tile + ${target} + step % ${lanes} * 4, left + (${index('step')}), ${size});`;
-    return { memory, setup: () => setup, fetch: () => block('', table, each(copy)), put: () => '' };
-  }
-  const bits = `left[${index('(step + j)')}]`;
-  const value = formatBytes(format) === 2 ? bits : widened(dtype, bits);
-  const checked = checks('step + j');
-  const gather = unrolled(
-    'j',
-    lanes,
-    `left_fetched[i].at[j] = ${checked ? `${checked} ? ${value} : 0` : value};`,
-  );
-  return {
+  const gathered: Gathered = {
+    name: 'left',
+    dtype,
     memory,
-    setup: () => setup,
-    fetch: () => block('', table, each(gather)),
-    put: (tile) =>
-      each(`tutti_store<${lanes}>((${formatType[format]}*)(${tile} + ${target}), left_fetched[i]);`),
+    copied: formatBytes(format) === 4 && dtype === 'float32',
+    table: lines(
+      slotText(tables.depth),
+      `const int* const weights = (const int*)(offsets + ${tables.depth});`,
+    ),
+    setup: `const ${elementType[dtype]}* const left = ${start};`,
+    line: { name: 'row', fastest: false },
+    element: (step) => ({
+      index: sum(times('row', outer), `weights[${step}]`),
+      exists: all(
+        anchor.outChannels % rows === 0 ? undefined : `${place.firstRow} + row < ${anchor.outChannels}`,
+        terms % depth === 0 ? undefined : `k + ${step} < ${terms}`,
+      ),
+    }),
   };
+  return gatheredSide(gathered, threads);
 }

@@ -26,7 +26,7 @@ import { aluText, literal } from '../kernels/alu.ts';
 import { typeName } from '../kernels/code.ts';
 import { elementType, narrowed, widened } from '../kernels/memory.ts';
 import { bytesOf, type Source } from './source.ts';
-import { block, lines } from './text.ts';
+import { block, lines, sum } from './text.ts';
 
 export type RunWidth = 1 | 2 | 4;
 
@@ -36,6 +36,8 @@ export interface ResultLayout {
   readonly extent: number;
   /** Columns of a run, of which the first is a multiple. */
   readonly width: RunWidth;
+  /** Elements before these rows. Default 0; others only where there is no epilogue. */
+  readonly before?: number;
 }
 
 /** The widest runs that rows of so many columns are made of. */
@@ -62,8 +64,9 @@ export class Results {
 
   /** A block that stores a run which exists. `row` and `column` are names, `values` texts of sums. */
   write(row: string, column: string, values: readonly string[]): string {
-    const { extent } = this.#layout;
-    const position = `const Index position = (Index)${row} * ${extent} + ${column};`;
+    const { extent, before = 0 } = this.#layout;
+    const place = sum(`(Index)${row} * ${extent}`, column, `${before}`);
+    const position = `const Index position = ${place};`;
     if (this.#sink.kind === 'sums') return block('', position, this.#storeSums(this.#sink.part, values));
     const run = new Run(this.#source, this.#layout, row, column, values);
     const stored = run.result();

@@ -2,6 +2,7 @@
 import type { Anchor } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { attentionRoutine } from './attention.ts';
+import { attentionGradientRoutine } from './attention-gradient.ts';
 import { convRoutine } from './conv.ts';
 import { dotRoutine } from './dot.ts';
 
@@ -14,5 +15,7 @@ export function routine(anchor: Anchor, features: CudaFeatures): CudaProgram | u
       return convRoutine(anchor, features);
     case 'attention':
       return attentionRoutine(anchor, features);
+    case 'attentionGradient':
+      return attentionGradientRoutine(anchor, features);
   }
 }

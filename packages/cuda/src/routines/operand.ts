@@ -30,6 +30,8 @@ export type CopyWay = 'vectors' | 'words' | 'registers';
 /** An operand of a product, seen alike from both sides. */
 export interface View {
   readonly slot: number;
+  /** Where it lies, in place of the slot's buffer. */
+  readonly pointer?: string;
   readonly dtype: DType;
   readonly offset: number;
   readonly batch: readonly number[];
@@ -132,8 +134,8 @@ class OperandCopy {
 
   setup(): string {
     const { name, first, base } = this.#place;
-    const { slot, dtype, outerStride, outerExtent } = this.#view;
-    const start = sum(this.#source.buffer(slot), base, times(`(Index)${first}`, outerStride));
+    const { slot, pointer, dtype, outerStride, outerExtent } = this.#view;
+    const start = sum(pointer ?? this.#source.buffer(slot), base, times(`(Index)${first}`, outerStride));
     return lines(
       `const ${elementType[dtype]}* const ${name} = ${start};`,
       this.#checksOuter && `const int ${name}_left = ${outerExtent} - ${first};`,

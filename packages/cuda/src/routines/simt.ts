@@ -101,6 +101,8 @@ class SimtText {
 
   /** The thread's first line in a tile that lies along k; and how its pieces are permuted, which only its place decides. */
   #start({ memory, place, name }: SideText, tile: string): string {
+    if (memory.major === 'outer' && memory.permutation)
+      return `const unsigned char* const ${name}_tile = ${tile};`;
     if (memory.major === 'outer') return `const unsigned char* const ${name}_tile = ${tile} + ${place} * 16;`;
     return lines(
       `const unsigned char* const ${name}_tile = ${tile} + ${place} * ${4 * memory.pitch};`,
@@ -124,8 +126,13 @@ class SimtText {
   }
 
   /** One step of the thread's groups, in a tile whose lines are steps. */
-  #step({ memory, name, count, group }: SideText): string {
-    const from = `${name}_tile + (c * 4 + q) * ${memory.pitch} + g * ${group * 4}`;
+  #step({ memory, name, place, count, group }: SideText): string {
+    const { pitch, permutation } = memory;
+    // Four lines in a row are permuted alike.
+    const piece =
+      permutation &&
+      `((${place} + g * ${group / 4}) ^ (c >> ${permutation.shift - 2} & ${permutation.mask}))`;
+    const from = `${name}_tile + (c * 4 + q) * ${pitch} + ${piece ? `${piece} * 16` : `g * ${group * 4}`}`;
     return lines(this.#pack(name, count / 4), unrolled('g', count / 4, this.#load(`${name}[g]`, from)));
   }
 

@@ -37,6 +37,20 @@ export function times(text: string, factor: number): string {
   return `${/^\w+$/.test(text) ? text : `(${text})`} * ${factor < 0 ? `(${factor})` : factor}`;
 }
 
+/** Statements that take a row-major number apart: names `prefix` + d, one index for each of the extents. */
+export function indices(prefix: string, number: string, extents: readonly number[]): string {
+  const statements: string[] = [];
+  let rest = number;
+  for (let d = extents.length - 1; d >= 0; d--) {
+    statements.push(`const int ${prefix}${d} = ${d === 0 ? rest : `${rest} % ${extents[d]}`};`);
+    if (d > 0) {
+      statements.push(`const int rest${d} = ${rest} / ${extents[d]};`);
+      rest = `rest${d}`;
+    }
+  }
+  return lines(...statements);
+}
+
 /**
  * A loop over `count` pieces of work by `threads`, as long as there is one: names `[line]` and `[at]` of a piece, of which a line has
  * `perLine`. Written so that compilers see what a thread's pieces have in common.

@@ -76,6 +76,14 @@ export function tileMemory(format: Format, major: Major, outer: number, depth: n
   };
 }
 
+/** A tile whose lines run along the contraction, seen as one whose lines are steps of another: the same bytes. */
+export const asSteps = (memory: TileMemory): TileMemory => ({
+  ...memory,
+  major: 'outer',
+  outer: memory.length,
+  depth: memory.lines,
+});
+
 function permuted(line: string, piece: string, permutation: Permutation | undefined): string {
   if (!permutation) return piece;
   const { shift, mask } = permutation;

@@ -1,4 +1,4 @@
-import type { DeviceBuffer } from '@tutti/core/backend';
+import type { OwnedBuffer } from '@tutti/core/backend';
 
 /** Memory of the device, of one size class. */
 export interface Block {
@@ -10,16 +10,4 @@ export interface Block {
 }
 
 /** A buffer of this backend. */
-export class CudaBuffer implements DeviceBuffer {
-  readonly bytes: number;
-  readonly block: Block;
-  /** Tells buffers of two devices of this kind apart. */
-  readonly owner: object;
-  freed = false;
-
-  constructor(bytes: number, block: Block, owner: object) {
-    this.bytes = bytes;
-    this.block = block;
-    this.owner = owner;
-  }
-}
+export type CudaBuffer = OwnedBuffer<Block>;

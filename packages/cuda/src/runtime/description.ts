@@ -1,9 +1,8 @@
 /** What a device is, in the contract's words and in those of generated code. */
-import { type Capabilities, type DeviceInfo, defaultCapabilities } from '@tutti/core/backend';
+import { type Capabilities, type DeviceInfo, defaultCapabilities, formatBytes } from '@tutti/core/backend';
 import { formatCapability } from '../compiler/architecture.ts';
 import type { Compiler, DeviceDescription, Driver } from '../native/binding.ts';
 import type { CudaFeatures } from '../program.ts';
-import { formatBytes } from './host.ts';
 
 /** Indices of kernels are signed and have 32 bits, and those of threads beyond the end have to be seen as such; addresses have 64 bits. */
 export const mostElements: number = 2 ** 31 - 2 ** 24;
@@ -11,6 +10,9 @@ const widestElement = 4;
 
 /** A kernel has 4 KiB of parameters, which is 512 buffers; but so many operands in one kernel leave no registers to compute with. */
 const buffersPerKernel = 64;
+
+/** A joint kernel becomes as many launches as its buffers need; so many keep a command of a reasonable size. */
+const jointBuffers = 4096;
 
 /**
  * A block of threads for each result of a reduction: with four of them the multiprocessors of a GPU are busy. The compiler cuts a longer
@@ -29,6 +31,7 @@ export function capabilitiesOf({ totalBytes, multiprocessors }: DeviceDescriptio
     scatterStores: true,
     parallelism: multiprocessors * blocksPerMultiprocessor,
     reduceSplit,
+    jointBuffers,
     syncRead: true,
     timing: true,
   };

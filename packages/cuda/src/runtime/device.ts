@@ -67,6 +67,14 @@ export class CudaDevice {
     return this.call(doing, action);
   }
 
+  /** Copies from memory of another device. @throws what either has failed with */
+  copyFrom(other: CudaDevice, address: number, otherAddress: number, bytes: number): void {
+    other.health.check();
+    this.call('while a value came from another device', (native) =>
+      native.copyFrom(other.#native, address, otherAddress, bytes),
+    );
+  }
+
   /** As {@link call}, for what takes time. */
   wait<T>(doing: string, action: (native: NativeDevice) => Promise<T>): Promise<T> {
     const settled = this.call(doing, action).catch((error: unknown) => {

@@ -1,18 +1,17 @@
 /** Commands in the words that the addon takes, made once for each command. */
 import {
+  type Buffers,
   type Command,
   type CopyCommand,
-  checkRange,
-  type DeviceBuffer,
   type DispatchCommand,
   freedError,
   scalarBits,
+  type Workspace,
 } from '@tutti/core/backend';
 import { commandCode } from '../native/binding.ts';
 import type { Block, CudaBuffer } from './buffer.ts';
 import type { Executable } from './executable.ts';
 import { putLong } from './template.ts';
-import type { Workspace } from './workspace.ts';
 
 export interface Encoded {
   readonly words: Uint32Array;
@@ -21,22 +20,21 @@ export interface Encoded {
   readonly workspace: Block | undefined;
 }
 
-/** Tells what belongs to a device. */
-export interface Ownership {
-  /** @throws DeviceError, DisposedError */
-  buffer(buffer: DeviceBuffer): CudaBuffer;
-  /** @throws DeviceError */
-  program(command: DispatchCommand): Executable;
-}
-
 export class Encoder {
-  readonly #workspace: Workspace;
-  readonly #ownership: Ownership;
+  readonly #workspace: Workspace<Block>;
+  readonly #buffers: Buffers<Block>;
+  readonly #executable: (command: DispatchCommand) => Executable;
   readonly #encoded = new WeakMap<Command, Encoded>();
 
-  constructor(workspace: Workspace, ownership: Ownership) {
+  /** @param executable The program of a command, if it is one of this device. */
+  constructor(
+    workspace: Workspace<Block>,
+    buffers: Buffers<Block>,
+    executable: (command: DispatchCommand) => Executable,
+  ) {
     this.#workspace = workspace;
-    this.#ownership = ownership;
+    this.#buffers = buffers;
+    this.#executable = executable;
   }
 
   /** @throws DisposedError when a buffer has been freed. */
@@ -52,10 +50,8 @@ export class Encoder {
   }
 
   #copy({ source, target, bytes }: CopyCommand): Encoded {
-    const from = this.#ownership.buffer(source);
-    const to = this.#ownership.buffer(target);
-    checkRange(from, 0, bytes);
-    checkRange(to, 0, bytes);
+    const from = this.#buffers.within(source, 0, bytes);
+    const to = this.#buffers.within(target, 0, bytes);
     const words = new Uint32Array(from !== to && bytes > 0 ? 8 : 0);
     if (words.length > 0) {
       words.set([commandCode.copy, words.length]);
@@ -67,8 +63,8 @@ export class Encoder {
   }
 
   #dispatch(command: DispatchCommand): Encoded {
-    const { cuda, template } = this.#ownership.program(command);
-    const buffers = command.buffers.map((buffer) => this.#ownership.buffer(buffer));
+    const { cuda, template } = this.#executable(command);
+    const buffers = command.buffers.map((buffer) => this.#buffers.own(buffer));
     const workspace = cuda.workspaceBytes > 0 ? this.#workspace.block : undefined;
     const words = template.fill({
       addresses: buffers.map(({ block }) => block.address),

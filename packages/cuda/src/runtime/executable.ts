@@ -1,4 +1,4 @@
-import { KernelError, numbered, type Program } from '@tutti/core/backend';
+import { KernelError, numbered, type Program, uncompiled } from '@tutti/core/backend';
 import { type CudaProgram, stageText } from '../program.ts';
 import type { Modules } from './modules.ts';
 import type { Products } from './products.ts';
@@ -36,7 +36,8 @@ export class Executable implements Program {
 
   /** Undefined once all stages are compiled. */
   get ready(): Promise<void> | undefined {
-    if (this.#handles || this.#ready) return this.#ready;
+    if (this.#handles) return undefined;
+    if (this.#ready) return this.#ready;
     this.#ready = this.#make().finally(() => {
       this.#ready = undefined; // whoever asks again after a failure tries again: there may have been no memory
     });
@@ -46,12 +47,24 @@ export class Executable implements Program {
 
   async #make(): Promise<void> {
     this.#choose();
-    this.#handles = await Promise.all(
+    const handles = await Promise.all(
       this.#program.stages.map((stage) =>
         stage.kind === 'kernel'
           ? this.#modules.functionOf(stage, this.name)
           : this.#products.prepare(stage.product).id,
       ),
+    );
+    this.#handles ??= handles;
+  }
+
+  /** @throws KernelError, OutOfMemoryError */
+  finish(): void {
+    if (this.#handles) return;
+    this.#choose();
+    this.#handles = this.#program.stages.map((stage) =>
+      stage.kind === 'kernel'
+        ? this.#modules.functionSync(stage, this.name)
+        : this.#products.prepare(stage.product).id,
     );
   }
 
@@ -84,11 +97,7 @@ export class Executable implements Program {
 
   get #compiled(): readonly number[] {
     if (this.#handles) return this.#handles;
-    throw new KernelError(`kernel ${this.name} is submitted before it is compiled`, {
-      op: this.name,
-      received: this.source(),
-      fix: 'wait for program.ready before the first submission',
-    });
+    throw uncompiled(this);
   }
 
   /** The text of all stages, with line numbers as error messages have them. */

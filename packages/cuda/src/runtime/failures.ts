@@ -1,6 +1,5 @@
 /** What the driver fails with, in the library's words. */
-import { DeviceError, KernelError, OutOfMemoryError, type TuttiError } from '@tutti/core/backend';
-import { messageOf } from './host.ts';
+import { DeviceError, KernelError, messageOf, OutOfMemoryError, type TuttiError } from '@tutti/core/backend';
 
 /** An error of the addon. */
 interface NativeError {

@@ -27,19 +27,9 @@ export const machine = (): Surroundings => ({
   root: '',
 });
 
-const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
-
-/** "1.5 GiB" */
-export function formatBytes(bytes: number): string {
-  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${Number((bytes / 1024 ** unit).toFixed(1))} ${units[unit]}`;
-}
-
 /** 1610612736 of "1.5 GiB", "1.5g" or "1610612736"; undefined of anything else. */
 export function parseBytes(text: string): number | undefined {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([kmgt])?(?:i?b|ytes)?\s*$/i.exec(text);
   if (!match) return undefined;
   return Math.floor(Number(match[1]) * 1024 ** ('kmgt'.indexOf((match[2] ?? '').toLowerCase() || '-') + 1));
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

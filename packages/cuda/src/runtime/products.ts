@@ -1,8 +1,8 @@
 /** Products that the library was asked to prepare: one of a kind, however many programs have it. */
+import { messageOf } from '@tutti/core/backend';
 import type { ProductDescription } from '../native/binding.ts';
 import type { CudaDevice } from './device.ts';
 import { codeOf, libraryOutOfMemory } from './failures.ts';
-import { messageOf } from './host.ts';
 
 /** The number of a prepared product, or why the library has none. */
 export type Prepared =

@@ -1,9 +1,10 @@
 /** What there is on this machine: the driver, its devices, and the compiler for them. */
+import { messageOf } from '@tutti/core/backend';
 import { architectureFor, formatCapability, leastCapability } from '../compiler/architecture.ts';
 import { type Found, findBlas, findCompiler } from '../compiler/find.ts';
 import type { Binding, Blas, Compiler, DeviceDescription, Driver } from '../native/binding.ts';
 import { codeOf } from './failures.ts';
-import { type Absent, isAbsent, messageOf, type Surroundings } from './host.ts';
+import { type Absent, isAbsent, type Surroundings } from './host.ts';
 
 /** A path, and the option or variable that names it. */
 export interface Named {

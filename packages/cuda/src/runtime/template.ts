@@ -6,7 +6,7 @@ import type { CudaProgram, KernelStage, ProductStage, StageParameter } from '../
 /** A gap: where in the words, and what goes there. Pointers are two words. */
 interface Gap {
   readonly at: number;
-  readonly parameter: StageParameter;
+  readonly parameter: Exclude<StageParameter, { kind: 'constant' }>;
 }
 
 /** What fills the gaps. */
@@ -35,7 +35,11 @@ export class Template {
       const start = words.length;
       words.push(head[0]!, size, handles[i]!, ...head.slice(1));
       words.push(...new Array<number>(start + size - words.length).fill(0));
-      for (const [p, at] of offsets.entries()) gaps.push({ at: start + at, parameter: parameters[p]! });
+      for (const [p, offset] of offsets.entries()) {
+        const parameter = parameters[p]!;
+        if (parameter.kind === 'constant') words[start + offset] = parameter.value;
+        else gaps.push({ at: start + offset, parameter });
+      }
     }
     this.#name = name;
     this.#words = Uint32Array.from(words);
@@ -108,7 +112,7 @@ function placesOf(parameters: readonly StageParameter[]): {
 } {
   let words = 0;
   const offsets = parameters.map(({ kind }) => {
-    const size = kind === 'scalar' ? 1 : 2;
+    const size = kind === 'scalar' || kind === 'constant' ? 1 : 2;
     const at = words + (words % size);
     words = at + size;
     return at;

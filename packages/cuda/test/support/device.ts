@@ -1,5 +1,6 @@
 /** Devices for tests. Where they cannot be emulated the test fails. */
-import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import type { Backend } from '@tutti/core/backend';
+import type { CheckedDevice } from '@tutti/core/testing';
 import { cudaEmulator } from '@tutti/cuda-emulator';
 import { afterEach } from 'vitest';
 import { CudaBackend } from '../../src/backend.ts';
@@ -7,7 +8,7 @@ import { createCudaBackend } from '../../src/index.ts';
 import type { CudaOptions } from '../../src/options.ts';
 import type { CudaProgram } from '../../src/program.ts';
 import type { Executable } from '../../src/runtime/executable.ts';
-import { bytesOf, intsOf } from './programs.ts';
+import { affine, increment, reversed, storeScalars } from './programs.ts';
 
 const found = cudaEmulator();
 if ('missing' in found) throw new TypeError(`CUDA must be emulated here: ${found.missing}`);
@@ -47,11 +48,13 @@ export async function ready(
   return loaded;
 }
 
-export function upload(backend: Backend, values: ArrayLike<number>): DeviceBuffer {
-  const buffer = backend.allocate(values.length * 4);
-  backend.write(buffer, bytesOf(values));
-  return buffer;
+/** A device as the checks of the contract want it. */
+export function checked(backend: CudaBackend): CheckedDevice {
+  return {
+    backend,
+    affine: (n, turns) => backend.load(affine(n, turns)),
+    increment: (n) => backend.load(increment(n)),
+    reversed: (n) => backend.load(reversed(n)),
+    storeScalars: () => backend.load(storeScalars),
+  };
 }
-
-export const download = async (backend: Backend, buffer: DeviceBuffer): Promise<number[]> =>
-  intsOf(await backend.read(buffer, 0, buffer.bytes));

@@ -29,9 +29,8 @@ export function fakeBackend(options: Partial<CudaDeviceOptions> = {}): FakeBacke
     ...options,
   });
   const backend = new CudaBackend(device, {
-    compileKernel: () => {
-      throw new RangeError('nothing is compiled here');
-    },
+    compileKernel: nothing,
+    compileJoint: nothing,
     routine: () => undefined,
   });
   const { calls } = fake;
@@ -40,6 +39,10 @@ export function fakeBackend(options: Partial<CudaDeviceOptions> = {}): FakeBacke
     backend,
     since: (): string[] => calls.splice(0).filter((call) => call !== 'passed'),
   };
+}
+
+function nothing(): never {
+  throw new RangeError('nothing is compiled here');
 }
 
 /** A program that is ready. */

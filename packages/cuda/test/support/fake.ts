@@ -43,10 +43,13 @@ export const driverOf = (
   ...rest,
 });
 
+const imageOf = (source: string): CompiledImage => ({ image: Buffer.from(source), log: '' });
+
 export const compilerOf = (rest: Partial<Compiler> = {}): Compiler => ({
   version: [13, 0],
   architectures: [75, 80, 86, 89, 90, 100, 120],
-  compile: (source): Promise<CompiledImage> => Promise.resolve({ image: Buffer.from(source), log: '' }),
+  compile: (source): Promise<CompiledImage> => Promise.resolve(imageOf(source)),
+  compileSync: imageOf,
   ...rest,
 });
 
@@ -140,6 +143,7 @@ export function fakeDevice(): FakeDevice {
       call('write', `${data.byteLength} ${idle ? 'beside' : 'after'}`, () => {}),
     read: (_address, bytes) => call('read', `${bytes}`, () => later(new Uint8Array(bytes))),
     readSync: (_address, bytes) => call('readSync', `${bytes}`, () => new Uint8Array(bytes)),
+    copyFrom: (_source, _address, _from, bytes) => call('copyFrom', `${bytes}`, () => {}),
     passed: () => call('passed', '', () => later(undefined)),
     statistics: () => {
       throw nativeError('CUDA_ERROR_NOT_SUPPORTED');

@@ -1,6 +1,6 @@
 /** Runs generated kernels on the emulator. */
 import { printKernel } from '@tutti/core/backend';
-import { type BufferContents, bufferContents, type KernelCase } from '@tutti/core/testing';
+import { type KernelCase, runProgram } from '@tutti/core/testing';
 import { expect } from 'vitest';
 import type { CudaBackend } from '../../src/backend.ts';
 import { compileKernel } from '../../src/kernels/index.ts';
@@ -23,35 +23,6 @@ export const machines = {
 
 export type MachineName = keyof typeof machines;
 
-const bytesOf = (contents: BufferContents): Uint8Array =>
-  new Uint8Array(contents.buffer, contents.byteOffset, contents.byteLength);
-
-/** All buffers after the program has run. Compilation is part of it. */
-async function runProgram(
-  backend: CudaBackend,
-  { kernel, scalars }: KernelCase,
-  program: CudaProgram,
-  buffers: readonly BufferContents[],
-): Promise<BufferContents[]> {
-  const loaded = backend.load(program);
-  const bound = buffers.map((contents) => {
-    const buffer = backend.allocate(contents.byteLength);
-    backend.write(buffer, bytesOf(contents));
-    return buffer;
-  });
-  await loaded.ready;
-  backend.submit([{ kind: 'dispatch', program: loaded, buffers: bound, scalars }]);
-  const results = await Promise.all(
-    kernel.buffers.map(async ({ dtype, length }, i) => {
-      const contents = bufferContents(dtype, length);
-      bytesOf(contents).set(await backend.read(bound[i]!, 0, contents.byteLength));
-      return contents;
-    }),
-  );
-  for (const buffer of bound) backend.free(buffer);
-  return results;
-}
-
 /** Runs a case as it is planned for each of these devices. Equal programs run once. */
 export async function checkKernel(
   backend: CudaBackend,
@@ -67,7 +38,8 @@ export async function checkKernel(
   }
   await Promise.all(
     [...programs].map(async ([source, { name, program }]) => {
-      const wrong = each.check(await runProgram(backend, each, program, each.contents()));
+      const loaded = backend.load(program);
+      const wrong = each.check(await runProgram(backend, loaded, each.kernel, each.contents(), each.scalars));
       if (wrong) expect.fail(`planned for ${name}: ${wrong}\n${printKernel(each.kernel)}\n${source}`);
     }),
   );

@@ -1,5 +1,4 @@
 /** Programs written by hand, for what runs programs. */
-import type { DeviceBuffer, DispatchCommand, Program } from '@tutti/core/backend';
 import type { KernelProgram, KernelStage, StageParameter } from '../../src/program.ts';
 
 const threads = 64;
@@ -116,13 +115,3 @@ export const astray: KernelProgram = program('astray', [
 export const tooLarge: KernelProgram = program('tooLarge', [
   { ...increment(1).stages[0]!, block: [4096, 1, 1] },
 ]);
-
-export const dispatch = (
-  program: Program,
-  buffers: readonly DeviceBuffer[],
-  values: readonly number[] = [],
-): DispatchCommand => ({ kind: 'dispatch', program, buffers, scalars: values });
-
-export const bytesOf = (values: ArrayLike<number>): Uint8Array =>
-  new Uint8Array(Int32Array.from(values).buffer);
-export const intsOf = (bytes: Uint8Array): number[] => [...new Int32Array(bytes.slice().buffer)];

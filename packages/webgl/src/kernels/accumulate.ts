@@ -1,40 +1,18 @@
 /** Accumulators of a reduction: their variables, and what an iteration adds. */
-import { type Accumulator, balanced, mayBeNaN, type ReduceOp, type ScalarType } from '@tutti/core/backend';
-import { bare } from './code.ts';
+import {
+  type Accumulator,
+  balanced,
+  bare,
+  identityOf,
+  isArgument,
+  mayBeNaN,
+  type ReduceOp,
+  type ScalarType,
+} from '@tutti/core/backend';
 import type { FunctionName, Width } from './functions/index.ts';
 import { literal } from './literal.ts';
 import { typeName, widened } from './types.ts';
 import type { Values } from './values.ts';
-
-const isArgument = (op: ReduceOp): boolean => op === 'argMax' || op === 'argMin';
-
-const lowest: Readonly<Record<ScalarType, number>> = {
-  f32: Number.NEGATIVE_INFINITY,
-  i32: -(2 ** 31),
-  u32: 0,
-  bool: 0,
-};
-const highest: Readonly<Record<ScalarType, number>> = {
-  f32: Number.POSITIVE_INFINITY,
-  i32: 2 ** 31 - 1,
-  u32: 2 ** 32 - 1,
-  bool: 1,
-};
-
-function identity({ op, type }: Accumulator): number {
-  switch (op) {
-    case 'sum':
-      return 0;
-    case 'prod':
-      return 1;
-    case 'max':
-      return lowest[type];
-    case 'min':
-      return highest[type];
-    default:
-      return lowest.i32;
-  }
-}
 
 /** One accumulator in generated code. */
 export class Accumulation {
@@ -76,12 +54,13 @@ export class Accumulation {
 
   declare(): void {
     const { op, type } = this.#accumulator;
-    const { library } = this.#values;
-    const kept = isArgument(op) ? 'i32' : type;
-    this.#name = this.#declare(kept, literal(kept, identity(this.#accumulator), library));
+    const initial = (of: ReduceOp, kept: ScalarType): string =>
+      this.#declare(kept, literal(kept, identityOf(of, kept), this.#values.library));
+    // An argument has the largest key, at the least position.
+    this.#name = isArgument(op) ? initial('max', 'i32') : initial(op, type);
     this.#target = this.#name;
     if (this.#isFloatExtreme) this.#second = this.#declare('u32', '0u');
-    else if (isArgument(op)) this.#second = this.#declare('i32', literal('i32', highest.i32, library));
+    else if (isArgument(op)) this.#second = initial('min', 'i32');
   }
 
   beginBlock(): void {

@@ -1,9 +1,11 @@
 /** Operations as GLSL, from the text of their operands, each of which is one value or a vector. */
 import {
   type AluExpression,
+  bare,
   type Expression,
   type IndexAnalysis,
   InternalError,
+  infix,
   isRectifier,
   isZero,
   type Kernel,
@@ -11,26 +13,16 @@ import {
   powerOfTwoShift,
   type ScalarType,
 } from '@tutti/core/backend';
-import { bare } from './code.ts';
 import { type FunctionName, floatLiteral, type Library, type Width } from './functions/index.ts';
 import { literal } from './literal.ts';
 import { typeName, type Value, widened, widthOf } from './types.ts';
 
-const infix: Readonly<Record<string, string>> = {
-  add: '+',
-  sub: '-',
-  mul: '*',
-  div: '/',
-  and: '&',
-  or: '|',
-  xor: '^',
-};
-
-const comparisons: Readonly<Record<string, readonly [operator: string, builtin: string]>> = {
-  lt: ['<', 'lessThan'],
-  le: ['<=', 'lessThanEqual'],
-  eq: ['==', 'equal'],
-  ne: ['!=', 'notEqual'],
+/** Those of vectors are functions. */
+const comparisons: Readonly<Record<string, string>> = {
+  lt: 'lessThan',
+  le: 'lessThanEqual',
+  eq: 'equal',
+  ne: 'notEqual',
 };
 
 const floatFunctions: Readonly<Record<string, FunctionName>> = {
@@ -199,11 +191,10 @@ export class Arithmetic {
   }
 
   #comparison(e: AluExpression, type: ScalarType, a: Value, b: Value, width: Width): string {
-    const [operator, builtin] = comparisons[e.alu]!;
     const compared =
       width === 'scalar'
-        ? `(${a.text} ${operator} ${b.text})`
-        : `${builtin}(${widened(a, type, width)}, ${widened(b, type, width)})`;
+        ? `(${a.text} ${infix[e.alu]} ${b.text})`
+        : `${comparisons[e.alu]}(${widened(a, type, width)}, ${widened(b, type, width)})`;
     return type === 'f32' ? this.#ordered(e, compared, a, b, width) : compared;
   }
 

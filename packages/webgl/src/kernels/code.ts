@@ -1,7 +1,5 @@
 import { bare, Lines } from '@tutti/core/backend';
 
-export { bare };
-
 /** The body of a function. */
 export class Code extends Lines {
   readonly #taken = new Set<string>();

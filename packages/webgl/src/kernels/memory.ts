@@ -1,6 +1,5 @@
 /** Elements of buffers as values: of four consecutive elements, or of one for each lane. */
-import { type DType, dtypeInfo, InternalError } from '@tutti/core/backend';
-import { bare } from './code.ts';
+import { bare, type DType, dtypeInfo, InternalError } from '@tutti/core/backend';
 import type { Library, Width } from './functions/index.ts';
 import type { Source } from './shader.ts';
 import { typeName, type Value } from './types.ts';

@@ -1,6 +1,5 @@
 /** From the number of a quad of points to their index variables. */
-import type { IndexVariable, Scope } from '@tutti/core/backend';
-import { bare } from './code.ts';
+import { bare, type IndexVariable, type Scope } from '@tutti/core/backend';
 import type { Width } from './functions/index.ts';
 import { typeName } from './types.ts';
 import type { Values } from './values.ts';

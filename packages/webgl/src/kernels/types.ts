@@ -1,6 +1,5 @@
 /** Names of types, and values of one width where another is wanted. */
-import type { ScalarType } from '@tutti/core/backend';
-import { bare } from './code.ts';
+import { bare, type ScalarType } from '@tutti/core/backend';
 import type { Width } from './functions/index.ts';
 
 const names: Readonly<Record<Width, Readonly<Record<ScalarType, string>>>> = {

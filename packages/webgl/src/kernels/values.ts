@@ -10,9 +10,10 @@ import {
   type IndexAnalysis,
   isFolded,
   type LoadExpression,
+  type ScalarType,
   type Schedule,
   type Scope,
-  Scopes,
+  Texts,
 } from '@tutti/core/backend';
 import { Arithmetic } from './alu.ts';
 import type { Code } from './code.ts';
@@ -25,7 +26,7 @@ import { typeName, type Value } from './types.ts';
 
 const components = ['x', 'y', 'z', 'w'];
 
-export class Values extends Scopes<Scope> {
+export class Values extends Texts<Scope> {
   readonly shader: Shader;
   readonly code: Code;
   readonly lanes: Lanes;
@@ -59,7 +60,7 @@ export class Values extends Scopes<Scope> {
     const prefix = e.op === 'load' ? 'x' : 'v';
     const count = this.lanes.isCopied(e) ? copies : 1;
     return Array.from({ length: count }, (_, copy) =>
-      this.code.keep(typeName(e.type, this.#width(e)), prefix, this.#compute(e, copy)),
+      this.code.keep(typeName(e.type, this.#width(e)), prefix, this.writtenOut(e, copy)),
     );
   }
 
@@ -72,28 +73,15 @@ export class Values extends Scopes<Scope> {
     return { text: this.text(e, copy), width: this.#width(e) };
   }
 
-  text(e: Expression, copy = 0): string {
-    return this.nameOf(e, copy) ?? this.#compute(e, copy);
+  protected override constant(type: ScalarType, value: number): string {
+    return literal(type, value, this.library);
   }
 
-  #compute(e: Expression, copy: number): string {
-    switch (e.op) {
-      case 'const':
-        return literal(e.type, e.value, this.library);
-      case 'index':
-        return this.variable(e.variable, copy);
-      case 'scalar':
-        return this.shader.scalar(e.type, e.param);
-      case 'accumulator':
-        return this.accumulator(e.id);
-      case 'load':
-        return this.#load(e, copy);
-      case 'alu':
-        return this.#alu(e, copy);
-    }
+  protected override scalar(type: ScalarType, param: number): string {
+    return this.shader.scalar(type, param);
   }
 
-  #alu(e: AluExpression, copy: number): string {
+  protected override alu(e: AluExpression, copy: number): string {
     const args = e.args.map((arg, i) => {
       const value = this.value(arg, copy);
       if (!isFolded(e, i, this.#analysis)) return value;
@@ -107,7 +95,7 @@ export class Values extends Scopes<Scope> {
     return this.arithmetic.text(e, args);
   }
 
-  #load(e: LoadExpression, copy: number): string {
+  protected override load(e: LoadExpression, copy: number): string {
     const { along, aligned } = this.lanes.form(e);
     const { dtype } = this.shader.kernel.buffers[e.buffer]!;
     const source = this.shader.source(e.buffer);

@@ -9,6 +9,7 @@ import {
   type ConvPart,
   convParts,
   isInside,
+  powerAbove,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import { ceilDiv, product, range, shiftOf } from './text.ts';
@@ -93,7 +94,6 @@ const mostLattices = 9;
 const three = (values: readonly number[], missing: number): Three =>
   [...range(3 - values.length).map(() => missing), ...values] as unknown as Three;
 const each = (of: (d: 0 | 1 | 2) => number): Three => [of(0), of(1), of(2)];
-const powerAbove = (value: number): number => 2 ** Math.ceil(Math.log2(value));
 
 /** Undefined for more axes than three, and for more lattices than are worth it. */
 export function planConv(anchor: ConvAnchor, features: ShaderFeatures): ConvPlan | undefined {

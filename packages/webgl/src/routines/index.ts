@@ -12,6 +12,7 @@ export function routine(anchor: Anchor, features: ShaderFeatures): GlslProgram |
     case 'conv':
       return convRoutine(anchor, features);
     case 'attention':
+    case 'attentionGradient':
       return undefined;
   }
 }

@@ -1,11 +1,8 @@
 /** Pieces of GLSL. */
-import { powerOfTwoShift } from '@tutti/core/backend';
+import { powerOfTwoShift, product } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 
-export const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
-export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
-export const roundUp = (a: number, step: number): number => Math.ceil(a / step) * step;
-export const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
+export { ceilDiv, product, range, roundUp } from '@tutti/core/backend';
 
 export const components = ['x', 'y', 'z', 'w'] as const;
 

@@ -1,4 +1,4 @@
-import { type Health, KernelError, numbered, type Program } from '@tutti/core/backend';
+import { type Health, numbered, type Program, uncompiled } from '@tutti/core/backend';
 import type { DrawSource } from '../gpu/draw.ts';
 import type { GlslProgram, GlslStage } from '../program.ts';
 import { type Programs, type Recipe, recipeOf } from './programs.ts';
@@ -51,11 +51,7 @@ export class Executable implements Program {
   /** In the order of the stages. @throws KernelError when they have not been built. */
   get recipes(): readonly Recipe[] {
     if (this.#built) return this.#recipes;
-    throw new KernelError(`kernel ${this.name} is submitted before it is compiled`, {
-      op: this.name,
-      received: this.source(),
-      fix: 'wait for program.ready before the first submission',
-    });
+    throw uncompiled(this);
   }
 
   /** The GLSL of all stages, with line numbers as error messages have them. */

@@ -1,5 +1,5 @@
 /** Memory of the device: textures, kept for reuse. */
-import { OutOfMemoryError, Pool } from '@tutti/core/backend';
+import { OutOfMemoryError, type OwnedBuffer, Pool } from '@tutti/core/backend';
 import type { Target } from '../gpu/draw.ts';
 
 export const texelBytes = 16;
@@ -20,6 +20,9 @@ export interface Block extends Target {
   readonly texels: number;
   readonly bytes: number;
 }
+
+/** A buffer of this backend. What is computed in place goes to another texture, which then takes this one's place. */
+export type WebglBuffer = OwnedBuffer<Block>;
 
 /** What makes textures, and lets them go. */
 export interface TextureMaker {

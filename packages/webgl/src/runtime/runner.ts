@@ -1,10 +1,9 @@
 /** Runs the stages of a program. */
 import { InternalError } from '@tutti/core/backend';
 import type { GlslStage, StageBuffer } from '../program.ts';
-import type { WebglBuffer } from './buffer.ts';
 import type { GlContext } from './context.ts';
 import type { Executable } from './executable.ts';
-import { type Block, type TexturePool, texelsOf } from './pool.ts';
+import { type Block, type TexturePool, texelsOf, type WebglBuffer } from './pool.ts';
 import type { Programs, Recipe } from './programs.ts';
 import { bandsOf, rectanglesOf } from './ranges.ts';
 import type { Transfer } from './transfer.ts';

@@ -1,5 +1,5 @@
 /** Devices for pages. One that is not there fails the test. */
-import type { DeviceBuffer, DispatchCommand, Program } from '@tutti/core/backend';
+import type { DeviceBuffer } from '@tutti/core/backend';
 import { WebglBackend } from '../../src/backend.ts';
 import type { GlslProgram, GlslStage } from '../../src/program.ts';
 import { GlContext } from '../../src/runtime/context.ts';
@@ -32,25 +32,11 @@ export function makeOn(gl: WebGL2RenderingContext, ownership: Ownership, program
 
 export const make = (programs?: number): TestDevice => makeOn(newContext(), 'own', programs);
 
-export function upload(backend: WebglBackend, bytes: Uint8Array): DeviceBuffer {
+export function uploadBytes(backend: WebglBackend, bytes: Uint8Array): DeviceBuffer {
   const buffer = backend.allocate(bytes.length);
   backend.write(buffer, bytes);
   return buffer;
 }
-
-export const download = async (backend: WebglBackend, buffer: DeviceBuffer): Promise<number[]> =>
-  Array.from(intsOf(await backend.read(buffer, 0, buffer.bytes)));
-
-export const bytesOf = (values: ArrayLike<number>): Uint8Array =>
-  new Uint8Array(Int32Array.from(values).buffer);
-export const intsOf = (bytes: Uint8Array): Int32Array =>
-  new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
-
-export const dispatch = (
-  program: Program,
-  buffers: readonly DeviceBuffer[],
-  scalars: readonly number[] = [],
-): DispatchCommand => ({ kind: 'dispatch', program, buffers, scalars });
 
 /** A program of one stage, which stores to the last of its buffers. */
 export function program(
@@ -72,14 +58,14 @@ export function program(
   return { name, stages: [stage], scalarTypes: [], scratch: [], source: () => code, ...others };
 }
 
-/** `b[i] = a[i] * 3 + scalar`, wrapping, after `turns` turns of nothing. */
+/** `b[i] = a[i] * 3 + scalar`, wrapping, after `turns` turns that change nothing for any scalar but the largest. */
 export const affine = (texels: number, turns = 1, operations = 10): GlslProgram =>
   program(
     'affine',
     `uvec4 texel(int index) {
   uvec4 x = fetch(t0, index);
   for (int turn = 0; turn < ${turns}; turn++) {
-    if (x.x == 0x12345u + uint(turn)) { x = x * 5u + 1u; }
+    if (x.x == uint(turn) && s0 == 0x7fffffff) { x = x * 5u + 1u; }
   }
   return x * 3u + uint(s0);
 }`,

@@ -1,7 +1,7 @@
 /** Runs programs that the test generated. */
 import type { WebglBackend } from '../../src/backend.ts';
 import type { GlslProgram } from '../../src/program.ts';
-import { upload } from './device.ts';
+import { uploadBytes } from './device.ts';
 import { fromHex, fromText, toHex } from './encoding.ts';
 
 export interface SentProgram {
@@ -24,7 +24,7 @@ export async function runAll(backend: WebglBackend, cases: readonly SentProgram[
     try {
       const program = loaded[i]!;
       await program.ready;
-      const bound = buffers.map((hex) => upload(backend, fromHex(hex)));
+      const bound = buffers.map((hex) => uploadBytes(backend, fromHex(hex)));
       backend.submit([{ kind: 'dispatch', program, buffers: bound, scalars: scalars.map(fromText) }]);
       const after = await Promise.all(bound.map((buffer) => backend.read(buffer, 0, buffer.bytes)));
       for (const buffer of bound) backend.free(buffer);

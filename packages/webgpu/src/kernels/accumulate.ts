@@ -1,5 +1,5 @@
 /** Accumulators of a reduce phase: their variables, one iteration, and joining what the invocations of a point found. */
-import { type Accumulator, balanced, mayBeNaN, type ReduceOp, type ScalarType } from '@tutti/core/backend';
+import { type Accumulator, balanced, bare, identityOf, isArgument, mayBeNaN } from '@tutti/core/backend';
 import { literal } from './alu.ts';
 import type { Values } from './values.ts';
 
@@ -10,39 +10,22 @@ interface State {
   readonly join: (a: string, b: string) => string;
 }
 
-const isArgument = (op: ReduceOp): boolean => op === 'argMax' || op === 'argMin';
-
-const lowest: Readonly<Record<ScalarType, string>> = {
-  f32: '-infinity()',
-  i32: 'i32(-2147483648)',
-  u32: '0u',
-  bool: 'false',
-};
-const highest: Readonly<Record<ScalarType, string>> = {
-  f32: 'infinity()',
-  i32: '2147483647',
-  u32: '4294967295u',
-  bool: 'true',
-};
-
 /** How partial results are joined. For argMax and argMin this is the key; see `Accumulation`. */
-function stateOf({ op, type }: Accumulator): State {
-  const one = literal(type === 'bool' ? 'u32' : type, op === 'prod' ? 1 : 0);
+function stateOf({ op, type }: Pick<Accumulator, 'op' | 'type'>): State {
+  const initial = bare(literal(type, identityOf(op, type)));
   switch (op) {
     case 'sum':
-      return { type, initial: one, join: (a, b) => `(${a} + ${b})` };
+      return { type, initial, join: (a, b) => `(${a} + ${b})` };
     case 'prod':
-      return { type, initial: one, join: (a, b) => `(${a} * ${b})` };
+      return { type, initial, join: (a, b) => `(${a} * ${b})` };
     case 'max':
-    case 'min': {
-      const initial = (op === 'max' ? lowest : highest)[type];
+    case 'min':
       if (type === 'bool')
         return { type, initial, join: (a, b) => `(${a} ${op === 'max' ? '|' : '&'} ${b})` };
       return { type, initial, join: (a, b) => `${op}${type === 'f32' ? '_f32' : ''}(${a}, ${b})` };
-    }
     case 'argMax':
     case 'argMin':
-      return { type: 'i32', initial: lowest.i32, join: (a, b) => `max(${a}, ${b})` };
+      return stateOf({ op: 'max', type: 'i32' });
   }
 }
 

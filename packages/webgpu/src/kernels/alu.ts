@@ -1,13 +1,17 @@
 /** Operations as WGSL, from the text of their operands. */
 import {
   type AluExpression,
+  boolText,
   type Expression,
   type IndexAnalysis,
   InternalError,
+  infix,
   isRectifier,
   isZero,
   mayBeNaN,
+  powerOfTwoShift,
   type ScalarType,
+  smallPower,
 } from '@tutti/core/backend';
 import { floatLiteral } from './functions/index.ts';
 
@@ -22,20 +26,6 @@ export function literal(type: ScalarType, value: number): string {
   if (Object.is(value, -0)) return 'negative_zero()';
   return value < 0 ? `(${floatLiteral(value)})` : floatLiteral(value);
 }
-
-const infix: Readonly<Record<string, string>> = {
-  add: '+',
-  sub: '-',
-  mul: '*',
-  div: '/',
-  and: '&',
-  or: '|',
-  xor: '^',
-  eq: '==',
-  ne: '!=',
-  lt: '<',
-  le: '<=',
-};
 
 const floatFunctions: Readonly<Record<string, string>> = {
   sqrt: 'sqrt_f32',
@@ -63,17 +53,17 @@ export function aluText(e: AluExpression, args: readonly string[], analysis: Ind
     return isRectifier(e) ? `select(${c}, 0.0f, is_below_zero(${c}))` : `select(${c}, ${b}, ${a})`;
   if (e.alu === 'cast') return castText(from, e.type, a);
   if (e.alu === 'bitcast') return `bitcast<${e.type}>(${a})`;
-  switch (from) {
-    case 'f32':
-      return floatText(e, a, b);
-    case 'bool':
-      return boolText(e, a, b);
-    default:
-      return integerText(e, a, b, from, analysis);
-  }
+  const text =
+    from === 'f32'
+      ? floatText(e, a, b)
+      : from === 'bool'
+        ? boolText(e, a, b)
+        : integerText(e, a, b, from, analysis);
+  if (text === undefined) throw new InternalError(`no WGSL for ${e.alu} of ${from}`, { received: e });
+  return text;
 }
 
-function floatText(e: AluExpression, a: string, b: string): string {
+function floatText(e: AluExpression, a: string, b: string): string | undefined {
   const { alu } = e;
   if (alu in floatFunctions) return `${floatFunctions[alu]}(${b === undefined ? a : `${a}, ${b}`})`;
   if (roundings.has(alu)) return `with_sign_of(${alu}(${a}), ${a})`;
@@ -91,14 +81,14 @@ function floatText(e: AluExpression, a: string, b: string): string {
     case 'min':
       return extremeText(e, alu, a, b);
     case 'pow':
-      return powerText(e, a, b);
+      return smallPower(e.args[1]!, a) ?? `pow_f32(${a}, ${b})`;
     case 'lt':
     case 'le':
     case 'eq':
     case 'ne':
       return comparisonText(e, alu, a, b);
     default:
-      throw new InternalError(`no WGSL for ${alu} of f32`, { received: e });
+      return undefined;
   }
 }
 
@@ -138,49 +128,13 @@ function comparisonText(e: AluExpression, alu: 'lt' | 'le' | 'eq' | 'ne', a: str
   return alu === 'ne' ? `(${compared} | ${unordered})` : `(${compared} & !${unordered})`;
 }
 
-/** Small integer exponents are products. */
-function powerText(e: AluExpression, a: string, b: string): string {
-  const exponent = e.args[1]!;
-  if (exponent.op === 'const') {
-    if (exponent.value === 1) return a;
-    if (exponent.value === 2) return `(${a} * ${a})`;
-    if (exponent.value === 3) return `(${a} * ${a} * ${a})`;
-    if (exponent.value === -1) return `(1.0f / ${a})`;
-  }
-  return `pow_f32(${a}, ${b})`;
-}
-
-function boolText({ alu, args }: AluExpression, a: string, b: string): string {
-  switch (alu) {
-    case 'not':
-      return `(!${a})`;
-    case 'and':
-    case 'min':
-      return `(${a} & ${b})`;
-    case 'or':
-    case 'max':
-      return `(${a} | ${b})`;
-    case 'eq':
-      return `(${a} == ${b})`;
-    case 'xor':
-    case 'ne':
-      return `(${a} != ${b})`;
-    case 'lt':
-      return `(!${a} & ${b})`;
-    case 'le':
-      return `(!${a} | ${b})`;
-    default:
-      throw new InternalError(`no WGSL for ${alu} of bool`, { received: args });
-  }
-}
-
 function integerText(
   e: AluExpression,
   a: string,
   b: string,
   type: 'i32' | 'u32',
   analysis: IndexAnalysis,
-): string {
+): string | undefined {
   switch (e.alu) {
     case 'neg':
       return type === 'u32' ? `(0u - ${a})` : `(-${a})`;
@@ -201,8 +155,7 @@ function integerText(
       return divisionText(e, e.alu, a, b, type, analysis);
     default: {
       const sign = infix[e.alu];
-      if (!sign) throw new InternalError(`no WGSL for ${e.alu} of ${type}`, { received: e });
-      return `(${a} ${sign} ${b})`;
+      return sign && `(${a} ${sign} ${b})`;
     }
   }
 }
@@ -236,10 +189,8 @@ function divisionText(
   if (d === 1) return alu === 'idiv' ? a : literal(type, 0);
   const unsigned = type === 'u32' || (analysis.isNonNegative(dividend) && d > 0);
   if (!unsigned) return `(${a} ${alu === 'idiv' ? '/' : '%'} ${b})`;
-  const power = Math.log2(d);
-  if (Number.isInteger(power)) {
-    return alu === 'idiv' ? `(${a} >> ${power}u)` : `(${a} & ${literal(type, d - 1)})`;
-  }
+  const shift = powerOfTwoShift(d);
+  if (shift !== undefined) return alu === 'idiv' ? `(${a} >> ${shift}u)` : `(${a} & ${literal(type, d - 1)})`;
   const sign = alu === 'idiv' ? '/' : '%';
   return type === 'u32' ? `(${a} ${sign} ${d}u)` : `i32(u32(${a}) ${sign} ${d}u)`;
 }

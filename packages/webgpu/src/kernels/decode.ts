@@ -3,8 +3,6 @@ import { type IndexVariable, powerOfTwoShift } from '@tutti/core/backend';
 import type { Code } from './code.ts';
 import { floatLiteral } from './functions/index.ts';
 
-export { powerOfTwoShift };
-
 /**
  * Names the variables of `space` at the row-major position `point`, a u32. Only those that are `used`, and those that they are
  * reached through, are computed.

@@ -9,7 +9,7 @@
 import {
   type Expression,
   type IndexVariable,
-  loadedBuffers,
+  innerLoops,
   type MapPhase,
   type Phase,
   type PhaseScopes,
@@ -17,12 +17,13 @@ import {
   rootsOf,
   Schedule,
   type Store,
+  touches,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import { Accumulation } from './accumulate.ts';
 import { tailOf } from './flat.ts';
 import { type LoopPlan, Loops, type Sharing } from './loops.ts';
-import { copiesOf, innerLoops } from './plan.ts';
+import { copiesOf } from './plan.ts';
 import { type StoreForms, Stores } from './stores.ts';
 import type { Scope, Values } from './values.ts';
 
@@ -187,9 +188,3 @@ export class PhaseEmitter {
 }
 
 const sharingOf = (partners: Partners | undefined): Sharing => partners ?? { count: 1, index: '0' };
-
-/** Whether a phase loads from or stores to one of these buffers. */
-function touches(phase: Phase, buffers: ReadonlySet<number>): boolean {
-  if (phase.kind === 'map' && phase.stores.some(({ buffer }) => buffers.has(buffer))) return true;
-  return loadedBuffers(rootsOf(phase)).some((buffer) => buffers.has(buffer));
-}

@@ -8,15 +8,16 @@
  * there a point's loops belong to one invocation, or to the invocations of one vector.
  */
 import {
+  type Contiguity,
+  clamp,
+  contiguity,
   dependence,
-  type Expression,
   type IndexAnalysis,
-  type IndexVariable,
   type Phase,
+  powerBelow,
   rootsOf,
   type Segment,
   sizeOf,
-  visitExpressions,
   weightOf,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
@@ -42,9 +43,6 @@ export interface FlatPlan {
 const manyInvocations = 65536;
 /** Invocations of a vector in software. */
 const vectorWidth = 4;
-
-const powerBelow = (x: number): number => 2 ** Math.max(0, Math.floor(Math.log2(x)));
-const clamp = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
 
 export function planFlat(units: number, phase: Phase, features: ShaderFeatures): FlatPlan {
   const most = Math.min(256, features.maxInvocations);
@@ -90,27 +88,6 @@ function pointsOf(points: number, sharing: number, features: ShaderFeatures): nu
   return Math.max(1, size / sharing);
 }
 
-type Contiguity = 'points' | 'loops' | 'neither';
-
-/** Along what the loads and stores of phases with loops are contiguous. */
-function contiguity({ space, phases }: Segment, analysis: IndexAnalysis): Contiguity {
-  const point = space.findLast(({ extent }) => extent > 1);
-  let votes = 0;
-  const vote = (index: Expression, loop: IndexVariable): void => {
-    if (analysis.stride(index, loop) === 1) votes++;
-    if (point && analysis.stride(index, point) === 1) votes--;
-  };
-  for (const phase of phases) {
-    const loop = phase.loops.at(-1);
-    if (!loop) continue;
-    visitExpressions(rootsOf(phase), (e) => {
-      if (e.op === 'load') vote(e.index, loop);
-    });
-    if (phase.kind === 'map') for (const { index } of phase.stores) vote(index, loop);
-  }
-  return votes > 0 ? 'loops' : votes < 0 ? 'points' : 'neither';
-}
-
 /** Bodies of a phase side by side, over its innermost loop. */
 export function copiesOf(phase: Phase, sharing: number, features: ShaderFeatures): number {
   const loop = phase.loops.at(-1);
@@ -119,20 +96,4 @@ export function copiesOf(phase: Phase, sharing: number, features: ShaderFeatures
   if (sharing === 1 && loop.extent <= 8 && weight * loop.extent <= 64) return loop.extent;
   const wanted = weight <= 8 ? (features.software ? 8 : 4) : weight <= 24 ? 4 : weight <= 48 ? 2 : 1;
   return Math.max(1, Math.min(wanted, powerBelow(sizeOf(phase.loops) / sharing)));
-}
-
-/**
- * The loops of a phase that are shared: as few of the innermost ones as give each invocation a few iterations. Without sharing, the
- * innermost loop alone.
- */
-export function innerLoops(phase: Phase, sharing: number): number {
-  const { loops } = phase;
-  if (sharing === 1) return Math.min(1, loops.length);
-  let count = 0;
-  let size = 1;
-  while (count < loops.length && size < 4 * sharing) {
-    count++;
-    size *= loops[loops.length - count]!.extent;
-  }
-  return count;
 }

@@ -13,8 +13,10 @@ import {
   isFolded,
   type LoadExpression,
   loadIndices,
+  positionNames,
+  type ScalarType,
   type Schedule,
-  Scopes,
+  Texts,
 } from '@tutti/core/backend';
 import { aluText, literal } from './alu.ts';
 import type { Code } from './code.ts';
@@ -40,7 +42,7 @@ export class Scope extends GeneralScope {
   }
 }
 
-export class Values extends Scopes<Scope> {
+export class Values extends Texts<Scope> {
   readonly shader: Shader;
   readonly code: Code;
   readonly analysis: IndexAnalysis;
@@ -64,18 +66,13 @@ export class Values extends Scopes<Scope> {
     points: readonly string[],
   ): void {
     if (space.filter(({ extent }) => extent > 1).length < 2) return;
-    const names = new Map<number, readonly string[]>();
-    for (const index of [...loadIndices(roots), ...indices]) {
-      const offset = this.analysis.offsetFromRowMajor(index, space);
-      if (offset === undefined) continue;
-      const known =
-        names.get(offset) ??
-        points.map((point) =>
-          this.code.keep('n', offset === 0 ? `i32(${point})` : `i32(${point}) + ${offset}`),
-        );
-      names.set(offset, known);
-      scope.names.set(index, known);
-    }
+    const all = [...loadIndices(roots), ...indices];
+    const names = positionNames(all, space, this.analysis, (offset) =>
+      points.map((point) =>
+        this.code.keep('n', offset === 0 ? `i32(${point})` : `i32(${point}) + ${offset}`),
+      ),
+    );
+    for (const [index, texts] of names) scope.names.set(index, texts);
   }
 
   /** Evaluates what the schedule names in a scope: the innermost one, or one around it. */
@@ -85,35 +82,21 @@ export class Values extends Scopes<Scope> {
       const prefix = expression.op === 'load' ? 'x' : expression.op === 'scalar' ? 's' : 'v';
       const names: string[] = [];
       for (let copy = 0; copy < scope.copies; copy++) {
-        names.push(code.keep(prefix, this.#compute(expression, copy)));
+        names.push(code.keep(prefix, this.writtenOut(expression, copy)));
       }
       scope.names.set(expression, names);
     }
   }
 
-  /** The value of an expression in a copy of the innermost scope. */
-  text(e: Expression, copy = 0): string {
-    return this.nameOf(e, copy) ?? this.#compute(e, copy);
+  protected override constant(type: ScalarType, value: number): string {
+    return literal(type, value);
   }
 
-  #compute(e: Expression, copy: number): string {
-    switch (e.op) {
-      case 'const':
-        return literal(e.type, e.value);
-      case 'index':
-        return this.variable(e.variable, copy);
-      case 'scalar':
-        return this.shader.scalar(e.type, e.param);
-      case 'accumulator':
-        return this.accumulator(e.id);
-      case 'load':
-        return this.#load(e, copy);
-      case 'alu':
-        return this.#alu(e, copy);
-    }
+  protected override scalar(type: ScalarType, param: number): string {
+    return this.shader.scalar(type, param);
   }
 
-  #alu(e: AluExpression, copy: number): string {
+  protected override alu(e: AluExpression, copy: number): string {
     const args = e.args.map((arg, i) => {
       const text = this.text(arg, copy);
       return isFolded(e, i, this.analysis) ? `opaque(${text})` : text;
@@ -123,7 +106,7 @@ export class Values extends Scopes<Scope> {
     return aluText(e, args, this.analysis);
   }
 
-  #load(e: LoadExpression, copy: number): string {
+  protected override load(e: LoadExpression, copy: number): string {
     const value = this.#sharedWord(e, copy) ?? this.shader.load(e.buffer, this.text(e.index, copy));
     if (!e.guard) return value;
     // A guard that compilers can settle must not show them a 0 to simplify with.

@@ -1,7 +1,7 @@
 /** Index arithmetic as text. */
-import type { IndexVariable } from '@tutti/core/backend';
+import { type IndexVariable, powerOfTwoShift } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
-import { decodePoint, powerOfTwoShift } from '../kernels/decode.ts';
+import { decodePoint } from '../kernels/decode.ts';
 
 /** Adds a constant. */
 export const plus = (text: string, offset: number): string =>

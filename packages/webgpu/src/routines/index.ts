@@ -16,6 +16,8 @@ export function routine(anchor: Anchor, features: ShaderFeatures): WgslProgram |
       return convRoutine(anchor, features);
     case 'attention':
       return attentionRoutine(anchor, features);
+    case 'attentionGradient':
+      return undefined;
   }
 }
 

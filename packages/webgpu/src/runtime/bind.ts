@@ -1,11 +1,17 @@
 /** Commands in the form that an encoder takes, prepared once for each command. */
-import { type DispatchCommand, freedError, InternalError, scalarBits } from '@tutti/core/backend';
+import {
+  type Buffers,
+  type DispatchCommand,
+  freedError,
+  InternalError,
+  scalarBits,
+  type Workspace,
+} from '@tutti/core/backend';
 import type { Block, WebgpuBuffer } from './buffer.ts';
 import type { GpuDevice } from './device.ts';
 import type { Executable } from './executable.ts';
 import type { Layout } from './pipelines.ts';
 import type { Uniforms } from './uniforms.ts';
-import type { Workspace } from './workspace.ts';
 
 /** One dispatch. */
 export interface BoundStage {
@@ -33,39 +39,56 @@ interface Resource {
   readonly number: number | undefined;
 }
 
+/**
+ * Bytes that a binding of a buffer spans. WebGPU has no empty bindings, and a view as an array of vectors needs 16 bytes; the rest of the
+ * block belongs to nobody.
+ */
+const bindingBytes = ({ bytes }: WebgpuBuffer): number => Math.max(16, Math.ceil(bytes / 16) * 16);
+
 /** So many bind groups are kept for commands that come anew with buffers that were together before. */
 const mostGroups = 8192;
 
 export class Binder {
   readonly #device: GpuDevice;
-  readonly #workspace: Workspace;
+  readonly #buffers: Buffers<Block>;
+  readonly #workspace: Workspace<Block>;
   readonly #uniforms: Uniforms;
+  readonly #executable: (command: DispatchCommand) => Executable;
   readonly #bound = new WeakMap<DispatchCommand, BoundCommand>();
   /** By layout and buffers; the least recently used is first. */
   readonly #groups = new Map<string, GPUBindGroup>();
 
-  constructor(device: GpuDevice, workspace: Workspace, uniforms: Uniforms) {
+  /** @param executable The program of a command, if it is one of this device. */
+  constructor(
+    device: GpuDevice,
+    buffers: Buffers<Block>,
+    workspace: Workspace<Block>,
+    uniforms: Uniforms,
+    executable: (command: DispatchCommand) => Executable,
+  ) {
     this.#device = device;
+    this.#buffers = buffers;
     this.#workspace = workspace;
     this.#uniforms = uniforms;
+    this.#executable = executable;
   }
 
   /** @throws DisposedError when a buffer has been freed. */
-  bind(command: DispatchCommand, check: (command: DispatchCommand) => Executable): BoundCommand {
+  bind(command: DispatchCommand): BoundCommand {
     const known = this.#bound.get(command);
     if (known && (!known.workspace || known.workspace === this.#workspace.block)) {
       for (const buffer of known.buffers) if (buffer.freed) throw freedError();
       return known;
     }
-    const bound = this.#make(command, check(command));
+    const bound = this.#make(command);
     this.#bound.set(command, bound);
     return bound;
   }
 
-  #make({ buffers, scalars }: DispatchCommand, executable: Executable): BoundCommand {
+  #make(command: DispatchCommand): BoundCommand {
+    const own = command.buffers.map((buffer) => this.#buffers.own(buffer));
+    const executable = this.#executable(command);
     const { wgsl, pipelines } = executable;
-    const own = buffers as readonly WebgpuBuffer[];
-    for (const buffer of own) if (buffer.freed) throw freedError();
     const workspace = wgsl.workspaceBytes > 0 ? this.#workspace.block : undefined;
     const stages = wgsl.stages.map((stage, i): BoundStage => {
       const resources = stage.bindings.map(({ source }): Resource => {
@@ -76,7 +99,7 @@ export class Binder {
         const buffer = own[source.index];
         if (!buffer)
           throw new InternalError(`kernel ${wgsl.name}: buffer ${source.index} of its binding is missing`);
-        return { ...buffer.block, bytes: buffer.bindingBytes };
+        return { ...buffer.block, bytes: bindingBytes(buffer) };
       });
       return {
         pipeline: executable.compiled(i),
@@ -85,7 +108,7 @@ export class Binder {
         readsScalars: stage.bindings.some(({ source }) => source.kind === 'scalars'),
       };
     });
-    const bits = scalarBits(wgsl, scalars);
+    const bits = scalarBits(wgsl, command.scalars);
     const read = stages.some(({ readsScalars }) => readsScalars);
     return { stages, buffers: own, scalars: read ? bits : undefined, workspace };
   }

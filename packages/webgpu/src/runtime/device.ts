@@ -1,5 +1,5 @@
 /** A WebGPU device as this backend holds it: its queue, what it can do, whether it works, whose it is. */
-import { BackendUnavailableError, type DeviceInfo, Health } from '@tutti/core/backend';
+import { BackendUnavailableError, type DeviceInfo, Health, messageOf } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import {
   type Described,
@@ -89,7 +89,7 @@ export async function openDevice(adapter: GPUAdapter, pretendDefaults: boolean):
     });
   } catch (cause) {
     throw new BackendUnavailableError(
-      `the GPU driver does not open a device: ${cause instanceof Error ? cause.message.split('\n')[0] : cause}`,
+      `the GPU driver does not open a device: ${messageOf(cause).split('\n')[0]}`,
       {
         cause,
         fix: 'an adapter opens one device only: do not pass an adapter that has been used; else update the GPU driver',

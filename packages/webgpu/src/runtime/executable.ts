@@ -1,4 +1,4 @@
-import { KernelError, numbered, type Program } from '@tutti/core/backend';
+import { numbered, type Program, uncompiled } from '@tutti/core/backend';
 import type { WgslProgram } from '../program.ts';
 import type { Pipeline, Pipelines } from './pipelines.ts';
 
@@ -71,11 +71,7 @@ export class Executable implements Program {
   compiled(stage: number): GPUComputePipeline {
     const pipeline = this.pipelines[stage]?.compiled;
     if (pipeline) return pipeline;
-    throw new KernelError(`kernel ${this.name} is submitted before it is compiled`, {
-      op: this.name,
-      received: this.source(),
-      fix: 'wait for program.ready before the first submission',
-    });
+    throw uncompiled(this);
   }
 
   /** The WGSL of all stages, with line numbers as error messages have them. */

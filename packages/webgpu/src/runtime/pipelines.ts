@@ -1,5 +1,5 @@
 /** From WGSL to pipelines: compiled in parallel, kept by their text, and with errors that show the text. */
-import { KernelError, numbered, type TuttiError } from '@tutti/core/backend';
+import { KernelError, messageOf, numbered, type TuttiError } from '@tutti/core/backend';
 import type { StageBinding, WgslStage } from '../program.ts';
 import type { GpuDevice } from './device.ts';
 
@@ -115,8 +115,6 @@ export class Pipelines {
     throw await compileError(name, code, module, text ?? messageOf(reason), reason);
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function compileError(
   name: string,

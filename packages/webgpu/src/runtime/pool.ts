@@ -7,17 +7,24 @@ const usage = 0x80 | 0x04 | 0x08;
 
 const reservedAnyway = 128 * 1024 * 1024;
 
+export interface BufferMaker {
+  create(descriptor: GPUBufferDescriptor): GPUBuffer;
+  destroy(gpu: GPUBuffer): void;
+}
+
 /** @param mostBytes Bytes of the largest block. */
-export function bufferPool(
-  mostBytes: number,
-  create: (descriptor: GPUBufferDescriptor) => GPUBuffer,
-): SizePool<Block> {
+export function bufferPool(mostBytes: number, maker: BufferMaker): SizePool<Block> {
   let blocks = 0;
   return new SizePool<Block>(
     {
       // Where there is no memory, WebGPU says so later.
-      make: ({ bytes }) => ({ gpu: create({ size: bytes, usage }), offset: 0, bytes, number: ++blocks }),
-      destroy: ({ gpu }) => gpu.destroy(),
+      make: ({ bytes }) => ({
+        gpu: maker.create({ size: bytes, usage }),
+        offset: 0,
+        bytes,
+        number: ++blocks,
+      }),
+      destroy: ({ gpu }) => maker.destroy(gpu),
     },
     { reservedAnyway, mostBytes },
   );

@@ -10,6 +10,8 @@ const keptBytes = 32 * 1024 * 1024;
 /** Reads are put together in one staging buffer up to this size. */
 const mostTogether = 1024 * 1024;
 
+const reading = 'while a value was read';
+
 interface Staging {
   readonly gpu: GPUBuffer;
   readonly bytes: number;
@@ -73,7 +75,7 @@ export class Readback {
     try {
       const staging = this.#take(bytes);
       this.#copy(requests, staging.gpu);
-      await staging.gpu.mapAsync(mapRead, 0, bytes);
+      await this.#device.watch(reading, () => staging.gpu.mapAsync(mapRead, 0, bytes));
       const mapped = new Uint8Array(staging.gpu.getMappedRange(0, bytes));
       let at = 0;
       const results = requests.map(({ skip, bytes: wanted, copied }) => {
@@ -91,7 +93,7 @@ export class Readback {
   }
 
   #copy(requests: readonly Request[], target: GPUBuffer): void {
-    this.#device.watch('while a value was read', () => {
+    this.#device.watch(reading, () => {
       const encoder = this.#device.device.createCommandEncoder();
       let at = 0;
       for (const { source, from, copied } of requests) {
@@ -117,7 +119,8 @@ export class Readback {
     if (fits >= 0) return this.#kept.splice(fits, 1)[0]!;
     const size = bytes <= 4096 ? 4096 : 2 ** Math.ceil(Math.log2(bytes));
     const clamped = Math.min(size, this.#device.limits.maxBufferSize);
-    const gpu = this.#device.device.createBuffer({ label: 'readback', size: clamped, usage });
+    const descriptor = { label: 'readback', size: clamped, usage };
+    const gpu = this.#device.watch(reading, () => this.#device.device.createBuffer(descriptor));
     return { gpu, bytes: clamped };
   }
 

@@ -1,11 +1,12 @@
 /** Devices for tests. One that is not there fails the test. */
-import type { Backend, DeviceBuffer } from '@tutti/core/backend';
+import type { Backend } from '@tutti/core/backend';
+import type { CheckedDevice } from '@tutti/core/testing';
 import { useDriver } from '@tutti/testbed';
 import { afterAll, afterEach } from 'vitest';
 import { WebgpuBackend } from '../../src/backend.ts';
 import { borrowDevice, openDevice } from '../../src/runtime/device.ts';
 import { findAdapter, findGpu, isAbsent } from '../../src/runtime/gpu.ts';
-import { bytesOf, intsOf } from './programs.ts';
+import { affine, increment, reversed, storeScalars } from './programs.ts';
 
 await useDriver();
 
@@ -53,11 +54,13 @@ export async function makeOn(device: GPUDevice): Promise<WebgpuBackend> {
   return backend;
 }
 
-export function upload(backend: Backend, values: ArrayLike<number>): DeviceBuffer {
-  const buffer = backend.allocate(values.length * 4);
-  backend.write(buffer, bytesOf(values));
-  return buffer;
+/** A device as the checks of the contract want it. */
+export function checked(backend: WebgpuBackend): CheckedDevice {
+  return {
+    backend,
+    affine: (n, turns) => backend.load(affine(n, turns)),
+    increment: (n) => backend.load(increment(n)),
+    reversed: (n) => backend.load(reversed(n)),
+    storeScalars: () => backend.load(storeScalars),
+  };
 }
-
-export const download = async (backend: Backend, buffer: DeviceBuffer): Promise<number[]> =>
-  intsOf(await backend.read(buffer, 0, buffer.bytes));

@@ -1,5 +1,4 @@
 /** Programs written by hand, for what runs programs. */
-import type { DeviceBuffer, DispatchCommand, Program } from '@tutti/core/backend';
 import type { StageBinding, WgslProgram, WgslStage } from '../../src/program.ts';
 
 const bind = (index: number, access: StageBinding['access']): StageBinding => ({
@@ -109,15 +108,3 @@ fn main() { a[0] = missing; }`,
 export const tooLarge: WgslProgram = program('tooLarge', [
   { ...increment(1).stages[0]!, workgroups: [65536, 1, 1] },
 ]);
-
-export const dispatch = (
-  program: Program,
-  buffers: readonly DeviceBuffer[],
-  values: readonly number[] = [],
-): DispatchCommand => ({ kind: 'dispatch', program, buffers, scalars: values });
-
-export const bytesOf = (values: ArrayLike<number>): Uint8Array =>
-  new Uint8Array(Int32Array.from(values).buffer);
-export const intsOf = (bytes: Uint8Array): number[] => [
-  ...new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
-];

@@ -1,9 +1,8 @@
 /** Runs routines and compares what they make with what they must make. */
-import type { AnchorCase } from '@tutti/core/testing';
+import { type AnchorCase, runProgram } from '@tutti/core/testing';
 import { expect } from 'vitest';
 import type { ShaderFeatures, WgslProgram } from '../../src/program.ts';
 import { shared } from './device.ts';
-import { runProgram } from './kernels.ts';
 
 /** Runs a program for a case, within the limits that it was made for. */
 export async function checkAnchor(
@@ -17,7 +16,8 @@ export async function checkAnchor(
     const storage = bindings.filter(({ access }) => access !== 'uniform');
     expect(storage.length).toBeLessThanOrEqual(features.maxStorageBuffers);
   }
-  const wrong = check(await runProgram(await shared(), anchor, program, contents(), scalars));
+  const backend = await shared();
+  const wrong = check(await runProgram(backend, backend.load(program), anchor, contents(), scalars));
   if (wrong) {
     const text = JSON.stringify({ ...anchor, buffers: undefined, epilogue: undefined });
     expect.fail(`${wrong}\n${text}\n${program.source()}`);

@@ -1,9 +1,8 @@
-import { attentionWeights, type Make } from '../../ops/attention-graph.ts';
 import { paddedExtent } from '../../ops/extents.ts';
 import type { PrimitiveAttributes } from '../../ops/primitives.ts';
 import { apply } from '../../tensor/apply.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { expand, fill, flip, mul, permute, reduceSum, reshape, scale, sub } from '../arithmetic.ts';
+import { fill, flip, permute, reshape } from '../arithmetic.ts';
 import type { VjpRule, VjpRules } from '../rule.ts';
 
 type ConvAttributes = PrimitiveAttributes['conv'];
@@ -93,32 +92,7 @@ const convRule: VjpRule<'conv'> = ({ inputs, gradient, attributes, needs }) => {
   ];
 };
 
-/**
- * o = p v with the weights p, which are computed again: dv = p^T do, dp = do v^T, and through the softmax
- * ds = p (dp - sum(p dp)), dq = scale ds k, dk = scale ds^T q.
- */
-const attentionRule: VjpRule<'attention'> = ({ inputs, gradient, attributes, needs }) => {
-  const [q, k, v, mask] = inputs as [Tensor, Tensor, Tensor, Tensor?];
-  if (v.size === 0 || gradient.size === 0) return inputs.map((input) => fill(0, input));
-  const make: Make<Tensor> = (op, operands, own) => apply(op, operands, own, q.device);
-  const weights = attentionWeights(make, inputs, attributes);
-  const dot = (a: Tensor, b: Tensor): Tensor => apply('dot', [a, b], {});
-  const valueGradient = needs[2] ? dot(transpose(weights), gradient) : undefined;
-  if (!needs[0] && !needs[1] && !needs[3]) return [undefined, undefined, valueGradient];
-  const weightGradient = dot(gradient, transpose(v));
-  const total = reduceSum(mul(weights, weightGradient), [weights.rank - 1]);
-  const scores = mul(weights, sub(weightGradient, expand(total, weights.shape)));
-  const products = scale(scores, attributes.scale);
-  return [
-    needs[0] ? dot(products, k) : undefined,
-    needs[1] ? dot(transpose(products), q) : undefined,
-    valueGradient,
-    needs[3] && mask?.dtype === 'float32' ? scores : undefined,
-  ];
-};
-
-export const anchorRules: VjpRules<'dot' | 'conv' | 'attention'> = {
+export const anchorRules: VjpRules<'dot' | 'conv'> = {
   dot: dotRule,
   conv: convRule,
-  attention: attentionRule,
 };

@@ -10,6 +10,7 @@
  * For an input gradient of stride 2 that is a quarter of the work in two dimensions. Where no kernel position fits, sums are empty.
  */
 import type { ConvAnchor } from '../routine.ts';
+import { ceilDiv, product, range } from './numbers.ts';
 
 /** Input position = output position * stride + kernel position * dilation - padLow. */
 export interface ConvAxis {
@@ -40,9 +41,6 @@ export interface ConvPart {
 /** So many lattices are worth a stage each. */
 const mostParts = 36;
 
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
-const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
-const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /** An axis of a part, and what its offset is in the kernel and in the result. */

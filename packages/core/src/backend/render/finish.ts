@@ -2,15 +2,24 @@
 import { dtypeInfo } from '../dtype.ts';
 import { InternalError } from '../errors.ts';
 import type { Expression, IndexVariable, Kernel, Phase } from '../kernel.ts';
-import type { Anchor, Epilogue } from '../routine.ts';
-
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
+import type { Anchor, AttentionOperandName, AttentionOperands, Epilogue } from '../routine.ts';
+import { product } from './numbers.ts';
 
 /** Elements of the result. */
 export function resultElements(anchor: Anchor): number {
   if (anchor.kind === 'dot') return product(anchor.batch) * anchor.m * anchor.n;
   if (anchor.kind === 'attention') return product(anchor.batch) * anchor.queries * anchor.valueWidth;
+  if (anchor.kind === 'attentionGradient')
+    return anchor.of.reduce((n, name) => n + gradientElements(anchor, name), 0);
   return anchor.batch * anchor.groups * anchor.outChannels * product(anchor.outSize);
+}
+
+/** Elements of the gradient with respect to one operand of attention. */
+export function gradientElements(
+  { batch, queries, keys, width, valueWidth }: AttentionOperands,
+  name: AttentionOperandName,
+): number {
+  return product(batch) * (name === 'query' ? queries : keys) * (name === 'value' ? valueWidth : width);
 }
 
 const int = (value: number): Expression => ({ op: 'const', type: 'i32', value });
@@ -78,8 +87,11 @@ export function finishKernel(anchor: Anchor, parts: number): Kernel {
 }
 
 /** The buffer of the result. */
-export const resultBuffer = (anchor: Anchor): number =>
-  anchor.kind === 'attention' ? (anchor.mask ? 4 : 3) : 2;
+export function resultBuffer(anchor: Anchor): number {
+  if (anchor.kind === 'attention') return anchor.mask ? 4 : 3;
+  if (anchor.kind === 'attentionGradient') return anchor.mask ? 5 : 4;
+  return 2;
+}
 
 /** The epilogue of an anchor that has none: the sums as they are. */
 export function plainResult(anchor: Anchor, elements: number): Epilogue {

@@ -15,10 +15,15 @@ export {
 export * from './facts.ts';
 export * from './finish.ts';
 export * from './lines.ts';
+export * from './numbers.ts';
+export * from './operators.ts';
 export * from './product.ts';
+export * from './reductions.ts';
 export * from './schedule.ts';
 export * from './scopes.ts';
 export * from './segments.ts';
+export * from './sharing.ts';
 export * from './text.ts';
+export * from './texts.ts';
 export * from './used.ts';
 export * from './work.ts';

@@ -1,6 +1,7 @@
 /** A matrix product in its simplest form. */
 import type { ScalarType } from '../dtype.ts';
 import type { DotAnchor, DotOperand } from '../routine.ts';
+import { product } from './numbers.ts';
 
 /** An operand that may have changed places: `slot` is the buffer that it is bound to. */
 export interface ProductOperand extends DotOperand {
@@ -20,7 +21,7 @@ export interface Product {
 }
 
 /** Number of matrices. */
-export const matrices = ({ batch }: Pick<Product, 'batch'>): number => batch.reduce((a, b) => a * b, 1);
+export const matrices = ({ batch }: Pick<Product, 'batch'>): number => product(batch);
 
 /**
  * The same product with fewer dimensions: batch dimensions of one are dropped, those that only lengthen m (rhs the same for all, rows

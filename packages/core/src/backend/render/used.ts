@@ -1,6 +1,7 @@
 /** What expressions refer to. */
 import { operands, visitExpressions } from '../expressions.ts';
-import type { Expression, IndexVariable } from '../kernel.ts';
+import type { Expression, IndexVariable, Phase } from '../kernel.ts';
+import { rootsOf } from './work.ts';
 
 /** The variables that expressions name, but for those inside expressions that are known as a whole. */
 export function usedVariables(
@@ -35,4 +36,10 @@ export function loadedBuffers(roots: readonly Expression[]): number[] {
     if (e.op === 'load') loaded.add(e.buffer);
   });
   return [...loaded];
+}
+
+/** Whether a phase loads from or stores to one of these buffers. */
+export function touches(phase: Phase, buffers: ReadonlySet<number>): boolean {
+  if (phase.kind === 'map' && phase.stores.some(({ buffer }) => buffers.has(buffer))) return true;
+  return loadedBuffers(rootsOf(phase)).some((buffer) => buffers.has(buffer));
 }

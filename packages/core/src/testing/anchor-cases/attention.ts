@@ -1,113 +1,38 @@
 /** Attention that every backend's routines are tested with, against the contract's formula in float64. */
-import {
-  type AttentionAnchor,
-  type BufferParam,
-  type DotOperand,
-  type DType,
-  type Epilogue,
-  ExpressionBuilder,
-} from '../../backend/index.ts';
+import type { AttentionAnchor, BufferParam } from '../../backend/index.ts';
 import { type BufferContents, bufferContents, readElement, writeElement } from '../interpret.ts';
+import {
+  type AttentionOptions,
+  elementOf,
+  epilogueOf,
+  factor,
+  numberAt,
+  placedOperands,
+  product,
+  rounding,
+  weightsOf,
+} from './attention-operands.ts';
 import type { AnchorCase } from './case.ts';
 
+export type { AttentionOptions } from './attention-operands.ts';
 export type AttentionCase = AnchorCase<AttentionAnchor>;
 
-export interface AttentionOptions {
-  readonly batch?: readonly number[];
-  readonly queries: number;
-  readonly keys: number;
-  readonly width: number;
-  readonly valueWidth: number;
-  readonly causal?: boolean;
-  /** Of bool: every third key is hidden, and from the fourth query on every fifth query sees none. */
-  readonly mask?: 'bool' | 'float32';
-  /** The dtype of the operands. */
-  readonly dtype?: DType;
-  /** The dtype of the result. */
-  readonly out?: DType;
-  /** Heads beside each other in a row, as a layer's projection leaves them. */
-  readonly interleaved?: boolean;
-  /** Rows and columns change places in memory, behind some other elements. */
-  readonly transposed?: boolean;
-  /** The last element of the values is Inf, and one of the third query is NaN. */
-  readonly infinite?: boolean;
-  /** `result * scalar + an element's own number`. */
-  readonly epilogue?: boolean;
-}
-
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
-/** Numbers with few digits, which every dtype holds. */
-const numberAt = (i: number): number => (((i * 2654435761) >>> 16) % 65) / 16 - 2;
-/** The value of the anchor's scalar. */
-const factor = 0.5;
-/** Elements before a transposed operand. */
-const before = 3;
-
-/** How far a value of a dtype may be off when it was rounded to it, in parts of itself. */
-const rounding: Readonly<Partial<Record<DType, number>>> = { float16: 2 ** -10, bfloat16: 2 ** -7 };
-
-/** Places the operand's elements, and says how many there are. */
-function placed(
-  { batch = [], interleaved, transposed }: AttentionOptions,
-  dtype: DType,
-  rows: number,
-  columns: number,
-): { readonly operand: DotOperand; readonly length: number } {
-  const heads = interleaved ? batch.at(-1)! : 1;
-  const strides: number[] = [];
-  let stride = rows * columns * heads;
-  for (let d = batch.length - 1; d >= 0; d--) {
-    const inRow = interleaved && d === batch.length - 1;
-    strides[d] = inRow ? columns : stride;
-    if (!inRow) stride *= batch[d]!;
-  }
-  const offset = transposed ? before : 0;
-  const [row, column] = transposed ? [1, rows] : [columns * heads, 1];
-  return {
-    operand: { dtype, offset, batch: strides, row, column },
-    length: product(batch) * rows * columns + offset,
-  };
-}
-
 function attentionAnchor(options: AttentionOptions): AttentionAnchor {
-  const { batch = [], queries, keys, width, valueWidth, causal = false, mask, dtype = 'float32' } = options;
-  const elements = product(batch) * queries * valueWidth;
-  const query = placed(options, dtype, queries, width);
-  const key = placed(options, dtype, keys, width);
-  const value = placed(options, dtype, keys, valueWidth);
-  const seen = mask && placed(options, mask, queries, keys);
-  const buffers: BufferParam[] = [query, key, value, ...(seen ? [seen] : [])].map(({ operand, length }) => ({
-    dtype: operand.dtype,
-    length,
-    access: 'read',
-  }));
-  buffers.push({ dtype: options.out ?? 'float32', length: elements, access: 'write' });
-  if (options.epilogue) buffers.push({ dtype: 'float32', length: elements, access: 'read' });
+  const { operands, buffers: placed } = placedOperands(options);
+  const { batch, queries, valueWidth } = operands;
   const rows = product(batch) * queries;
+  const elements = rows * valueWidth;
+  const { query, key, value, mask } = placed;
+  const buffers: BufferParam[] = [
+    ...[query, key, value, ...(mask ? [mask] : [])],
+    { dtype: options.out ?? 'float32', length: elements, access: 'write' },
+    ...(options.epilogue ? [{ dtype: 'float32', length: elements, access: 'read' } as const] : []),
+  ];
   return {
-    kind: 'attention',
-    name: 'attention',
-    ...{ batch, queries, keys, width, valueWidth, scale: 1 / Math.sqrt(width), causal },
-    ...{ query: query.operand, key: key.operand, value: value.operand },
-    ...(seen ? { mask: seen.operand } : {}),
+    ...{ kind: 'attention', name: 'attention', ...operands },
     ...{ type: 'f32', buffers, scalars: options.epilogue ? ['f32'] : [] },
     ...(options.epilogue ? { epilogue: epilogueOf(rows, valueWidth, buffers.length - 1) } : {}),
   };
-}
-
-function epilogueOf(rows: number, columns: number, own: number): Epilogue {
-  const b = new ExpressionBuilder();
-  const space = [
-    { name: 'row', extent: rows },
-    { name: 'column', extent: columns },
-  ];
-  const [row, column] = space.map((variable) => b.index(variable)) as [
-    ReturnType<typeof b.index>,
-    ReturnType<typeof b.index>,
-  ];
-  const flat = b.alu('add', 'i32', b.alu('mul', 'i32', row, b.int(columns)), column);
-  const scaled = b.alu('mul', 'f32', b.accumulator('f32', 0), b.scalar('f32', 0));
-  return { space, value: b.alu('add', 'f32', scaled, b.load('f32', own, flat)) };
 }
 
 function contentsOf({ buffers, mask }: AttentionAnchor, options: AttentionOptions): BufferContents[] {
@@ -129,33 +54,15 @@ function contentsOf({ buffers, mask }: AttentionAnchor, options: AttentionOption
 
 /** All results, before they are rounded. */
 function resultsOf(anchor: AttentionAnchor, contents: readonly BufferContents[]): Float64Array {
-  const { batch, queries, keys, width, valueWidth, scale, causal, mask } = anchor;
+  const { batch, queries, keys, valueWidth } = anchor;
   const want = new Float64Array(product(batch) * queries * valueWidth);
-  const at = (buffer: number, operand: DotOperand, entry: number, row: number, column: number): number => {
-    let [rest, index] = [entry, operand.offset + row * operand.row + column * operand.column];
-    for (let d = batch.length - 1; d >= 0; d--) {
-      index += (rest % batch[d]!) * operand.batch[d]!;
-      rest = Math.floor(rest / batch[d]!);
-    }
-    return readElement(operand.dtype, contents[buffer]!, index);
-  };
-  const scoreOf = (entry: number, i: number, j: number): number => {
-    const seen = mask ? at(3, mask, entry, i, j) : 0;
-    if ((causal && j > i) || (mask?.dtype === 'bool' && !seen)) return Number.NEGATIVE_INFINITY;
-    let score = 0;
-    for (let e = 0; e < width; e++)
-      score += at(0, anchor.query, entry, i, e) * at(1, anchor.key, entry, j, e);
-    return score * scale + (mask?.dtype === 'float32' ? seen : 0);
-  };
   for (let entry = 0; entry < product(batch); entry++) {
     for (let i = 0; i < queries; i++) {
-      const scores = Array.from({ length: keys }, (_, j) => scoreOf(entry, i, j));
-      const top = Math.max(...scores);
-      const powers = scores.map((score) => Math.exp(score - top));
-      const total = powers.reduce((a, b) => a + b, 0);
+      const weights = weightsOf(anchor, contents, 3, entry, i);
       for (let c = 0; c < valueWidth; c++) {
         let sum = 0;
-        for (let j = 0; j < keys; j++) sum += (powers[j]! / total) * at(2, anchor.value, entry, j, c);
+        for (let j = 0; j < keys; j++)
+          sum += weights[j]! * elementOf(contents[2]!, batch, anchor.value, entry, [j, c]);
         want[(entry * queries + i) * valueWidth + c] = sum;
       }
     }

@@ -2,8 +2,7 @@
 import type { ConvOptions } from '../conv-anchor.ts';
 import { generator } from '../random-kernel.ts';
 import { type ConvCase, convCase } from './conv-case.ts';
-import { gradientLayers } from './conv-gradients.ts';
-import { forwardLayers } from './conv-layers.ts';
+import { forwardLayers, gradientLayers, layer } from './conv-layers.ts';
 
 /** By their names. */
 export const convLayers: Readonly<Record<string, ConvOptions>> = { ...forwardLayers, ...gradientLayers };
@@ -19,36 +18,28 @@ export const convPaddingCases = (): ConvCase[] =>
 /** Sums of no terms, and results without elements. */
 export const convEmptyCases = (): ConvCase[] => {
   const layers: Readonly<Record<string, ConvOptions>> = {
-    'no input channels': { inChannels: 0, outChannels: 3, inSize: [4, 4], kernelSize: [2, 2] },
-    'an empty batch': { batch: 0, outChannels: 3, inSize: [4, 4], kernelSize: [2, 2] },
-    'no output channels': { outChannels: 0, inSize: [4, 4], kernelSize: [2, 2] },
-    'a kernel larger than the image': { outChannels: 3, inSize: [2, 2], kernelSize: [3, 3] },
-    'an empty image in padding': { outChannels: 3, inSize: [0, 0], kernelSize: [1, 1], padLow: [1, 1] },
-    'an empty image in padding, with an epilogue': {
-      outChannels: 3,
-      inSize: [0, 0],
-      kernelSize: [1, 1],
+    'no input channels': layer([1, 0, 3], [4, 4], [2, 2]),
+    'an empty batch': layer([0, 1, 3], [4, 4], [2, 2]),
+    'no output channels': layer([1, 1, 0], [4, 4], [2, 2]),
+    'a kernel larger than the image': layer([1, 1, 3], [2, 2], [3, 3]),
+    'an empty image in padding': layer([1, 1, 3], [0, 0], [1, 1], { padLow: [1, 1] }),
+    'an empty image in padding, with an epilogue': layer([1, 1, 3], [0, 0], [1, 1], {
       padLow: [1, 1],
       epilogue: 'bias',
-    },
-    'an image of no height in padding': {
-      inChannels: 2,
-      outChannels: 3,
-      inSize: [0, 3],
-      kernelSize: [2, 2],
+    }),
+    'an image of no height in padding': layer([1, 2, 3], [0, 3], [2, 2], {
       padLow: [2, 1],
       padHigh: [2, 1],
-    },
+    }),
   };
   return Object.entries(layers).map(([name, options]) => convCase(name, options));
 };
 
-/** Any geometry whose kernel fits, of seeds from 1; every fourth of operands that are not finite everywhere, unless all shall be. */
-export const randomConvCases = (count: number, operands: 'any' | 'finite' = 'any'): ConvCase[] =>
-  Array.from({ length: count }, (_, i) => {
-    const poison = operands === 'any' && i % 4 === 0 ? 2 : 0;
-    return convCase(`random convolution ${i + 1}`, randomOptions(i + 1), 1, poison);
-  });
+/** Any geometry whose kernel fits, of seeds from 1; every fourth of operands that are not finite everywhere. */
+export const randomConvCases = (count: number): ConvCase[] =>
+  Array.from({ length: count }, (_, i) =>
+    convCase(`random convolution ${i + 1}`, randomOptions(i + 1), 1, i % 4 === 0 ? 2 : 0),
+  );
 
 function randomOptions(seed: number): ConvOptions {
   const next = generator(seed);

@@ -18,7 +18,7 @@ function casesOf(list: readonly Listed[]): DotCase[] {
 }
 
 /** All sizes, in no order. */
-export const dotSizeCases = (): DotCase[] => {
+const dotSizeCases = (): DotCase[] => {
   const random = generator(1);
   const pick = (from: readonly number[]): number => from[Math.floor(random() * from.length)]!;
   const sizes = [1, 2, 3, 4, 5, 8, 13, 16, 31, 64, 70];
@@ -30,7 +30,7 @@ export const dotSizeCases = (): DotCase[] => {
 };
 
 /** Each layout of lhs with each of rhs. */
-export const dotLayoutCases = (): DotCase[] =>
+const dotLayoutCases = (): DotCase[] =>
   casesOf(
     dotLayouts.flatMap((lhs, i) =>
       dotLayouts.flatMap((rhs, j): Listed[] => {
@@ -48,7 +48,7 @@ export const dotLayoutCases = (): DotCase[] =>
   );
 
 /** Operands of many rows, of rows that are long, and of many matrices. */
-export const dotLargeCases = (): DotCase[] =>
+const dotLargeCases = (): DotCase[] =>
   casesOf([
     [16, 1000, 100],
     [12, 1024, 72, { layouts: ['rows', 'rows'] }],
@@ -62,7 +62,7 @@ export const dotLargeCases = (): DotCase[] =>
   ]);
 
 /** Batches of one and several dimensions, of operands that are shared and not. */
-export const dotBatchCases = (): DotCase[] =>
+const dotBatchCases = (): DotCase[] =>
   casesOf(
     [false, true].flatMap((lhs) =>
       [false, true].flatMap((rhs): Listed[] => [
@@ -76,7 +76,7 @@ export const dotBatchCases = (): DotCase[] =>
   );
 
 /** Sums so long, of so few results, that a device does well to split them. */
-export const dotLongCases = (): DotCase[] =>
+const dotLongCases = (): DotCase[] =>
   casesOf([
     [10, 10, 2003, { layouts: ['columns', 'rows'] }],
     [8, 36, 2048, { layouts: ['columns', 'rows'] }],
@@ -89,7 +89,7 @@ export const dotLongCases = (): DotCase[] =>
   ]);
 
 /** Epilogues over the dimensions of the result, and over others that make it up. */
-export const dotEpilogueCases = (): DotCase[] =>
+const dotEpilogueCases = (): DotCase[] =>
   casesOf([
     [17, 29, 11, { epilogue: { space: [17, 29], bias: 1 } }],
     [17, 29, 11, { epilogue: { space: [17, 29], bias: 0 } }],
@@ -102,7 +102,7 @@ export const dotEpilogueCases = (): DotCase[] =>
   ]);
 
 /** Results of 8 and 16 bits and of integers, with a residual of float16 or float32. */
-export const dotNarrowResultCases = (): DotCase[] =>
+const dotNarrowResultCases = (): DotCase[] =>
   casesOf(
     (['float16', 'bfloat16', 'uint8', 'bool', 'int32'] as const).flatMap((out) =>
       (
@@ -126,7 +126,7 @@ export const dotNarrowResultCases = (): DotCase[] =>
   );
 
 /** Operands of 16 bits. */
-export const dotNarrowOperandCases = (): DotCase[] =>
+const dotNarrowOperandCases = (): DotCase[] =>
   casesOf(
     (
       [
@@ -141,7 +141,7 @@ export const dotNarrowOperandCases = (): DotCase[] =>
   );
 
 /** Integers wrap. */
-export const dotIntegerCases = (): DotCase[] =>
+const dotIntegerCases = (): DotCase[] =>
   casesOf([
     ...(['i32', 'u32'] as const).flatMap((type): Listed[] => [
       [9, 18, 7, { type }],
@@ -152,27 +152,44 @@ export const dotIntegerCases = (): DotCase[] =>
   ]);
 
 /** Sums of no terms are zero, and are finished as others. */
-export const dotEmptyCases = (): DotCase[] =>
+const dotEmptyCases = (): DotCase[] =>
   casesOf([
     [3, 5, 0],
     [3, 5, 0, { epilogue: { space: [3, 5], bias: 1 } }],
   ]);
 
+export type DotFamily =
+  | 'sizes'
+  | 'layouts'
+  | 'large operands'
+  | 'batches'
+  | 'long sums'
+  | 'epilogues'
+  | 'narrow results'
+  | 'narrow operands'
+  | 'integers'
+  | 'no terms'
+  | 'NaN and Inf'
+  | 'accuracy';
+
+/** By what they are about. */
+export const dotFamilies: Readonly<Record<DotFamily, () => DotCase[]>> = {
+  sizes: dotSizeCases,
+  layouts: dotLayoutCases,
+  'large operands': dotLargeCases,
+  batches: dotBatchCases,
+  'long sums': dotLongCases,
+  epilogues: dotEpilogueCases,
+  'narrow results': dotNarrowResultCases,
+  'narrow operands': dotNarrowOperandCases,
+  integers: dotIntegerCases,
+  'no terms': dotEmptyCases,
+  'NaN and Inf': dotSpecialCases,
+  accuracy: dotAccuracyCases,
+};
+
 /** All but the random ones. */
-export const dotCases = (): DotCase[] => [
-  ...dotSizeCases(),
-  ...dotLayoutCases(),
-  ...dotLargeCases(),
-  ...dotBatchCases(),
-  ...dotLongCases(),
-  ...dotEpilogueCases(),
-  ...dotNarrowResultCases(),
-  ...dotNarrowOperandCases(),
-  ...dotIntegerCases(),
-  ...dotEmptyCases(),
-  ...dotSpecialCases(),
-  ...dotAccuracyCases(),
-];
+export const dotCases = (): DotCase[] => Object.values(dotFamilies).flatMap((cases) => cases());
 
 const floats = ['float32', 'float16', 'bfloat16'] as const;
 

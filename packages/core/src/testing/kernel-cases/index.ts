@@ -17,6 +17,7 @@ export * from './builder.ts';
 export * from './case.ts';
 export * from './compare.ts';
 export * from './elements.ts';
+export * from './joint.ts';
 export * from './math.ts';
 export * from './narrow.ts';
 export * from './reductions.ts';

@@ -1,5 +1,5 @@
 /** The library of GLSL functions that generated code draws from: only what is called is put into a shader. */
-import { bare } from '../code.ts';
+import { bare } from '@tutti/core/backend';
 import { type BasicsName, basicFunctions } from './basics.ts';
 import { type BitsName, bitsFunctions } from './bits.ts';
 import { type CastName, castFunctions } from './casts.ts';

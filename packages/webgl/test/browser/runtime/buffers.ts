@@ -1,6 +1,8 @@
 /** What buffers hold after writes, copies, reads and programs. */
+
+import { dispatch, download, upload } from '@tutti/core/testing';
 import type { GlslProgram } from '../../../src/program.ts';
-import { affine, bytesOf, dispatch, download, increment, program, upload } from '../device.ts';
+import { affine, increment, program, uploadBytes } from '../device.ts';
 import { Model, same } from './model.ts';
 import { device, ready } from './shared.ts';
 
@@ -19,7 +21,7 @@ export const bufferChecks = {
   async hardWords() {
     const { backend } = device();
     const bytes = new Uint8Array(hardWords.buffer);
-    const a = upload(backend, bytes);
+    const a = uploadBytes(backend, bytes);
     const [b, c] = [backend.allocate(bytes.length), backend.allocate(bytes.length)];
     const loaded = await ready(device(), identity(5));
     backend.submit([dispatch(loaded, [a, b]), { kind: 'copy', source: b, target: c, bytes: bytes.length }]);
@@ -40,55 +42,12 @@ export const bufferChecks = {
     return wrong;
   },
 
-  async ends() {
-    const { backend } = device();
-    const results: unknown[] = [];
-    for (const bytes of [0, 1, 2, 3, 5, 15, 16, 63, 1001, 70_001]) {
-      for (const extra of [0, 1, 6]) {
-        const data = Uint8Array.from({ length: bytes }, (_, i) => i * 7 + 1);
-        const source = upload(backend, data);
-        const target = upload(backend, new Uint8Array(bytes + extra).fill(9));
-        backend.submit([{ kind: 'copy', source, target, bytes }]);
-        const result = await backend.read(target, 0, bytes + extra);
-        const from = Math.min(3, bytes);
-        const part = await backend.read(target, from, bytes - from);
-        results.push([
-          same(result.slice(0, bytes), data),
-          [...result.slice(bytes)].every((byte) => byte === 9),
-          same(part, data.slice(from)),
-        ]);
-      }
-    }
-    return results.flat().every((each) => each === true);
-  },
-
-  async order() {
-    const { backend } = device();
-    const buffer = backend.allocate(8);
-    const data = bytesOf([1, 2]);
-    backend.write(buffer, data);
-    data.fill(0);
-    const before = download(backend, buffer);
-    backend.write(buffer, bytesOf([3]), 4);
-    const after = download(backend, buffer);
-    backend.free(buffer);
-    backend.write(backend.allocate(8), bytesOf([7, 7]));
-    const many = Array.from({ length: 100 }, (_, i) =>
-      upload(backend, bytesOf(new Int32Array(2000).fill(i))),
-    );
-    const results = await Promise.all(many.map((each) => download(backend, each)));
-    return {
-      reads: await Promise.all([before, after]),
-      many: results.every((values, i) => values[1999] === i),
-    };
-  },
-
   async flat(runs: number) {
     const { backend } = device();
     const loaded = await ready(device(), affine(1024));
     const inPlace = await ready(device(), increment(1000));
     const step = async (i: number): Promise<boolean> => {
-      const a = upload(backend, bytesOf(new Int32Array(4096).fill(i)));
+      const a = upload(backend, new Int32Array(4096).fill(i));
       const b = backend.allocate(4096 * 4);
       const flag = backend.allocate(1);
       await backend.submit([dispatch(loaded, [a, b], [i]), dispatch(inPlace, [b])]).pace;

@@ -1,19 +1,10 @@
 /** Contexts that are lost, of others, used again, or not to be had. */
+
+import { dispatch, download, upload } from '@tutti/core/testing';
 import { loseContext } from '../../../src/runtime/context.ts';
 import type { Ownership } from '../../../src/runtime/failures.ts';
 import { findContext, isAbsent, unusable } from '../../../src/runtime/find.ts';
-import {
-  affine,
-  bytesOf,
-  dispatch,
-  download,
-  failure,
-  increment,
-  make,
-  makeOn,
-  newContext,
-  upload,
-} from '../device.ts';
+import { affine, failure, increment, make, makeOn, newContext } from '../device.ts';
 import { device, ready } from './shared.ts';
 
 export const contextChecks = {
@@ -21,7 +12,7 @@ export const contextChecks = {
     const own = make();
     const { backend, gl } = own;
     const loaded = await ready(own, affine(4));
-    const [a, b] = [upload(backend, bytesOf(new Int32Array(16))), backend.allocate(64)];
+    const [a, b] = [upload(backend, new Int32Array(16)), backend.allocate(64)];
     const { done } = backend.submit([dispatch(loaded, [a, b], [1])]);
     const pending = backend.read(b, 0, 64);
     const compiling = backend.load(increment(3)).ready;
@@ -42,7 +33,7 @@ export const contextChecks = {
     ]);
     const memory = backend.memory();
     const again = make();
-    const buffer = upload(again.backend, bytesOf([1, 2, 3, 4]));
+    const buffer = upload(again.backend, [1, 2, 3, 4]);
     again.backend.submit([dispatch(await ready(again, increment(1)), [buffer])]);
     const recovered = await download(again.backend, buffer);
     again.backend.dispose();
@@ -82,7 +73,7 @@ export const contextChecks = {
     gl.useProgram(null);
     gl.activeTexture(gl.TEXTURE3);
     const values = Array.from({ length: 20000 }, (_, i) => i);
-    const [a, b] = [upload(backend, bytesOf(values)), backend.allocate(80000)];
+    const [a, b] = [upload(backend, values), backend.allocate(80000)];
     backend.submit([dispatch(loaded, [a, b], [4])]);
     const got = await download(backend, b);
     backend.dispose();
@@ -95,7 +86,7 @@ export const contextChecks = {
     const results = [];
     for (let i = 0; i < 2; i++) {
       const own = makeOn(newContext(canvas), 'canvas');
-      const buffer = upload(own.backend, bytesOf([1, 2, 3, 4]));
+      const buffer = upload(own.backend, [1, 2, 3, 4]);
       own.backend.submit([dispatch(await ready(own, increment(1)), [buffer])]);
       results.push(await download(own.backend, buffer));
       own.backend.dispose();

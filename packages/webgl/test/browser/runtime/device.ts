@@ -1,5 +1,6 @@
 /** The device: what it says of itself, how it is waited for, and what it refuses. */
-import { affine, dispatch, failure, increment, intsOf, make, program } from '../device.ts';
+import { dispatch, intsOf } from '@tutti/core/testing';
+import { affine, failure, increment, make, program } from '../device.ts';
 import { device, ready } from './shared.ts';
 
 export const deviceChecks = {

@@ -1,6 +1,7 @@
 /** What buffers should hold. */
 import type { DeviceBuffer } from '@tutti/core/backend';
-import { dispatch, increment, type TestDevice, upload } from '../device.ts';
+import { dispatch } from '@tutti/core/testing';
+import { increment, type TestDevice, uploadBytes } from '../device.ts';
 import { ready } from './shared.ts';
 
 /** The same numbers in every run. */
@@ -30,7 +31,7 @@ export class Model {
     this.below = randoms(seed);
     for (const size of sizes) {
       const bytes = randomBytes(size, this.below);
-      this.buffers.push({ on: upload(on.backend, bytes), bytes });
+      this.buffers.push({ on: uploadBytes(on.backend, bytes), bytes });
     }
   }
 

@@ -1,10 +1,12 @@
 /** Programs: their stages, outputs, scalars, and how many are kept. */
+
+import { dispatch, download, upload } from '@tutti/core/testing';
 import type { GlslProgram } from '../../../src/program.ts';
-import { affine, bytesOf, dispatch, download, increment, make, program, upload } from '../device.ts';
+import { affine, increment, make, program } from '../device.ts';
 import { device, ready } from './shared.ts';
 
 /** Two stages: scratch memory takes `a` reversed, then `b[i] = scratch[i] + i`. */
-const reversed = (texels: number): GlslProgram => ({
+export const reversed = (texels: number): GlslProgram => ({
   name: 'reversed',
   scalarTypes: [],
   scratch: [{ bytes: texels * 16 }],
@@ -27,16 +29,19 @@ const reversed = (texels: number): GlslProgram => ({
   ],
 });
 
-export const programChecks = {
-  async stages() {
-    const { backend } = device();
-    const a = upload(backend, bytesOf(Array.from({ length: 5000 * 4 }, (_, i) => i)));
-    const b = backend.allocate(5000 * 16);
-    backend.submit([dispatch(await ready(device(), reversed(5000)), [a, b])]);
-    const values = await download(backend, b);
-    return values.every((value) => value === 5000 * 4 - 1) && values.length;
-  },
+/** Stores its scalars, of all types, as raw bits. */
+export const storeScalars: GlslProgram = program(
+  'storeScalars',
+  `uvec4 texel(int index) {
+  return index == 0 ? uvec4(ivec4(s0, s1, s2, s3)) : uvec4(ivec4(s4, s5, s6, s7));
+}`,
+  [],
+  0,
+  2,
+  { scalarTypes: ['f32', 'i32', 'u32', 'bool', 'f32', 'f32', 'i32', 'bool'] },
+);
 
+export const programChecks = {
   /** A stage that stores to three textures of rows of 8 texels, and one that reads them. */
   async outputs() {
     const { backend } = device();
@@ -71,7 +76,10 @@ export const programChecks = {
         },
       ],
     };
-    const a = upload(backend, bytesOf(Array.from({ length: texels * 4 }, (_, i) => i)));
+    const a = upload(
+      backend,
+      Array.from({ length: texels * 4 }, (_, i) => i),
+    );
     const b = backend.allocate(texels * 16);
     const thrice = await ready(device(), glsl);
     // A draw to one texture, after one to several.
@@ -83,7 +91,7 @@ export const programChecks = {
   async aliased() {
     const { backend } = device();
     const values = Array.from({ length: 5000 * 4 + 2 }, (_, i) => i);
-    const buffer = upload(backend, bytesOf(values));
+    const buffer = upload(backend, values);
     const loaded = await ready(device(), affine(4500));
     const fence = backend.submit([
       dispatch(loaded, [buffer, buffer], [1]),
@@ -97,25 +105,14 @@ export const programChecks = {
   /** A draw is cut in bands of rows, and of parts of rows. */
   async bands(texels: number, operations: number) {
     const { backend } = device();
-    const a = upload(backend, bytesOf(Array.from({ length: texels * 4 }, (_, i) => i)));
-    const b = upload(backend, bytesOf(new Int32Array(texels * 4 + 4).fill(-1)));
+    const a = upload(
+      backend,
+      Array.from({ length: texels * 4 }, (_, i) => i),
+    );
+    const b = upload(backend, new Int32Array(texels * 4 + 4).fill(-1));
     backend.submit([dispatch(await ready(device(), affine(texels, 1, operations)), [a, b], [5])]);
     const got = await download(backend, b);
     return got.findIndex((value, i) => value !== (i < texels * 4 ? i * 3 + 5 : -1));
-  },
-
-  async scalars() {
-    const { backend } = device();
-    const types = ['f32', 'i32', 'u32', 'bool', 'f32', 'f32', 'i32', 'bool'] as const;
-    const code = `uvec4 texel(int index) {
-  return index == 0 ? uvec4(ivec4(s0, s1, s2, s3)) : uvec4(ivec4(s4, s5, s6, s7));
-}`;
-    const loaded = await ready(device(), program('storeScalars', code, [], 0, 2, { scalarTypes: types }));
-    const buffer = backend.allocate(32);
-    backend.submit([dispatch(loaded, [buffer], [1.5, -2, 4294967295, 1, Number.NaN, -0, -2147483648, 0])]);
-    const first = await download(backend, buffer);
-    backend.submit([dispatch(loaded, [buffer], [1.5, -2, 3, 0, 0, 0, 7, 1])]);
-    return [first, await download(backend, buffer)];
   },
 
   async bounded() {
@@ -124,7 +121,7 @@ export const programChecks = {
     const programs = await Promise.all(
       Array.from({ length: 10 }, (_, i) => ready(own, increment(1, 10 ** (i % 9)))),
     );
-    const buffer = upload(backend, bytesOf([0, 0, 0, 0]));
+    const buffer = upload(backend, [0, 0, 0, 0]);
     const counts = [];
     for (let turn = 0; turn < 2; turn++) {
       for (const loaded of programs.slice(0, 9)) {
