@@ -5,6 +5,7 @@ import {
   type DType,
   type Expression,
   ExpressionBuilder,
+  product,
 } from '../backend/index.ts';
 
 /**
@@ -37,8 +38,6 @@ export interface ConvOptions {
   readonly dtypes?: readonly [lhs: DType, rhs: DType, out: DType];
   readonly epilogue?: ConvEpilogueKind;
 }
-
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 
 /** Strides of a contiguous block whose innermost elements are `step` apart. */
 function stridesOf(size: readonly number[], step: number): { strides: number[]; total: number } {

@@ -8,6 +8,7 @@ import {
   ExpressionBuilder,
   type IndexVariable,
   type Kernel,
+  product,
   type ScalarType,
 } from '../backend/index.ts';
 import {
@@ -41,8 +42,6 @@ export interface DotOptions {
    */
   readonly epilogue?: { readonly space: readonly number[]; readonly bias: number; readonly dtype?: DType };
 }
-
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 
 function operand(
   rows: number,

@@ -10,13 +10,11 @@
  * Each is a plain convolution whose results lie d apart. For stride 2 that is a quarter of the work in two dimensions.
  * Where no kernel position fits, results are zero. The epilogue runs at the end, over everything.
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, product, range } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { forwardStages } from './conv-forward.ts';
 import type { ResultView } from './conv-forward-plan.ts';
-import { product } from './emit.ts';
 import { assemble, flatScratch, flatStage, needsFinish, sumsFitResult } from './finish.ts';
-import { range } from './geometry.ts';
 
 /** Part of an axis: output positions `residue` + d * j, kernel positions `first` + `step` * i. */
 interface Lattice {

@@ -1,8 +1,7 @@
 /** Blocking of a forward convolution: the tile, the rows and channels of a unit, where pixels and sums lie. */
-import type { ConvAnchor } from '@tutti/core/backend';
-import { ceilDiv, roundUp } from './emit.ts';
+import { type ConvAnchor, ceilDiv, range, roundUp } from '@tutti/core/backend';
 import { sumsFitResult } from './finish.ts';
-import { type Geometry, geometryOf, layoutAxis, range } from './geometry.ts';
+import { type Geometry, geometryOf, layoutAxis } from './geometry.ts';
 import { planRelayout, type Relayout } from './relayout.ts';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';
 import { cyclesPerNanosecond, unitsFor } from './units.ts';

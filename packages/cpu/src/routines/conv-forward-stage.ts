@@ -1,19 +1,9 @@
 /** The stage of a forward convolution: finds a unit's pixels and weights, multiplies, gathers rows, finishes. */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, range, roundUp } from '@tutti/core/backend';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import { columnsOf, type ForwardPlan, sumsRow } from './conv-forward-plan.ts';
-import {
-  addConstant,
-  addScaled,
-  advance,
-  ceilDiv,
-  emitBlockSize,
-  emitOffsets,
-  emitStoreLanes,
-  roundUp,
-} from './emit.ts';
+import { addConstant, addScaled, advance, emitBlockSize, emitOffsets, emitStoreLanes } from './emit.ts';
 import { emitFinish, sumsFitResult, workspaceSlot } from './finish.ts';
-import { range } from './geometry.ts';
 import { emitRepair, emitSee, meetsPadding } from './padding.ts';
 import { emitRelayout, shiftBytes } from './relayout.ts';
 import { emitSweep } from './tile.ts';

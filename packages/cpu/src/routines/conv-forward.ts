@@ -18,11 +18,10 @@
  * Weights are read in place where each output channel's k are neighbours (the forward pass), else packed in a first stage.
  * Sums go straight into the result where the pitch is the output's width (1x1 kernels, mostly).
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, roundUp } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { planForward, type ResultView, sumsRow } from './conv-forward-plan.ts';
 import { ForwardStage } from './conv-forward-stage.ts';
-import { ceilDiv, roundUp } from './emit.ts';
 import { assemble, finishCost } from './finish.ts';
 import { geometryOf } from './geometry.ts';
 import { cyclesPerNanosecond } from './units.ts';

@@ -1,6 +1,5 @@
 /** Blocking of a convolution with few output positions: the tile, steps and chunks of the sum, blocks of rows and channels. */
-import type { ConvAnchor } from '@tutti/core/backend';
-import { ceilDiv, roundUp } from './emit.ts';
+import { type ConvAnchor, ceilDiv, roundUp } from '@tutti/core/backend';
 import { type Axis, type Geometry, geometryOf, layoutAxis } from './geometry.ts';
 import { planRelayout, type Relayout } from './relayout.ts';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';

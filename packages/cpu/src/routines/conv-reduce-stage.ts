@@ -1,10 +1,9 @@
 /** The stage that sums up a convolution with few output positions, step by step, into the workspace. */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, range, roundUp } from '@tutti/core/backend';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import type { ReducePlan } from './conv-reduce-plan.ts';
-import { addConstant, addScaled, ceilDiv, emitBlockSize, emitOffsets, roundUp } from './emit.ts';
+import { addConstant, addScaled, emitBlockSize, emitOffsets } from './emit.ts';
 import { workspaceSlot } from './finish.ts';
-import { range } from './geometry.ts';
 import { emitPackColumns } from './pack.ts';
 import { emitRelayout } from './relayout.ts';
 import { emitSweep } from './tile.ts';

@@ -12,14 +12,13 @@
  * The steps are cut into a fixed number of chunks, each with its own sums, so that there are enough units; a second stage
  * adds the chunks in order, turns the sums into (batch, outChannels, position), and runs the epilogue.
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, range, roundUp } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import { planReduce, type ReducePlan } from './conv-reduce-plan.ts';
 import { ReduceStage } from './conv-reduce-stage.ts';
-import { addScaled, ceilDiv, emitBlockSize, emitOffsets, roundUp } from './emit.ts';
+import { addScaled, emitBlockSize, emitOffsets } from './emit.ts';
 import { assemble, emitFinish, finishCost, sumsFitResult, workspaceSlot } from './finish.ts';
-import { range } from './geometry.ts';
 import { packSlack } from './pack.ts';
 import { emitRepair, emitSee, meetsPadding } from './padding.ts';
 import { cyclesPerNanosecond } from './units.ts';

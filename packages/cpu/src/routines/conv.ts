@@ -1,11 +1,10 @@
 /** Convolutions: chooses the routine by the shape's class. */
-import type { ConvAnchor, DotAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, type DotAnchor, product } from '@tutti/core/backend';
 import type { WasmProgram } from '../program.ts';
 import { dilatedProgram, isDilated } from './conv-dilated.ts';
 import { forwardCycles, forwardProgram } from './conv-forward.ts';
 import { reduceCycles, reduceProgram } from './conv-reduce.ts';
 import { dotRoutine } from './dot.ts';
-import { product } from './emit.ts';
 import { zeroProgram } from './finish.ts';
 
 export function convRoutine(anchor: ConvAnchor): WasmProgram | undefined {

@@ -1,7 +1,6 @@
 /** Matrix products: brings an anchor to its simplest form and chooses the routine. */
-import type { DotAnchor } from '@tutti/core/backend';
+import { type DotAnchor, product } from '@tutti/core/backend';
 import type { WasmProgram } from '../program.ts';
-import { product } from './emit.ts';
 import { zeroProgram } from './finish.ts';
 import { gemmProgram } from './gemm.ts';
 import type { Product } from './gemm-plan.ts';

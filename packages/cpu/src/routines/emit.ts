@@ -6,10 +6,6 @@ export const signatureOf = (params: number): { params: ValueType[]; results: Val
   results: [],
 });
 
-export const ceilDiv = (a: number, b: number): number => Math.ceil(a / b);
-export const roundUp = (a: number, b: number): number => Math.ceil(a / b) * b;
-export const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
-
 /** [x] -> [x + local * factor]. */
 export function addScaled(fn: FunctionBuilder, local: Local, factor: number): void {
   if (factor === 0) return;

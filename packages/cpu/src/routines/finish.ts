@@ -4,11 +4,10 @@
  * Sums are kept in the result itself where it has four bytes an element, and else in scratch memory, because a narrower
  * result cannot hold them.
  */
-import { type ContractionAnchor, dtypeInfo, printAnchor } from '@tutti/core/backend';
+import { type ContractionAnchor, ceilDiv, dtypeInfo, printAnchor } from '@tutti/core/backend';
 import { emitEpilogue, epilogueCost } from '../kernels/epilogue.ts';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { ceilDiv } from './emit.ts';
 
 /** Bytes in one element of the result. */
 const resultBytes = (anchor: ContractionAnchor): number => dtypeInfo[anchor.buffers[2]!.dtype].bytes;

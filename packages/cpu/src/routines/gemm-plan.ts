@@ -1,6 +1,5 @@
 /** Blocking of a matrix product: the tile, the blocks of m, n and k, what is packed, and how many units there are. */
-import type { DotAnchor, DotOperand } from '@tutti/core/backend';
-import { ceilDiv, product, roundUp } from './emit.ts';
+import { ceilDiv, type DotAnchor, type DotOperand, product, roundUp } from '@tutti/core/backend';
 import { chooseTile, sweepCycles, type Tile } from './tile.ts';
 import { cyclesPerNanosecond, unitsFor } from './units.ts';
 

@@ -1,6 +1,7 @@
 /** The stage of a matrix product that multiplies blocks: finds a unit's operands, packs, sweeps, finishes. */
+import { ceilDiv, product, roundUp } from '@tutti/core/backend';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { addConstant, addScaled, ceilDiv, emitBlockSize, emitOffsets, product, roundUp } from './emit.ts';
+import { addConstant, addScaled, emitBlockSize, emitOffsets } from './emit.ts';
 import { emitFinish, sumsFitResult, workspaceSlot } from './finish.ts';
 import type { GemmPlan, Product } from './gemm-plan.ts';
 import { emitPackColumns, emitPackRows, panelGap } from './pack.ts';

@@ -11,9 +11,9 @@
  * - split k, where the result alone gives too few units and k is long: partial results of a fixed number of chunks go
  *   to the workspace, and a second stage adds them in order. The number never depends on the threads.
  */
+import { ceilDiv, product, roundUp } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import { emitSumChunks } from './chunks.ts';
-import { ceilDiv, product, roundUp } from './emit.ts';
 import { assemble, finishCost, flatScratch, flatStage, sumsFitResult, workspaceSlot } from './finish.ts';
 import { type GemmPlan, type Product, planGemm } from './gemm-plan.ts';
 import { BlockStage } from './gemm-stage.ts';

@@ -120,5 +120,3 @@ export function phaseRun(axis: Axis, layout: AxisLayout, phase: number): PhaseRu
   const step = count > 1 ? second - first : 1;
   return { first, step, from: inputOf(first), by: count > 1 ? inputOf(second) - inputOf(first) : 1, count };
 }
-
-export const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);

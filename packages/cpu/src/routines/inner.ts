@@ -8,19 +8,11 @@
  * where there is room; all read rhs (or lhs) once, so that memory is the limit for large ones (13 GB/s on one thread).
  * A long k with few units is cut into a fixed number of chunks, added in order by a second stage.
  */
+import { ceilDiv, product, range, roundUp } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
 import { emitSumChunks } from './chunks.ts';
-import {
-  addConstant,
-  addScaled,
-  ceilDiv,
-  emitBlockSize,
-  emitOffsets,
-  product,
-  roundUp,
-  signatureOf,
-} from './emit.ts';
+import { addConstant, addScaled, emitBlockSize, emitOffsets, signatureOf } from './emit.ts';
 import {
   assemble,
   emitFinish,
@@ -31,7 +23,6 @@ import {
   workspaceSlot,
 } from './finish.ts';
 import { memoryBytes, type Product } from './gemm-plan.ts';
-import { range } from './geometry.ts';
 import { emitTranspose4 } from './pack.ts';
 import { emitMultiplyAdd } from './tile.ts';
 import { cyclesPerNanosecond, unitsFor } from './units.ts';

@@ -8,8 +8,9 @@
  * rows both begin and end with padding the two share it: the pitch is smaller than a row. A plane's size is an odd number
  * of cache lines, so that the same place in many planes falls into different sets of the cache.
  */
+import { roundUp } from '@tutti/core/backend';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { advance, roundUp, signatureOf } from './emit.ts';
+import { advance, signatureOf } from './emit.ts';
 import { type Axis, type AxisLayout, type PhaseRun, phaseRun } from './geometry.ts';
 
 export interface Relayout {

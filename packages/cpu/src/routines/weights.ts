@@ -5,9 +5,9 @@
  *
  * Channels that do not exist stay unwritten: their rows are never computed. A unit is one tile.
  */
-import type { ConvAnchor } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv } from '@tutti/core/backend';
 import type { FunctionBuilder, Local, ModuleBuilder } from '../wasm/index.ts';
-import { addConstant, addScaled, ceilDiv, signatureOf } from './emit.ts';
+import { addConstant, addScaled, signatureOf } from './emit.ts';
 import { workspaceSlot } from './finish.ts';
 import type { Geometry } from './geometry.ts';
 

@@ -5,10 +5,9 @@
  * The routine does not know: every stage begins by writing an argument block of its own to scratch memory, in which the
  * operand's address is that of the copy.
  */
-import type { ContractionAnchor, DType } from '@tutti/core/backend';
+import { type ContractionAnchor, ceilDiv, type DType, roundUp } from '@tutti/core/backend';
 import type { Stage, WasmProgram } from '../program.ts';
 import type { FunctionBuilder, Local } from '../wasm/index.ts';
-import { ceilDiv, roundUp } from './emit.ts';
 import { workspaceSlot } from './finish.ts';
 
 const isHalf = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';

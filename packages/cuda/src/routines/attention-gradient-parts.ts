@@ -3,13 +3,12 @@
  * of 16-bit values are, in parts that add up to it, in the workspace. Parts of bfloat16 have the range of float32; those of float16 are
  * of a row multiplied by a power of two that brings its largest element near to 2^15, and its unit undoes that.
  */
-import type { AttentionGradientAnchor, DotOperand } from '@tutti/core/backend';
+import { type AttentionGradientAnchor, type DotOperand, product, range, roundUp } from '@tutti/core/backend';
 import { narrowed, widened } from '../kernels/memory.ts';
 import type { KernelStage } from '../program.ts';
 import { type GradientPart, knownCount, knownText } from './attention-gradient-text.ts';
 import { partsOf } from './attention-mma.ts';
 import { batchText, elementText } from './attention-text.ts';
-import { product, range, roundUp } from './numbers.ts';
 import { Source } from './source.ts';
 import { block, lines, unrolled } from './text.ts';
 

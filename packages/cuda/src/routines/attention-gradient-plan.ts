@@ -1,5 +1,5 @@
 /** Which tiles suit the gradient of attention. */
-import type { AttentionGradientAnchor, AttentionOperandName } from '@tutti/core/backend';
+import { type AttentionGradientAnchor, type AttentionOperandName, roundUp } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
 import {
   type AttentionName,
@@ -9,7 +9,6 @@ import {
   rankedByRoom,
 } from './attention-plan.ts';
 import type { MmaShape } from './mma.ts';
-import { roundUp } from './numbers.ts';
 import type { SimtShape } from './simt.ts';
 import { type TileMemory, tileMemory } from './tile-memory.ts';
 

@@ -13,13 +13,13 @@ import {
   type AttentionGradientAnchor,
   type DotOperand,
   gradientElements,
+  product,
   resultBuffer,
 } from '@tutti/core/backend';
 import { type GradientPass, type PassPlan, partsAt, passPlans } from './attention-gradient-plan.ts';
 import { batchText, copyText, floatText, lowest, placeOf, rowsView, scoreText } from './attention-text.ts';
 import type { WriteRun } from './core.ts';
 import { Results, type RunWidth, runWidth } from './epilogue.ts';
-import { product } from './numbers.ts';
 import { operandSide } from './operand.ts';
 import { Source } from './source.ts';
 import { block, lines, when } from './text.ts';

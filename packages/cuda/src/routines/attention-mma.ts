@@ -11,7 +11,7 @@
  * while values are weighed. Shared memory holds the queries of the block and a tile of keys and of values: 48 KiB for 64 x 64 of width
  * 128. Registers: 32 scores, and half a register for each query of the warp and column of the values: 64 for a width of 128.
  */
-import type { AttentionAnchor } from '@tutti/core/backend';
+import { type AttentionAnchor, range } from '@tutti/core/backend';
 import { narrowed, widened } from '../kernels/memory.ts';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { type AttentionMmaName, attentionMmaShapes, attentionMmaTiles } from './attention-plan.ts';
@@ -30,7 +30,6 @@ import {
 import { runWidth } from './epilogue.ts';
 import { assemble } from './finish.ts';
 import { fragmentPlace, fragmentText, mmaCore, mmaThreads, productText } from './mma.ts';
-import { range } from './numbers.ts';
 import { operandSide } from './operand.ts';
 import { Source } from './source.ts';
 import { block, lines, unrolled } from './text.ts';

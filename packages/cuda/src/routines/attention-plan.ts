@@ -1,8 +1,7 @@
 /** Which tiles suit attention. */
-import type { AttentionAnchor, AttentionOperands } from '@tutti/core/backend';
+import { type AttentionAnchor, type AttentionOperands, product, roundUp } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
 import type { MmaShape } from './mma.ts';
-import { product, roundUp } from './numbers.ts';
 import type { SimtShape } from './simt.ts';
 import { type TileMemory, tileMemory } from './tile-memory.ts';
 

@@ -10,11 +10,11 @@ import {
   type AttentionAnchor,
   type AttentionOperands,
   type DotOperand,
+  product,
   resultBuffer,
 } from '@tutti/core/backend';
 import type { WriteRun } from './core.ts';
 import { Results, type RunWidth, runWidth } from './epilogue.ts';
-import { product } from './numbers.ts';
 import type { OperandPlace, Side, View } from './operand.ts';
 import type { Source } from './source.ts';
 import { all, block, lines, sum, times, when } from './text.ts';

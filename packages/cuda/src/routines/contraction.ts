@@ -9,11 +9,10 @@
  * Blocks are numbered along one axis: parts of the contraction outermost, then matrices (or groups), then tiles, eight rows of tiles
  * at a time, so that blocks that run together share operands in the L2 cache.
  */
-import { InternalError } from '@tutti/core/backend';
+import { ceilDiv, InternalError } from '@tutti/core/backend';
 import type { KernelStage } from '../program.ts';
 import type { Core } from './core.ts';
 import type { RunWidth } from './epilogue.ts';
-import { ceilDiv } from './numbers.ts';
 import type { Side } from './operand.ts';
 import type { Source } from './source.ts';
 import { block, lines, sum, unrolled } from './text.ts';

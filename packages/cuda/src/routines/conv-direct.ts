@@ -5,10 +5,9 @@
  *
  * 128 threads, neighbours along the innermost axis: they read neighbouring pixels and the same weights.
  */
-import { type ConvAnchor, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, product, resultElements } from '@tutti/core/backend';
 import type { KernelStage } from '../program.ts';
 import { Results } from './epilogue.ts';
-import { ceilDiv, product } from './numbers.ts';
 import { Source } from './source.ts';
 import { block, indices, lines, sum, times } from './text.ts';
 

@@ -3,11 +3,10 @@
  * block of 256 threads has one result; its threads run through the terms, neighbours to neighbouring kernel positions, and their sums
  * meet by shuffles and in shared memory, always in the same order.
  */
-import { type ConvAnchor, type ConvPart, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, product, resultElements } from '@tutti/core/backend';
 import type { KernelStage } from '../program.ts';
 import { geometryOf, insideText, pixelText, termText } from './conv-geometry.ts';
 import { Results } from './epilogue.ts';
-import { product } from './numbers.ts';
 import { Source } from './source.ts';
 import { block, lines, sum, times, unrolled, when } from './text.ts';
 

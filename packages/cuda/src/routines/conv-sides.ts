@@ -10,11 +10,10 @@
  * Elements of 4 bytes go by `cp.async`, into lines along pixels or along terms. 16-bit floats are gathered into registers, 8 terms of a
  * pixel, and put down by 16 bytes, in lines along terms.
  */
-import type { DType } from '@tutti/core/backend';
+import { ceilDiv, type DType } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
 import { place, type Table } from './contraction.ts';
 import { evenTerms, type Geometry, insideText, pixelText, termText } from './conv-geometry.ts';
-import { ceilDiv } from './numbers.ts';
 import { majorOf, operandSide, type Side, type View } from './operand.ts';
 import type { Source } from './source.ts';
 import { all, block, lines, shared, sum, times, unrolled, when } from './text.ts';

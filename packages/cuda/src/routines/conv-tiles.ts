@@ -5,7 +5,7 @@
  * A padded position adds no term, whatever the kernel holds there; but the tile has a zero for it, and a kernel's Inf or NaN would make
  * NaN of that. So a sum that comes out as NaN is formed again, term by term.
  */
-import { type ConvAnchor, type ConvPart, isPadded, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, isPadded, product, resultElements } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
 import type { CudaFeatures, KernelStage } from '../program.ts';
 import { type Contraction, type Cut, contractionStage, place } from './contraction.ts';
@@ -21,7 +21,6 @@ import {
 import { patchMajor, patchOrder, patchSide, tablesOf, weightSide, weightView } from './conv-sides.ts';
 import { cutFor } from './dot-plan.ts';
 import { Results, type RunWidth, runWidth, type Sink } from './epilogue.ts';
-import { product } from './numbers.ts';
 import { Source } from './source.ts';
 import { all, block, lines, sum, times, when } from './text.ts';
 import { tileMemory } from './tile-memory.ts';

@@ -8,7 +8,7 @@
  *     reduce         few channels, few results, long sums                    a block for each result
  *     direct         few channels, or few products, or any other geometry    a thread for each result
  */
-import { type ConvAnchor, type ConvPart, convParts, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, convParts, product, resultElements } from '@tutti/core/backend';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { convDirectStage } from './conv-direct.ts';
 import { geometryOf } from './conv-geometry.ts';
@@ -17,7 +17,6 @@ import { convCut, convTileStage } from './conv-tiles.ts';
 import { tensorFormat } from './dot.ts';
 import { type MmaName, mmaRanked, type SimtName, simtRanked } from './dot-plan.ts';
 import { assemble, withParts, zeroProgram } from './finish.ts';
-import { product } from './numbers.ts';
 import { mmaTiling, simtTiling, type Tiling } from './tiling.ts';
 
 export type ConvVariant = 'direct' | 'reduce' | `simt ${SimtName}` | `mma ${MmaName}`;

@@ -4,12 +4,11 @@
  *
  * 128 threads, neighbours along n: they read neighbouring columns of rhs and the same row of lhs.
  */
-import { matrices, type Product } from '@tutti/core/backend';
+import { ceilDiv, matrices, type Product } from '@tutti/core/backend';
 import type { CudaProgram } from '../program.ts';
 import { baseOf, batchIndices } from './dot-tiles.ts';
 import { Results } from './epilogue.ts';
 import { assemble } from './finish.ts';
-import { ceilDiv } from './numbers.ts';
 import { Source } from './source.ts';
 import { block, lines, sum, times } from './text.ts';
 

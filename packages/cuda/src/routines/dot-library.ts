@@ -17,11 +17,11 @@ import {
   type Product,
   type ProductOperand,
   resultBuffer,
+  roundUp,
 } from '@tutti/core/backend';
 import type { ProductOperand as LibraryOperand, ProductDescription, ProductType } from '../native/binding.ts';
 import type { CudaFeatures, CudaProgram, ProductStage, StagePointer } from '../program.ts';
 import { assemble, finishStages, mostWorkspaceBytes } from './finish.ts';
-import { roundUp } from './numbers.ts';
 
 /** Fewer products than this are done before a call of the library has begun; and a tile of it has at least so many rows. */
 const leastProducts = 2 ** 22;

@@ -5,12 +5,11 @@
  * reaches of the peak once a multiprocessor is full (large tiles read shared memory less often for a product). Where tiles are too few
  * for the machine, the contraction is cut into parts that a second stage adds in order.
  */
-import { matrices, type Product } from '@tutti/core/backend';
+import { ceilDiv, matrices, type Product, roundUp } from '@tutti/core/backend';
 import type { CudaFeatures } from '../program.ts';
 import type { Cut } from './contraction.ts';
 import { mostWorkspaceBytes } from './finish.ts';
 import { type MmaShape, mmaThreads } from './mma.ts';
-import { ceilDiv, roundUp } from './numbers.ts';
 import { type SimtShape, simtThreads } from './simt.ts';
 
 export type SimtName = '128x128' | '128x64' | '64x64' | '32x32' | '16x256' | '256x16';

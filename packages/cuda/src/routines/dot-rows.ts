@@ -9,14 +9,13 @@
  * 256 threads. Four loads are in flight for a thread. Where blocks are too few for the machine, k is cut into parts that a second stage
  * adds in order.
  */
-import { matrices, type Product, type ProductOperand } from '@tutti/core/backend';
+import { ceilDiv, matrices, type Product, type ProductOperand, roundUp } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
 import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { place } from './contraction.ts';
 import { baseOf, batchIndices } from './dot-tiles.ts';
 import { Results } from './epilogue.ts';
 import { mostWorkspaceBytes, withParts } from './finish.ts';
-import { ceilDiv, roundUp } from './numbers.ts';
 import { bytesOf, Source } from './source.ts';
 import { block, lines, sum, times, unrolled, when } from './text.ts';
 

@@ -7,9 +7,8 @@
  *
  * What lies outside the operand becomes zero on both sides, so that it adds nothing.
  */
-import type { DType, ProductOperand } from '@tutti/core/backend';
+import { ceilDiv, type DType, type ProductOperand } from '@tutti/core/backend';
 import { elementType, widened } from '../kernels/memory.ts';
-import { ceilDiv } from './numbers.ts';
 import type { Source } from './source.ts';
 import { all, lines, shared, sum, times, unrolled } from './text.ts';
 import { type Format, formatBytes, formatType, type Major, type TileMemory } from './tile-memory.ts';

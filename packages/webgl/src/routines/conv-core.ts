@@ -9,12 +9,12 @@
  * zeros. A zero times an infinite weight is NaN, where there should be no term at all, so where a sum is NaN all are made again, term
  * by term. Fragments are numbered by part, lattice, image, group, block of channels, and place.
  */
-import type { ConvAxis } from '@tutti/core/backend';
+import { type ConvAxis, product, range } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { GlslStage, ShaderFeatures, StageBuffer } from '../program.ts';
 import type { Written } from './conv-operands.ts';
 import { type ConvPlan, isEmpty, isFilled, type Lattice, placeOf } from './conv-plan.ts';
-import { components, decoded, plus, product, range, times } from './text.ts';
+import { components, decoded, plus, times } from './text.ts';
 
 /** Longer rows of a kernel go by in a loop. */
 const mostUnrolled = 12;

@@ -7,12 +7,15 @@ import {
   type ConvAxes,
   type ConvAxis,
   type ConvPart,
+  ceilDiv,
   convParts,
   isInside,
   powerAbove,
+  product,
+  range,
 } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import { ceilDiv, product, range, shiftOf } from './text.ts';
+import { shiftOf } from './text.ts';
 
 /** Numbers for the axes z, y, x. */
 export type Three = readonly [z: number, y: number, x: number];

@@ -8,7 +8,7 @@
  * Forward and both gradients are one anchor: an input gradient has a dilated input, which is taken apart into lattices; a kernel gradient
  * has few results and long sums, which are made in parts.
  */
-import { type ConvAnchor, dtypeInfo, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, dtypeInfo, product, range, resultElements } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { GlslProgram, ShaderFeatures, StageBuffer } from '../program.ts';
 import { blockPoints, ConvCore } from './conv-core.ts';
@@ -17,7 +17,7 @@ import { type ConvPlan, isEmpty, planConv } from './conv-plan.ts';
 import { productOf } from './conv-product.ts';
 import { dotProgram } from './dot.ts';
 import { assemble, finishStage, type SumsSource, sumAt, zeroProgram } from './finish.ts';
-import { components, decoded, divided, plus, product, range, times } from './text.ts';
+import { components, decoded, divided, plus, times } from './text.ts';
 
 /** Fewer products are over before a second stage has begun. */
 const fewProducts = 2 ** 16;

@@ -7,12 +7,12 @@
  * Four by four take 8 fetches for 64 products, where a texel of the result by itself takes 5 for 16: fetches are what costs. Fragments
  * are numbered by part of k, matrix, block of rows and column of blocks.
  */
-import type { Product } from '@tutti/core/backend';
+import { type Product, range } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { GlslStage, ShaderFeatures, StageBuffer } from '../program.ts';
 import type { Texels } from './dot-operands.ts';
 import { Lines } from './lines.ts';
-import { components, decoded, plus, range, times } from './text.ts';
+import { components, decoded, plus, times } from './text.ts';
 
 export interface CorePlan {
   /** Rows of a block. */

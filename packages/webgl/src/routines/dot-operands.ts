@@ -8,6 +8,7 @@
  */
 import {
   type BufferParam,
+  ceilDiv,
   type DotOperand,
   dtypeInfo,
   type Expression,
@@ -15,11 +16,12 @@ import {
   type IndexVariable,
   type Product,
   type ProductOperand,
+  product,
+  roundUp,
   type ScalarType,
 } from '@tutti/core/backend';
 import type { GlslStage, ShaderFeatures, StageBuffer } from '../program.ts';
 import { type Copy, copyStages } from './copy.ts';
-import { ceilDiv, product, roundUp } from './text.ts';
 
 /** Offsets and strides are in texels. */
 export interface Texels {

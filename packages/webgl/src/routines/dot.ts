@@ -6,10 +6,12 @@
  *     sums in the order of the result, through the epilogue            (finish.ts)
  */
 import {
+  ceilDiv,
   type DotAnchor,
   dtypeInfo,
   matrices,
   type Product,
+  range,
   resultElements,
   simplifyDot,
 } from '@tutti/core/backend';
@@ -18,7 +20,7 @@ import type { GlslProgram, ShaderFeatures, StageBuffer } from '../program.ts';
 import { blocksOf, type CorePlan, CoreStage } from './dot-core.ts';
 import { isDirect, lhsOf, relay, rhsOf, type Texels } from './dot-operands.ts';
 import { assemble, finishStage, type SumsSource, sumAt, zeroProgram } from './finish.ts';
-import { ceilDiv, components, decoded, plus, range, shiftOf, times } from './text.ts';
+import { components, decoded, plus, shiftOf, times } from './text.ts';
 
 /** Undefined for what a kernel like any other does as well. */
 export function dotRoutine(anchor: DotAnchor, features: ShaderFeatures): GlslProgram | undefined {

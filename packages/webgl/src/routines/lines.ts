@@ -5,8 +5,9 @@
  *     x, y           of the first line, and constants for the others: where rows of the texture hold whole groups of lines
  *     x0, y0, x1, .. otherwise
  */
+import { range } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
-import { plus, range, times } from './text.ts';
+import { plus, times } from './text.ts';
 
 export interface LinesPlan {
   /** Lines that are fetched from side by side. */

@@ -2,8 +2,6 @@
 import { powerOfTwoShift, product } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 
-export { ceilDiv, product, range, roundUp } from '@tutti/core/backend';
-
 export const components = ['x', 'y', 'z', 'w'] as const;
 
 /** A sum of texts and numbers. */

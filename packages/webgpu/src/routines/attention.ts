@@ -9,7 +9,7 @@
  * dear, and one row of a tile takes more loads for a product than the tiles of a matrix product do; the code of this kernel takes
  * seconds to compile.
  */
-import type { AttentionAnchor, DotOperand } from '@tutti/core/backend';
+import { type AttentionAnchor, ceilDiv, type DotOperand, range } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { floatLiteral } from '../kernels/functions/index.ts';
 import { gridOf } from '../kernels/grid.ts';
@@ -17,7 +17,6 @@ import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslProgram } from '../program.ts';
 import { Results, resultMemory } from './epilogue.ts';
 import { assemble } from './finish.ts';
-import { ceilDiv, range } from './numbers.ts';
 
 /** Wider queries and values do not fit into registers. */
 const mostWidth = 128;

@@ -5,12 +5,12 @@ import {
   type ConvPart,
   convParts,
   pointsOf,
+  product,
   tapsOf,
 } from '@tutti/core/backend';
 import type { Candidates, ShaderFeatures, WgslProgram } from '../program.ts';
 import { type ConvMethod, convRoutine, methodOf } from './conv.ts';
 import { type GemmShape, planGemm } from './conv-gemm-plan.ts';
-import { product } from './numbers.ts';
 
 /** Convolutions of fewer products are over before a timer notices. */
 const fewProducts = 2 ** 27;

@@ -1,7 +1,6 @@
 /** The blocks of a convolution as a matrix product: their shape, and how many workgroups share one. */
-import { type ConvAnchor, type ConvPart, pointsOf, tapsOf } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, ceilDiv, pointsOf, tapsOf } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
-import { ceilDiv } from './numbers.ts';
 
 export interface GemmTile {
   /** Channels, pixels and terms of a workgroup's block. */

@@ -11,10 +11,13 @@ import {
   type ConvAnchor,
   type ConvAxis,
   type ConvPart,
+  ceilDiv,
   type IndexVariable,
   isInside,
   isPadded,
   pointsOf,
+  product,
+  range,
   resultElements,
   sizeOf,
   tapsOf,
@@ -27,7 +30,6 @@ import { type GemmPlan, invocationsOf, pitchOf } from './conv-gemm-plan.ts';
 import { loadOperand, type Memory, workspaceOf } from './conv-operands.ts';
 import { affine, decoded, times } from './conv-text.ts';
 import { type ResultLayout, Results, resultMemory } from './epilogue.ts';
-import { ceilDiv, product, range } from './numbers.ts';
 
 export function gemmStage(
   anchor: ConvAnchor,

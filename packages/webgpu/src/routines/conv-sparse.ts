@@ -3,7 +3,7 @@
  * gradient of a kernel of 16 x 16 with stride 16), and for more than three axes. Kernel positions that meet no pixel are skipped along
  * with all their channels.
  */
-import { type ConvAnchor, resultElements } from '@tutti/core/backend';
+import { type ConvAnchor, ceilDiv, product, resultElements } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import { gridOf } from '../kernels/grid.ts';
 import { Shader } from '../kernels/shader.ts';
@@ -11,7 +11,6 @@ import type { ShaderFeatures, WgslStage } from '../program.ts';
 import { loadOperand, type Memory, workspaceOf } from './conv-operands.ts';
 import { affine, decoded, quotientOf } from './conv-text.ts';
 import { Results, resultMemory } from './epilogue.ts';
-import { ceilDiv, product } from './numbers.ts';
 
 const size = 64;
 

@@ -6,8 +6,15 @@
  * that outgrows the instruction cache is slow. So a tile shares pixels among kernel positions and output channels, weights
  * among pixels, and goes through a row of the kernel in a turn, but not through more.
  */
-import { type ConvAxes, type ConvAxis, type ConvPart, isInside, pointsOf } from '@tutti/core/backend';
-import { ceilDiv, product } from './numbers.ts';
+import {
+  type ConvAxes,
+  type ConvAxis,
+  type ConvPart,
+  ceilDiv,
+  isInside,
+  pointsOf,
+  product,
+} from '@tutti/core/backend';
 
 export interface Tile {
   /** Results: batch entries, output channels, rows and columns. */

@@ -1,7 +1,14 @@
 /**
  * The end of a tile: its sums go through the epilogue as runs of columns, or as they are to the workspace or the result.
  */
-import { type ConvAnchor, type ConvPart, pointsOf, resultElements } from '@tutti/core/backend';
+import {
+  type ConvAnchor,
+  type ConvPart,
+  pointsOf,
+  product,
+  range,
+  resultElements,
+} from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { lanesOf } from '../kernels/memory.ts';
 import type { Shader } from '../kernels/shader.ts';
@@ -9,7 +16,6 @@ import type { Memory } from './conv-operands.ts';
 import { affine, plus } from './conv-text.ts';
 import type { Tile, TilePlan } from './conv-tile-plan.ts';
 import { type ResultLayout, type ResultRow, Results } from './epilogue.ts';
-import { product, range } from './numbers.ts';
 
 /** Names of the first of an invocation's results along each dimension, as i32, and of its part of the sums. */
 export interface Place {

@@ -11,9 +11,11 @@ import {
   type ConvAnchor,
   type ConvAxis,
   type ConvPart,
+  ceilDiv,
   type IndexVariable,
   isInside,
   isPadded,
+  range,
   sizeOf,
 } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
@@ -25,7 +27,6 @@ import { affine, decoded, plus, quotientOf, times } from './conv-text.ts';
 import { type Sweep, sumsOf, sweepsOf, type TilePlan, type TileProblem } from './conv-tile-plan.ts';
 import { layoutOf, type Place, TileStore } from './conv-tile-store.ts';
 import { resultMemory } from './epilogue.ts';
-import { ceilDiv, range } from './numbers.ts';
 
 /** Invocations of a workgroup in software, where fewer cost nothing, and on hardware. */
 const sizes = { software: 16, hardware: 64 };

@@ -8,7 +8,7 @@
  * Forward and both gradients are one anchor: an input gradient has a dilated input, which is taken apart (conv-geometry.ts); a kernel
  * gradient has few results and long sums, which are made in parts.
  */
-import { type ConvAnchor, type ConvPart, convParts, tapsOf } from '@tutti/core/backend';
+import { type ConvAnchor, type ConvPart, convParts, product, tapsOf } from '@tutti/core/backend';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
 import { gemmStage } from './conv-gemm.ts';
 import { type GemmShape, planGemm } from './conv-gemm-plan.ts';
@@ -17,7 +17,6 @@ import { sparseStage } from './conv-sparse.ts';
 import { tileStage } from './conv-tile.ts';
 import { planTile } from './conv-tile-plan.ts';
 import { assemble, finishStages, zeroProgram } from './finish.ts';
-import { product } from './numbers.ts';
 
 /** Tiles of registers, a matrix product (in blocks of some shape), or term by term. */
 export type ConvMethod = 'tile' | 'gemm' | GemmShape | 'sparse';

@@ -12,11 +12,10 @@
  * Of tiles with 4, 8, 16 and 32 rows, SwiftShader is fastest with 4 without quads, and with 16 with them. A step of eight is slower
  * everywhere.
  */
-import type { Product, ProductOperand } from '@tutti/core/backend';
+import { type Product, type ProductOperand, range } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { Grid } from '../kernels/grid.ts';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
-import { range } from './numbers.ts';
 import { emitBases, loadElement, plus, times } from './product.ts';
 import { emitPlace, type Place, type Sums, sumsOf, type Tiling, tiledProgram } from './tiles.ts';
 

@@ -1,9 +1,8 @@
 /** Which tiles suit a product. */
-import { matrices, type Product } from '@tutti/core/backend';
+import { ceilDiv, matrices, type Product, roundUp } from '@tutti/core/backend';
 import type { ShaderFeatures } from '../program.ts';
 import { type DirectPlan, directStep } from './dot-direct.ts';
 import { type SharedPlan, sharedBytes } from './dot-shared.ts';
-import { ceilDiv, roundUp } from './numbers.ts';
 
 /** Workgroups that keep a processor busy. */
 const fewWorkgroups = 8;

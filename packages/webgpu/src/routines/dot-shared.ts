@@ -10,11 +10,10 @@
  * Operands come by vectors of four where they are aligned; by blocks of 4 x 4, transposed in registers, where they are contiguous
  * the other way; and else by elements, neighbouring invocations along the dimension that is contiguous.
  */
-import type { Product } from '@tutti/core/backend';
+import { type Product, range } from '@tutti/core/backend';
 import { Code } from '../kernels/code.ts';
 import type { Grid } from '../kernels/grid.ts';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
-import { range } from './numbers.ts';
 import { emitBases, plus, times } from './product.ts';
 import { isVector, TileLoader, type TileSide } from './tile-loader.ts';
 import { emitPlace, type Place, type Sums, sumsOf, type Tiling, tiledProgram } from './tiles.ts';

@@ -1,9 +1,8 @@
 /** From storage to workgroup memory: a tile of an operand, by all invocations of a workgroup. */
-import type { ProductOperand, ScalarType } from '@tutti/core/backend';
+import { ceilDiv, type ProductOperand, range, type ScalarType } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { lanesOf, unpackLane } from '../kernels/memory.ts';
 import type { Shader } from '../kernels/shader.ts';
-import { ceilDiv, range } from './numbers.ts';
 import { loadElement, plus, times } from './product.ts';
 
 /** A dimension of a tile. */

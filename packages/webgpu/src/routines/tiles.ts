@@ -1,5 +1,5 @@
 /** What stages of tiles have in common: which tile a workgroup has, and where its sums go. */
-import { matrices, type Product, resultElements } from '@tutti/core/backend';
+import { ceilDiv, matrices, type Product, resultElements } from '@tutti/core/backend';
 import type { Code } from '../kernels/code.ts';
 import { decodePoint } from '../kernels/decode.ts';
 import { type Grid, gridOf } from '../kernels/grid.ts';
@@ -7,7 +7,6 @@ import { Shader } from '../kernels/shader.ts';
 import type { ShaderFeatures, WgslProgram, WgslStage } from '../program.ts';
 import { type ResultLayout, type ResultRow, Results, resultMemory } from './epilogue.ts';
 import { assemble, finishStages } from './finish.ts';
-import { ceilDiv } from './numbers.ts';
 
 /** The cut of a product into tiles. */
 export interface Tiling {

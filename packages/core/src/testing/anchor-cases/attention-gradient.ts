@@ -1,9 +1,10 @@
 /** Gradients of attention that every backend's routines are tested with, against the contract's formula in float64. */
-import type {
-  AttentionGradientAnchor,
-  AttentionOperandName,
-  BufferParam,
-  DType,
+import {
+  type AttentionGradientAnchor,
+  type AttentionOperandName,
+  type BufferParam,
+  type DType,
+  product,
 } from '../../backend/index.ts';
 import { type BufferContents, bufferContents, readElement, writeElement } from '../interpret.ts';
 import { attentionLayers } from './attention.ts';
@@ -15,7 +16,6 @@ import {
   numberAt,
   placed,
   placedOperands,
-  product,
   read,
   rounding,
   weightsOf,

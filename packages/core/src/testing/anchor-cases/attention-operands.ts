@@ -6,6 +6,7 @@ import {
   type DType,
   type Epilogue,
   ExpressionBuilder,
+  product,
 } from '../../backend/index.ts';
 import { type BufferContents, readElement } from '../interpret.ts';
 
@@ -32,7 +33,6 @@ export interface AttentionOptions {
   readonly epilogue?: boolean;
 }
 
-export const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);
 /** Numbers with few digits, which every dtype holds. */
 export const numberAt = (i: number): number => (((i * 2654435761) >>> 16) % 65) / 16 - 2;
 /** The value of the anchor's scalar. */

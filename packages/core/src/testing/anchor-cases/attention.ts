@@ -1,5 +1,5 @@
 /** Attention that every backend's routines are tested with, against the contract's formula in float64. */
-import type { AttentionAnchor, BufferParam } from '../../backend/index.ts';
+import { type AttentionAnchor, type BufferParam, product } from '../../backend/index.ts';
 import { type BufferContents, bufferContents, readElement, writeElement } from '../interpret.ts';
 import {
   type AttentionOptions,
@@ -8,7 +8,6 @@ import {
   factor,
   numberAt,
   placedOperands,
-  product,
   rounding,
   weightsOf,
 } from './attention-operands.ts';

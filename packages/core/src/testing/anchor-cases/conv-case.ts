@@ -1,5 +1,5 @@
 /** A convolution with random operands, and its result by the contract's formula in float64. */
-import { type ConvAnchor, type DType, ExpressionBuilder } from '../../backend/index.ts';
+import { type ConvAnchor, type DType, ExpressionBuilder, product } from '../../backend/index.ts';
 import { type ConvOptions, convAnchor, convFinished } from '../conv-anchor.ts';
 import {
   type BufferContents,
@@ -160,5 +160,3 @@ function finish(
     scalars,
   );
 }
-
-const product = (values: readonly number[]): number => values.reduce((a, b) => a * b, 1);

@@ -1,2 +1,0 @@
-/** Sizes and counts. */
-export { ceilDiv, product, range, roundUp } from '@tutti/core/backend';
