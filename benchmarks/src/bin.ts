@@ -1,5 +1,6 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { ArgumentError, TuttiError } from '@tutti/core/backend';
+import { type DeviceUnderTest, describeDevice } from './devices.ts';
 import { ours } from './libraries.ts';
 import { type BenchOptions, parseOptions, usage } from './options.ts';
 import { Places } from './places/index.ts';
@@ -13,25 +14,43 @@ import {
   tableRows,
 } from './report.ts';
 import { type CaseReport, runCase } from './rounds.ts';
-import { downloadSize } from './size.ts';
 import { type Case, type Suite, suites } from './suites.ts';
 
 async function bench(options: BenchOptions): Promise<number> {
-  const suite = suites[options.suite];
+  const suite = { ...suites[options.suite], ...(options.small && suites[options.suite].small) };
   const cases = suite.cases.filter((each) => each.name.includes(options.filter));
   if (cases.length === 0) {
     throw new ArgumentError(`--filter ${options.filter}: no case has this in its name`, {
       fix: `cases are ${suite.cases.map((each) => each.name).join('; ')}`,
     });
   }
+  const device = suite.devices && (await describeDevice(options.device ?? suite.devices[0]));
+  if (device?.emulated) checkEmulated(device, options);
   if (options.json) writeFileSync(options.json, ''); // an unwritable path is found out now, not after ten minutes
   const { processor, cores, node } = machine();
-  console.log(`${processor}, ${cores} cores, Node ${node}\n`);
+  console.log(`${processor}, ${cores} cores, Node ${node}`);
+  if (device) console.log(`device ${device.id}: ${device.description}`);
+  if (device?.emulated) console.log('The processor stands in for a GPU: these times say nothing of one.');
+  console.log();
   const reports = await runAll(suite, cases, options);
-  const bytes = options.suite === 'micro' ? await downloadSize() : undefined;
+  const bytes = options.suite === 'micro' ? await (await import('./size.ts')).downloadSize() : undefined;
   print(reports, bytes);
-  if (options.json) writeAtomically(options.json, jsonReport(options.suite, reports, bytes));
+  if (options.json) writeAtomically(options.json, jsonReport(options.suite, reports, bytes, device));
   return reports.some(isBad) ? 1 : 0;
+}
+
+/** @throws ArgumentError */
+function checkEmulated({ id }: DeviceUnderTest, { small, peers }: BenchOptions): void {
+  if (!small) {
+    throw new ArgumentError(`--device ${id}: an emulated device would be busy for days`, {
+      fix: 'add --small',
+    });
+  }
+  if (peers) {
+    throw new ArgumentError(`--device ${id}: peers have no emulated device to compare with`, {
+      fix: 'leave out --peers',
+    });
+  }
 }
 
 async function runAll(
@@ -39,7 +58,7 @@ async function runAll(
   cases: readonly Case[],
   options: BenchOptions,
 ): Promise<CaseReport[]> {
-  const places = new Places();
+  const places = new Places(options);
   const reports: CaseReport[] = [];
   try {
     for (const each of cases) {

@@ -16,9 +16,10 @@ const packages: Readonly<Record<string, string>> = {
   'jax-js': '@jax-js/jax',
 };
 
-/** "@jax-js/jax 0.1.25" */
+/** "@jax-js/jax 0.1.25"; of what is no npm package the name alone, whose version is in its description. */
 export function packageWithVersion(library: string): string {
-  const name = packages[library] ?? library;
+  const name = packages[library];
+  if (name === undefined) return library;
   let folder = dirname(fileURLToPath(import.meta.resolve(name)));
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string };

@@ -1,5 +1,8 @@
 import type { Prepared } from './adapters/adapter.ts';
 
+/** What a timing loop needs. */
+export type Timed = Pick<Prepared, 'run' | 'settle'>;
+
 /** How long the timing loop may take. All times in milliseconds. */
 export interface Budget {
   readonly warmUp: number;
@@ -11,7 +14,7 @@ export interface Budget {
 }
 
 /** Milliseconds of one run, `budget.samples` times (fewer for slow work), after the warm-up. */
-export async function measure(work: Prepared, budget: Budget): Promise<number[]> {
+export async function measure(work: Timed, budget: Budget): Promise<number[]> {
   let last = 0;
   let spent = 0;
   for (let runs = 0; runs < 3 || spent < budget.warmUp; runs++) {
@@ -31,7 +34,7 @@ export async function measure(work: Prepared, budget: Budget): Promise<number[]>
 }
 
 /** Mean milliseconds of `runs` runs, each waited for. */
-async function timed(work: Prepared, runs: number): Promise<number> {
+async function timed(work: Timed, runs: number): Promise<number> {
   let spent = 0;
   for (let i = 0; i < runs; i++) {
     const start = performance.now();

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ArgumentError } from '@tutti/core/backend';
-import { type SuiteName, suiteNames } from './suites.ts';
+import { backendOf } from './devices.ts';
+import { type SuiteName, suiteNames, suites } from './suites.ts';
 
 export interface BenchOptions {
   readonly suite: SuiteName;
@@ -9,16 +10,27 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly json: string | undefined;
   readonly profile: boolean;
+  readonly small: boolean;
+  /** The id of the device of a suite that has one, where it is not that of the suite. */
+  readonly device: string | undefined;
+  readonly python: string;
 }
 
-export const usage = `usage: pnpm bench [--suite name] [--peers] [--filter text] [--rounds n] [--json FILE] [--profile]
+const defaultPython = process.platform === 'win32' ? 'python' : 'python3';
 
-  --suite name    micro (the default): on the CPU, in Node; webgpu: in Chromium, and what Node adds; webgl: in Chromium
+export const usage: string = `usage: pnpm bench [--suite name] [--peers] [--filter text] [--rounds n] [--json FILE] [--profile] [--small]
+                  [--device id] [--python FILE]
+
+  --suite name    micro (the default): on the CPU, in Node; webgpu: in Chromium, and what Node adds; webgl: in Chromium;
+                  cuda: on a GPU of NVIDIA's
   --peers         measure the peers in the same run, and compare results
   --filter text   only cases whose name contains the text
   --rounds n      rounds of fresh processes or pages, the libraries in turn (default 3)
   --json FILE     every sample of every round
-  --profile       also print the time of every kernel of one run of this library`;
+  --profile       also print the time of every kernel of one run of this library
+  --small         the suite cuda at sizes for trying it
+  --device id     of the suite cuda: cuda (the default), cuda:1, cuda-emulated (with --small)
+  --python FILE   the interpreter of the suite cuda's peers, which are PyTorch (default ${defaultPython})`;
 
 /** @throws ArgumentError */
 export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
@@ -34,6 +46,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new ArgumentError(`--rounds ${values.rounds}: not an integer of at least 1`);
   }
+  checkSuite(suite, values);
   return {
     suite,
     peers: values.peers,
@@ -41,7 +54,23 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
     rounds,
     json: values.json,
     profile: values.profile,
+    small: values.small,
+    device: values.device,
+    python: values.python,
   };
+}
+
+/** Options that not every suite has. */
+function checkSuite(
+  name: SuiteName,
+  { small, device }: { small: boolean; device?: string | undefined },
+): void {
+  const suite = suites[name];
+  if (small && !suite.small) throw new ArgumentError(`--small: the suite ${name} has one size`);
+  if (device === undefined || suite.devices?.includes(backendOf(device))) return;
+  throw new ArgumentError(`--device ${device}: the suite ${name} does not run on it`, {
+    fix: suite.devices ? `devices are those of ${suite.devices.join(' and ')}` : 'leave it out',
+  });
 }
 
 function parse(args: readonly string[]) {
@@ -55,6 +84,9 @@ function parse(args: readonly string[]) {
         rounds: { type: 'string', default: '3' },
         json: { type: 'string' },
         profile: { type: 'boolean', default: false },
+        small: { type: 'boolean', default: false },
+        device: { type: 'string' },
+        python: { type: 'string', default: defaultPython },
         help: { type: 'boolean', short: 'h', default: false },
       },
       strict: true,

@@ -1,31 +1,60 @@
 /** Says whether a result is right: some of its elements are computed again in float64. */
-import type { Operands, Work } from './work.ts';
+import { roundToBfloat16, roundToFloat16 } from '@tutti/core/backend';
+import type { Operands } from './operands.ts';
+import { attentionReferences, convReferences } from './reference-gradients.ts';
+import { hasGradients, precisionOf, type Work } from './work.ts';
 
 /** Elements that are checked of each large result. They spread over all of it, the last one included. */
 const spots = 64;
+/** The same where one of them is the work of a second. */
+const fewSpots = 8;
 
 /**
- * Relative to the largest magnitude of the compared elements. Sums of up to 2048 terms in float32 stay well below the
- * first; one running float32 sum of millions of terms does not.
+ * Relative to the largest magnitude of the compared elements. Sums of up to 8192 terms in float32 stay well below the
+ * first; one running float32 sum of millions of terms does not. Results of 16 bits are rounded once at the end, and attention may round
+ * its weights; TF32 rounds operands.
  */
-const toleranceOf = (work: Work): number => (work.kind === 'sum' ? 1e-3 : 1e-4);
+function toleranceOf(work: Work): number {
+  if (work.kind === 'sum') return 1e-3;
+  // Losses, which follow the parameters through the first steps of Adam.
+  if (work.kind === 'languageModel') return precisionOf(work) === 'bfloat16' ? 1e-2 : 3e-3;
+  return { float32: 1e-4, tf32: 3e-3, float16: 3e-3, bfloat16: 1.5e-2 }[precisionOf(work)];
+}
 
-/** The reason why `result` is wrong, or undefined. */
+/** The element at a flat index, in float64. */
+export type Expected = (index: number) => number;
+/** The elements of an operand as the work gets them: rounded to the dtype that it is computed in. */
+export type Read = (name: string) => (index: number) => number;
+
+/** The reason why `result` is wrong, or undefined. `operands` may be empty where there is no reference. */
 export function checkResult(work: Work, operands: Operands, result: Float32Array): string | undefined {
   const length = resultLength(work);
   if (result.length !== length) return `${result.length} elements where ${length} were expected`;
   const bad = result.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) return `element ${bad} is ${result[bad]}`;
-  const expected = referenceOf(work, operands);
-  if (expected === undefined) return undefined;
-  const picked = Array.from({ length: Math.min(spots, length) }, (_, i) =>
-    length <= spots ? i : Math.floor((i * (length - 1)) / (spots - 1)),
-  );
-  return compare(
-    toleranceOf(work),
-    picked,
-    picked.map((i) => result[i]!),
-    picked.map(expected),
+  if (work.kind === 'languageModel' && !(result.at(-1)! < result[0]!)) {
+    return `the loss does not fall: ${result.join(', ')}`;
+  }
+  if (!hasReference(work)) return undefined;
+  const references = referencesOf(work, operands);
+  for (const [part, { start, size }] of partsOf(work).entries()) {
+    const expected = references[part]!;
+    const picked = spotsOf(work, size);
+    const reason = compare(
+      toleranceOf(work),
+      picked.map((i) => start + i),
+      picked.map((i) => result[start + i]!),
+      picked.map(expected),
+    );
+    if (reason) return reason;
+  }
+  return undefined;
+}
+
+function spotsOf(work: Work, size: number): number[] {
+  const count = Math.min(size, hasGradients(work) || work.kind === 'upload' ? fewSpots : spots);
+  return Array.from({ length: count }, (_, i) =>
+    size <= count ? i : Math.floor((i * (size - 1)) / (count - 1)),
   );
 }
 
@@ -33,10 +62,12 @@ export function checkResult(work: Work, operands: Operands, result: Float32Array
 export function compareResults(work: Work, a: Float32Array, b: Float32Array): string | undefined {
   if (a.length !== b.length) return `${a.length} elements, and ${b.length}`;
   const tolerance = toleranceOf(work);
-  let largest = 0;
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(b[i]!));
-  for (let i = 0; i < a.length; i++) {
-    if (!(Math.abs(a[i]! - b[i]!) <= tolerance * largest)) return `element ${i} is ${a[i]}, and ${b[i]}`;
+  for (const { start, size } of partsOf(work)) {
+    let largest = 0;
+    for (let i = start; i < start + size; i++) largest = Math.max(largest, Math.abs(b[i]!));
+    for (let i = start; i < start + size; i++) {
+      if (!(Math.abs(a[i]! - b[i]!) <= tolerance * largest)) return `element ${i} is ${a[i]}, and ${b[i]}`;
+    }
   }
   return undefined;
 }
@@ -56,63 +87,103 @@ function compare(
   return undefined;
 }
 
-export function resultLength(work: Work): number {
+export const resultLength = (work: Work): number =>
+  partLengths(work).reduce((total, length) => total + length, 0);
+
+/** The tensors of a result, which lie one after the other. */
+function partsOf(work: Work): { readonly start: number; readonly size: number }[] {
+  let start = 0;
+  return partLengths(work).map((size) => {
+    const part = { start, size };
+    start += size;
+    return part;
+  });
+}
+
+function partLengths(work: Work): number[] {
   switch (work.kind) {
     case 'matmul':
-      return work.n ** 2;
+    case 'upload':
+      return [work.n ** 2];
     case 'scaleAdd':
     case 'chain':
-      return work.length;
+      return [work.length];
     case 'sum':
-      return 1;
+      return [1];
     case 'softmax':
     case 'layerNorm':
-      return work.rows * work.columns;
-    case 'conv':
-      return work.batch * work.outputs * work.size ** 2;
-    case 'attention':
-      return work.heads * work.length * work.size;
+      return [work.rows * work.columns];
+    case 'conv': {
+      const result = work.batch * work.outputs * work.size ** 2;
+      if (!hasGradients(work)) return [result];
+      return [result, work.batch * work.inputs * work.size ** 2, work.outputs * work.inputs * 9];
+    }
+    case 'attention': {
+      const result = work.heads * work.length * work.size;
+      return hasGradients(work) ? [result, result, result, result] : [result];
+    }
     case 'trainStep':
-      return 3;
+    case 'languageModel':
+      return [3];
     case 'replay':
-      return 16;
+      return [16];
     case 'firstResult':
-      return 4;
+      return [4];
   }
 }
 
-/** The element at a flat index in float64; undefined for work that only another library can check. */
-function referenceOf(work: Work, operands: Operands): ((index: number) => number) | undefined {
+/** Work without one is checked by what another library computes. */
+type Unknown = Extract<Work, { kind: 'trainStep' | 'languageModel' | 'replay' }>;
+
+export const hasReference = (work: Work): work is Exclude<Work, Unknown> =>
+  work.kind !== 'trainStep' && work.kind !== 'languageModel' && work.kind !== 'replay';
+
+/** A reference for each part of the result. */
+export function referencesOf(work: Exclude<Work, Unknown>, operands: Operands): readonly Expected[] {
+  const read = readerOf(work, operands);
   switch (work.kind) {
     case 'matmul':
-      return (index) => product(operands, work.n, index);
+      return [productOf(read, work.n)];
     case 'firstResult':
-      return (index) => product(operands, 2, index);
+      return [productOf(read, 2)];
     case 'scaleAdd':
-      return (index) => operands['x']![index]! * 2 + 1;
+      return [(index) => operands['x']![index]! * 2 + 1];
     case 'chain':
-      return (index) => chainReference(operands['x']![index]!);
+      return [(index) => chainReference(operands['x']![index]!)];
     case 'sum':
-      return () => operands['x']!.reduce((sum, value) => sum + value, 0);
+      return [() => operands['x']!.reduce((sum, value) => sum + value, 0)];
     case 'softmax':
-      return (index) => softmaxAt(operands, work.columns, index);
+      return [(index) => softmaxAt(operands, work.columns, index)];
     case 'layerNorm':
-      return (index) => layerNormAt(operands, work.columns, index);
+      return [(index) => layerNormAt(operands, work.columns, index)];
     case 'conv':
-      return (index) => convAt(operands, work, index);
+      return convReferences(read, work);
     case 'attention':
-      return (index) => attentionAt(operands, work, index);
-    case 'trainStep':
-    case 'replay':
-      return undefined;
+      return attentionReferences(read, work);
+    case 'upload':
+      return [(index) => uploadAt(operands, work, index)];
   }
 }
 
-function product({ a, b }: Operands, n: number, index: number): number {
-  const [row, column] = [Math.floor(index / n), index % n];
-  let sum = 0;
-  for (let k = 0; k < n; k++) sum += a![row * n + k]! * b![k * n + column]!;
-  return sum;
+function readerOf(work: Work, operands: Operands): Read {
+  const precision = precisionOf(work);
+  const round = { float16: roundToFloat16, bfloat16: roundToBfloat16, float32: undefined, tf32: undefined }[
+    precision
+  ];
+  return (name) => {
+    const values = operands[name]!;
+    return round ? (i) => round(values[i]!) : (i) => values[i]!;
+  };
+}
+
+function productOf(read: Read, n: number): Expected {
+  const [a, b] = [read('a'), read('b')];
+  return (index) => {
+    const [row, column] = [Math.floor(index / n), index % n];
+    let sum = 0;
+    for (let k = 0; k < n; k++) sum += a(row * n + k) * b(k * n + column);
+    return sum;
+  };
 }
 
 /** The ten operations of `chain`, in order. Each adapter spells them with its own functions. */
@@ -150,38 +221,19 @@ function layerNormAt(operands: Operands, columns: number, index: number): number
   return scaled * operands['weight']![column]! + operands['bias']![column]!;
 }
 
-function convAt({ x, weight }: Operands, work: Extract<Work, { kind: 'conv' }>, index: number): number {
-  const { inputs, outputs, size } = work;
-  const column = index % size;
-  const row = Math.floor(index / size) % size;
-  const output = Math.floor(index / size ** 2) % outputs;
-  const image = Math.floor(index / size ** 2 / outputs);
-  let sum = 0;
-  for (let input = 0; input < inputs; input++) {
-    for (let tap = 0; tap < 9; tap++) {
-      const y = row + Math.floor(tap / 3) - 1;
-      const z = column + (tap % 3) - 1;
-      if (y < 0 || y >= size || z < 0 || z >= size) continue;
-      sum +=
-        x![((image * inputs + input) * size + y) * size + z]! * weight![(output * inputs + input) * 9 + tap]!;
+function uploadAt(
+  operands: Operands,
+  { n, products }: Extract<Work, { kind: 'upload' }>,
+  index: number,
+): number {
+  const weight = operands['weight']!;
+  let row = Float64Array.from(rowOf(operands, n, index));
+  for (let i = 0; i < products; i++) {
+    const next = new Float64Array(n);
+    for (let k = 0; k < n; k++) {
+      for (let column = 0; column < n; column++) next[column]! += row[k]! * weight[k * n + column]!;
     }
+    row = next.map(Math.tanh);
   }
-  return sum;
-}
-
-type Attention = Extract<Work, { kind: 'attention' }>;
-
-function attentionAt({ q, k, v }: Operands, { length, size }: Attention, index: number): number {
-  const query = index - (index % size);
-  const head = index - (index % (length * size));
-  const scores = Array.from({ length }, (_, key) => {
-    let sum = 0;
-    for (let i = 0; i < size; i++) sum += q![query + i]! * k![head + key * size + i]!;
-    return sum / Math.sqrt(size);
-  });
-  const largest = Math.max(...scores);
-  const weights = scores.map((score) => Math.exp(score - largest));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const value = (key: number): number => v![head + key * size + (index % size)]!;
-  return weights.reduce((sum, weight, key) => sum + weight * value(key), 0) / total;
+  return row[index % n]!;
 }

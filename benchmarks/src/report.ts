@@ -1,10 +1,11 @@
 /** The table for people, and the file for programs. */
 import { cpus } from 'node:os';
 import type { KernelTime } from './adapters/adapter.ts';
+import type { DeviceUnderTest } from './devices.ts';
 import { ours, packageWithVersion } from './libraries.ts';
 import type { CaseReport, Measurement } from './rounds.ts';
-import { pairedRatio } from './statistics.ts';
-import { bytesOf, flopsOf, type Work } from './work.ts';
+import { hiddenShare, pairedRatio } from './statistics.ts';
+import { bytesOf, flopsOf, tokensOf, type Work } from './work.ts';
 
 export interface Machine {
   readonly processor: string;
@@ -34,7 +35,7 @@ export function tableRows(report: CaseReport): string[][] {
       name,
       adapter,
       `${format(each.median)} ms`,
-      rate(report.case.work, each.median),
+      rate(report.case.work, each),
       ratio(report, adapter),
       each.first === undefined ? '' : `${format(each.first)} ms`,
       kernels,
@@ -60,13 +61,29 @@ function reasonOf(each: Measurement): string {
   return 'reason' in each ? each.reason.split('\n')[0]! : '';
 }
 
-function rate(work: Work, milliseconds: number): string {
+type Measured = Extract<Measurement, { status: 'measured' }>;
+
+function rate(work: Work, measurement: Measured): string {
+  const { median: milliseconds } = measurement;
+  const tokens = tokensOf(work);
+  if (tokens !== undefined) return `${format((1000 * tokens) / milliseconds)} tokens/s`;
   const flops = flopsOf(work);
-  if (flops !== undefined) return `${format(flops / milliseconds / 1e6)} GFLOP/s`;
+  if (flops !== undefined) {
+    const gigaflops = flops / milliseconds / 1e6;
+    return gigaflops >= 1000 ? `${format(gigaflops / 1000)} TFLOP/s` : `${format(gigaflops)} GFLOP/s`;
+  }
   const bytes = bytesOf(work);
   if (bytes !== undefined) return `${format(bytes / milliseconds / 1e6)} GB/s`;
+  const hidden = hiddenUploads(measurement);
+  if (hidden !== undefined) return `${Math.round(100 * hidden) || 0} % of uploads hidden`;
   if (work.kind === 'replay') return `${format((1000 * milliseconds) / work.kernels)} us/kernel`;
   return '';
+}
+
+/** The share of the uploads' time that passes while other work is done. */
+function hiddenUploads({ samples, parts }: Measured): number | undefined {
+  const { uploads, work } = parts ?? {};
+  return uploads && work && hiddenShare(samples, uploads, work);
 }
 
 function ratio({ measurements }: CaseReport, adapter: string): string {
@@ -109,6 +126,7 @@ export function jsonReport(
   suite: string,
   reports: readonly CaseReport[],
   downloadBytes: number | undefined,
+  device: DeviceUnderTest | undefined,
 ): string {
   const cases = reports.map((report) => ({
     name: report.name,
@@ -116,13 +134,17 @@ export function jsonReport(
     work: report.case.work,
     flops: flopsOf(report.case.work),
     bytes: bytesOf(report.case.work),
+    tokens: tokensOf(report.case.work),
+    iterations: report.case.iterations,
     measurements: Object.fromEntries(
       Object.entries(report.measurements).map(([adapter, each]) => {
         const own = report.measurements[ours];
         const both = own?.status === 'measured' && each.status === 'measured' && adapter !== ours;
-        return [adapter, both ? { ...each, ratio: pairedRatio(each.samples, own.samples) } : each];
+        const ratio = both ? pairedRatio(each.samples, own.samples) : undefined;
+        const hidden = each.status === 'measured' ? hiddenUploads(each) : undefined;
+        return [adapter, { ...each, ratio, hiddenUploads: hidden }];
       }),
     ),
   }));
-  return `${JSON.stringify({ suite, machine: machine(), libraries: descriptionLines(reports), downloadBytes, cases }, null, 1)}\n`;
+  return `${JSON.stringify({ suite, machine: machine(), device, libraries: descriptionLines(reports), downloadBytes, cases }, null, 1)}\n`;
 }

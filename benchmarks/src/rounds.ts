@@ -4,11 +4,11 @@ import type { KernelTime } from './adapters/adapter.ts';
 import type { Answer, Assignment } from './carry-out.ts';
 import { ours } from './libraries.ts';
 import type { Budget } from './measure.ts';
+import { operandsOf } from './operands.ts';
 import type { Carrier } from './places/index.ts';
-import { checkResult, compareResults } from './reference.ts';
+import { checkResult, compareResults, hasReference } from './reference.ts';
 import { median } from './statistics.ts';
 import type { Case } from './suites.ts';
-import { operandsOf } from './work.ts';
 
 export interface RoundOptions {
   readonly adapters: readonly string[];
@@ -29,13 +29,15 @@ export type Measurement =
       /** Milliseconds of one run, by round. */
       readonly samples: readonly (readonly number[])[];
       readonly median: number;
+      /** Of the parts of the work that were timed by themselves. */
+      readonly parts?: Readonly<Record<string, readonly (readonly number[])[]>> | undefined;
       /** Milliseconds from before the import to the first result on the host, everything cold. */
       readonly first?: number | undefined;
       readonly kernels?: number | undefined;
       readonly profile?: readonly KernelTime[] | undefined;
     }
-  /** `slow`: it did not end in the time that one measurement may take. */
-  | { readonly status: 'unsupported' | 'failed' | 'slow'; readonly reason: string }
+  /** `slow`: it did not end in the time that one measurement may take. `absent`: it is not on this machine. */
+  | { readonly status: 'unsupported' | 'absent' | 'failed' | 'slow'; readonly reason: string }
   /** It computed something else than the others, or than the reference. */
   | { readonly status: 'wrong'; readonly reason: string };
 
@@ -57,6 +59,7 @@ export async function runCase(each: Case, options: RoundOptions): Promise<CaseRe
         adapter,
         work: each.work,
         budget: options.budget,
+        iterations: each.iterations ?? 1,
         wantResult: round === 0,
         wantProfile: round === 0 && options.profile && adapter === ours,
       };
@@ -90,11 +93,18 @@ function summarize(answers: readonly Answer[]): Measurement {
     description,
     samples,
     median: median(samples.flat()),
+    ...(initial.parts && { parts: partsOf(measured, Object.keys(initial.parts)) }),
     first,
     kernels,
     profile,
   };
 }
+
+const partsOf = (
+  answers: readonly Extract<Answer, { status: 'measured' }>[],
+  names: readonly string[],
+): Record<string, (readonly number[])[]> =>
+  Object.fromEntries(names.map((name) => [name, answers.map(({ parts }) => parts![name]!)]));
 
 /** Checks every result against the float64 reference, and then against the first that passed. */
 function markWrong(
@@ -102,7 +112,7 @@ function markWrong(
   answers: ReadonlyMap<string, readonly Answer[]>,
   measurements: Record<string, Measurement>,
 ): void {
-  const operands = operandsOf(each.work);
+  const operands = hasReference(each.work) ? operandsOf(each.work) : {};
   let trusted: { readonly adapter: string; readonly result: Float32Array } | undefined;
   for (const [adapter, list] of answers) {
     const first = list[0];

@@ -1,18 +1,22 @@
 /** The suites: what is measured, where, and against whom. */
+import { cudaCases, fullSizes, smallSizes } from './cuda-cases.ts';
 import type { Budget } from './measure.ts';
 import type { Work } from './work.ts';
 
 /**
- * Where a measurement is made: a process of Node; one whose device is WebGPU through Dawn; a page of a browser, on WebGPU or on
- * WebGL.
+ * Where a measurement is made: a process of Node; one whose device is WebGPU through Dawn, or a GPU of NVIDIA's; a page of a browser, on
+ * WebGPU or on WebGL.
  */
-export type Place = 'node' | 'dawn' | PagePlace;
+export type Place = ProcessPlace | PagePlace;
+export type ProcessPlace = 'node' | 'dawn' | 'cuda';
 export type PagePlace = 'webgpuPage' | 'webglPage';
 
 export interface Case {
   readonly name: string;
   readonly work: Work;
   readonly place: Place;
+  /** How often the work is queued before it is waited for, which is part of the time. Default 1. */
+  readonly iterations?: number;
 }
 
 export interface Suite {
@@ -20,11 +24,15 @@ export interface Suite {
   /** The libraries that `--peers` adds. */
   readonly peers: readonly string[];
   readonly budget: Budget;
+  /** The backends whose devices it can run on, where it runs on one: the first unless another is asked for. */
+  readonly devices?: readonly [string, ...string[]];
+  /** What `--small` measures instead: the same work at sizes for trying the suite. */
+  readonly small?: Pick<Suite, 'cases' | 'budget'>;
   /** Longest that one measurement may take, in milliseconds. */
   readonly timeout: number;
 }
 
-export const suiteNames = ['micro', 'webgpu', 'webgl'] as const;
+export const suiteNames = ['micro', 'webgpu', 'webgl', 'cuda'] as const;
 export type SuiteName = (typeof suiteNames)[number];
 
 const matmul = (n: number): { name: string; work: Work } => ({
@@ -104,5 +112,16 @@ export const suites: Readonly<Record<SuiteName, Suite>> = {
     peers: ['tfjs-webgl'],
     budget: { warmUp: 400, sample: 50, samples: 5, slow: 4000 },
     timeout: 300_000,
+  },
+  cuda: {
+    cases: cudaCases(fullSizes),
+    peers: ['torch', 'torch-compile'],
+    budget: { warmUp: 400, sample: 50, samples: 5, slow: 4000 },
+    timeout: 300_000,
+    devices: ['cuda', 'cuda-emulated'],
+    small: {
+      cases: cudaCases(smallSizes),
+      budget: { warmUp: 0, sample: 0, samples: 1, slow: 0 },
+    },
   },
 };

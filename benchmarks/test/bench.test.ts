@@ -1,44 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parseOptions } from '../src/options.ts';
-
-const bin = join(import.meta.dirname, '..', 'dist', 'bin.js');
-
-function bench(...args: string[]): {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-} {
-  return spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8' });
-}
-
-interface Report {
-  readonly libraries: readonly string[];
-  readonly cases: readonly {
-    readonly place: string;
-    readonly measurements: Readonly<Record<string, Measured>>;
-  }[];
-}
-
-interface Measured {
-  readonly samples: readonly (readonly number[])[];
-  readonly kernels?: number;
-  readonly ratio?: number;
-  readonly profile?: readonly object[];
-}
-
-/** A run of one round that must succeed, and what it wrote. */
-function benchToFile(...args: string[]): { readonly report: Report; readonly stdout: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'tutti-bench-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, 'out.json');
-  const { status, stdout, stderr } = bench(...args, '--rounds', '1', '--json', file);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-  return { report: JSON.parse(readFileSync(file, 'utf8')) as Report, stdout };
-}
+import { bench, benchToFile } from './bench.ts';
 
 describe('pnpm bench', () => {
   it('measures, checks and compares with the peers', () => {
@@ -88,6 +50,9 @@ describe('options', () => {
       rounds: 3,
       json: undefined,
       profile: false,
+      small: false,
+      device: undefined,
+      python: expect.stringMatching(/^python3?$/),
     });
   });
 
@@ -106,6 +71,9 @@ describe('options', () => {
     [['--suite', 'macro'], 'no such suite'],
     [['--rounds', '0'], 'not an integer of at least 1'],
     [['--peer'], 'peer'],
+    [['--small'], 'the suite micro has one size'],
+    [['--suite', 'webgpu', '--device', 'cuda'], 'the suite webgpu does not run on it'],
+    [['--suite', 'cuda', '--device', 'cpu'], 'the suite cuda does not run on it'],
   ])('%j is an error', (args, message) => {
     expect(() => parseOptions(args)).toThrow(message);
   });

@@ -2,8 +2,9 @@ import * as ort from 'onnxruntime-web';
 import { describe, expect, it } from 'vitest';
 import { encodeModel } from '../src/adapters/onnx.ts';
 import { modelOf } from '../src/adapters/onnxruntime-web.ts';
+import { operandsOf } from '../src/operands.ts';
 import { checkResult } from '../src/reference.ts';
-import { operandsOf, type Work } from '../src/work.ts';
+import type { Work } from '../src/work.ts';
 
 const works: readonly Work[] = [
   { kind: 'matmul', n: 5 },

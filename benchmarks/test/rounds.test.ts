@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Answer, Assignment } from '../src/carry-out.ts';
+import { operandsOf } from '../src/operands.ts';
 import type { Carrier } from '../src/places/index.ts';
 import { runCase } from '../src/rounds.ts';
 import type { Case } from '../src/suites.ts';
-import { operandsOf } from '../src/work.ts';
 
 const doubled: Case = { name: 'doubled', work: { kind: 'scaleAdd', length: 4 }, place: 'node' };
 const budget = { warmUp: 0, sample: 0, samples: 1, slow: 100 };
@@ -65,6 +65,25 @@ describe('runCase', () => {
       b: { status: 'slow' },
       c: { status: 'failed' },
     });
+  });
+
+  it('knows a library that is not here, and asks no more', async () => {
+    const { asked, measurements } = await run({
+      tutti: measured(1),
+      torch: () => ({ status: 'absent', reason: 'python3 was not found' }),
+    });
+    expect(asked.filter(({ adapter }) => adapter === 'torch')).toHaveLength(1);
+    expect(measurements['torch']).toEqual({ status: 'absent', reason: 'python3 was not found' });
+  });
+
+  it('keeps the times of the parts, by round', async () => {
+    const { measurements } = await run({
+      tutti: (assignment, round) => {
+        const answer = measured(1)(assignment, round) as Extract<Answer, { status: 'measured' }>;
+        return { ...answer, parts: { uploads: [round] } };
+      },
+    });
+    expect(measurements['tutti']).toMatchObject({ parts: { uploads: [[0], [1]] } });
   });
 
   it('gives no time for what failed in a later round', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { measure } from '../src/measure.ts';
-import { median, pairedRatio, quantile } from '../src/statistics.ts';
+import { hiddenShare, median, pairedRatio, quantile } from '../src/statistics.ts';
 
 describe('statistics', () => {
   it('median and quantiles interpolate', () => {
@@ -13,6 +13,11 @@ describe('statistics', () => {
     // The machine is ten times slower in the second and third round.
     expect(pairedRatio([[2, 2], [20], [20]], [[1], [10, 10], [10]])).toBe(2);
   });
+
+  it('the share that is hidden is 1 where both take as long as the longer, and 0 where they take turns', () => {
+    const share = (both: number): number => hiddenShare([[both]], [[2]], [[10]]);
+    expect([10, 11, 12, 14].map(share)).toEqual([1, 0.5, 0, -1]);
+  });
 });
 
 describe('measure', () => {
@@ -20,7 +25,7 @@ describe('measure', () => {
 
   it('takes the samples that it was asked for, after a warm-up', async () => {
     let runs = 0;
-    const samples = await measure({ run: () => void runs++, result: async () => new Float32Array() }, budget);
+    const samples = await measure({ run: () => void runs++ }, budget);
     expect(samples).toHaveLength(4);
     expect(runs).toBe(3 + 4);
   });
@@ -33,7 +38,7 @@ describe('measure', () => {
       await new Promise((resolve) => setTimeout(resolve, 1));
       open--;
     };
-    await measure({ run, result: async () => new Float32Array() }, budget);
+    await measure({ run }, budget);
     expect(most).toBe(1);
   });
 
@@ -50,7 +55,7 @@ describe('measure', () => {
       clock += 100;
       log.push('settle');
     };
-    const samples = await measure({ run, settle, result: async () => new Float32Array() }, budget);
+    const samples = await measure({ run, settle }, budget);
     expect(samples).toEqual([1, 1, 1, 1]);
     expect(log.slice(0, 4)).toEqual(['run', 'settle', 'run', 'settle']);
   });
@@ -61,7 +66,7 @@ describe('measure', () => {
       runs++;
       await new Promise((resolve) => setTimeout(resolve, 5));
     };
-    const samples = await measure({ run, result: async () => new Float32Array() }, { ...budget, slow: 1 });
+    const samples = await measure({ run }, { ...budget, slow: 1 });
     expect({ samples: samples.length, runs }).toEqual({ samples: 1, runs: 2 });
   });
 });

@@ -1,6 +1,15 @@
 /** jax-js on any of its backends; every computation under its `jit`. Its functions consume an array unless it is passed as `.ref`. */
 import type { Array as JaxArray } from '@jax-js/jax';
-import { cnnParameters, learningRate, type Operands, trainedSteps, type Work } from '../work.ts';
+import type { Operands } from '../operands.ts';
+import {
+  cnnParameters,
+  isPlain,
+  learningRate,
+  notPlain,
+  type PlainWork,
+  trainedSteps,
+  type Work,
+} from '../work.ts';
 import { type Adapter, losses, type Prepared, type Session } from './adapter.ts';
 import { describeAdapter } from './gpu.ts';
 
@@ -26,6 +35,7 @@ const describeWebgpu = (jax: Jax): string =>
   `${describeAdapter(jax.getWebGPUDevice().adapterInfo)}; waits by blockUntilReady, which maps an empty buffer`;
 
 function prepare(jax: Jax, work: Work, operands: Operands): Prepared | string {
+  if (!isPlain(work)) return notPlain;
   if (work.kind === 'replay') return 'it cannot say how many kernels a jit function submits';
   if (work.kind === 'trainStep') return trainStep(jax, work.batch, operands);
   const compute = computation(jax, work, operands);
@@ -39,7 +49,7 @@ function prepare(jax: Jax, work: Work, operands: Operands): Prepared | string {
   };
 }
 
-type SimpleWork = Exclude<Work, { kind: 'trainStep' | 'replay' }>;
+type SimpleWork = Exclude<PlainWork, { kind: 'trainStep' | 'replay' }>;
 
 function computation(jax: Jax, work: SimpleWork, operands: Operands): () => JaxArray {
   const { numpy: np, nn, lax, jit } = jax;

@@ -1,6 +1,7 @@
 /** ONNX Runtime with its WebGPU execution provider, in a page. Weights are part of the model, as they are in one that is deployed. */
 import type * as Ort from 'onnxruntime-web/webgpu';
-import type { Operands, Work } from '../work.ts';
+import type { Operands } from '../operands.ts';
+import { isPlain, notPlain, type Work } from '../work.ts';
 import type { Adapter, Prepared, Session } from './adapter.ts';
 import { describeAdapter } from './gpu.ts';
 import { encodeModel, type Model, type Node } from './onnx.ts';
@@ -76,6 +77,7 @@ function inItsLayout(
 
 /** The model of a work, or why there is none. */
 export function modelOf(work: Work, operands: Operands, info: GPUAdapterInfo): Model | string {
+  if (!isPlain(work)) return notPlain;
   switch (work.kind) {
     case 'matmul':
     case 'firstResult': {

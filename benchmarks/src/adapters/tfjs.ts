@@ -1,6 +1,15 @@
 /** TensorFlow.js on any of its backends. Convolutions get its own layout, NHWC; only results are put back to NCHW. */
 import type { Tensor, Tensor2D, Tensor4D, Variable } from '@tensorflow/tfjs-core';
-import { cnnParameters, learningRate, type Operands, trainedSteps, type Work } from '../work.ts';
+import type { Operands } from '../operands.ts';
+import {
+  cnnParameters,
+  isPlain,
+  learningRate,
+  notPlain,
+  type PlainWork,
+  trainedSteps,
+  type Work,
+} from '../work.ts';
 import { losses, type Prepared } from './adapter.ts';
 
 export type Tf = typeof import('@tensorflow/tfjs-core');
@@ -15,6 +24,7 @@ export interface TfjsBackend {
 
 export function prepareTfjs(backend: TfjsBackend, work: Work, operands: Operands): Prepared | string {
   const { tf, wait, cannotTrain } = backend;
+  if (!isPlain(work)) return notPlain;
   if (work.kind === 'replay') return 'it does not capture plans';
   if (work.kind === 'trainStep') return cannotTrain ?? trainStep(backend, work.batch, operands);
   const compute = computation(tf, work, operands);
@@ -31,7 +41,7 @@ export function prepareTfjs(backend: TfjsBackend, work: Work, operands: Operands
   };
 }
 
-type SimpleWork = Exclude<Work, { kind: 'trainStep' | 'replay' }>;
+type SimpleWork = Exclude<PlainWork, { kind: 'trainStep' | 'replay' }>;
 
 function computation(tf: Tf, work: SimpleWork, operands: Operands): () => Tensor {
   const of = (name: string, shape: number[]): Tensor => tf.tensor(operands[name]!, shape, 'float32');

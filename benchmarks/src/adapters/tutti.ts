@@ -1,44 +1,176 @@
-/** This library. Single operations run as a user writes them; only the training step and the replay are under `jit`. */
+/**
+ * This library. Single operations run as a user writes them; the training steps and the replay are under `jit`, and in the suite `cuda`
+ * everything is, which is how a user gets CUDA graphs.
+ */
 import type { Tensor } from 'tutti';
-import { cnnParameters, learningRate, type Operands, trainedSteps, type Work } from '../work.ts';
-import { type Adapter, type KernelTime, losses, type Prepared, type Session } from './adapter.ts';
+import { type Operands, recipesOf } from '../operands.ts';
+import { hasGradients, precisionOf, type Work } from '../work.ts';
+import type { Adapter, KernelTime, Prepared, Session } from './adapter.ts';
+import { asFloats, type Queue, type Tutti } from './tutti-queue.ts';
+import { cnnStep, languageModelStep, type TrainingStep, trainedLosses } from './tutti-training.ts';
+import { uploads } from './tutti-uploads.ts';
 
-type Tutti = typeof import('tutti');
+export interface TuttiOptions {
+  /** Of the device that everything runs on, or `auto`. */
+  readonly device: string;
+  /** Whether single operations are under `jit`. */
+  readonly jit?: boolean;
+  /** Makes a device known that the library does not know by itself. */
+  readonly register?: () => Promise<void>;
+}
 
-/** `id`: of the device that everything runs on, or `auto`. */
-export const tutti = (id: string): Adapter => ({
+export const tutti = ({ device: id, jit = false, register }: TuttiOptions): Adapter => ({
   name: 'tutti',
   async open(): Promise<Session> {
     const tutti = await import('tutti');
+    await register?.();
     const device = await tutti.setDefaultDevice(id);
     return {
       description: `device ${device.id}: ${device.backend.info.description}; waits by synchronize`,
-      prepare: (work, operands) => prepare(tutti, work, operands),
+      prepare: async (work, operands, iterations) =>
+        prepare(tutti, await queueOf(tutti, work, operands, jit), iterations),
     };
   },
 });
 
-async function prepare(tutti: Tutti, work: Work, operands: Operands): Promise<Prepared> {
-  if (work.kind === 'trainStep') return trainStep(tutti, work.batch, operands);
-  if (work.kind === 'replay') return replay(tutti, work, operands);
-  const compute = await computation(tutti, work, operands);
-  const device = tutti.defaultDevice();
-  const run = async (): Promise<void> => {
-    const y = compute();
-    await y.realize();
-    y.dispose();
-    await tutti.synchronize(device);
+function prepare(tutti: Tutti, { queue, result, queueOnly, parts }: Queue, iterations: number): Prepared {
+  const wait = (): Promise<void> => tutti.synchronize(tutti.defaultDevice());
+  const repeated = (work: () => Promise<void>, end: () => Promise<void>) => async (): Promise<void> => {
+    for (let i = 0; i < iterations; i++) await work();
+    await end();
   };
+  const once = async (): Promise<void> => {
+    await queue();
+    await wait();
+  };
+  const names = Object.entries(parts ?? {}).map(([name, work]) => [name, repeated(work, wait)] as const);
   return {
-    run,
-    result: async () => asFloats(await compute().data()),
-    kernels: () => countKernels(tutti, run),
-    profile: () => profile(tutti, run),
+    run: queueOnly ? repeated(queue, async () => {}) : repeated(queue, wait),
+    iterations,
+    result,
+    kernels: () => countKernels(tutti, once),
+    profile: () => profile(tutti, once),
+    ...(queueOnly && { settle: wait }),
+    ...(parts && { parts: Object.fromEntries(names) }),
   };
 }
 
-const asFloats = (values: ArrayLike<number>): Float32Array =>
-  values instanceof Float32Array ? values : Float32Array.from(values);
+async function queueOf(tutti: Tutti, work: Work, operands: Operands, jit: boolean): Promise<Queue> {
+  switch (work.kind) {
+    case 'trainStep':
+      return training(await cnnStep(tutti, work, operands));
+    case 'languageModel':
+      return training(await languageModelStep(tutti, work, operands));
+    case 'replay':
+      return replay(tutti, work, operands);
+    case 'upload':
+      return uploads(tutti, work, operands);
+    default:
+      return computation(tutti, work, await operandTensors(tutti, work, operands), jit);
+  }
+}
+
+const training = (step: TrainingStep): Queue => ({
+  queue: async () => (await step()).dispose(),
+  result: () => trainedLosses(step),
+});
+
+/** The operands on the device, in the dtype that the work is computed in. */
+async function operandTensors(tutti: Tutti, work: Work, operands: Operands): Promise<Tensor[]> {
+  const precision = precisionOf(work);
+  const dtype = precision === 'tf32' ? 'float32' : precision;
+  const tensors = recipesOf(work).map(({ name, shape }) =>
+    tutti.scope(() => tutti.cast(tutti.tensor(operands[name]!, { shape }), dtype)),
+  );
+  await tutti.realize(...tensors);
+  return tensors;
+}
+
+/** The values of tensors, one after the other. */
+async function valuesOf(tensors: readonly Tensor[]): Promise<Float32Array> {
+  const values: Float32Array[] = [];
+  for (const tensor of tensors) values.push(asFloats(await tensor.data()));
+  if (values.length === 1) return values[0]!;
+  const all = new Float32Array(values.reduce((length, each) => length + each.length, 0));
+  let offset = 0;
+  for (const each of values) {
+    all.set(each, offset);
+    offset += each.length;
+  }
+  return all;
+}
+
+function computation(tutti: Tutti, work: SingleOperation, inputs: Tensor[], jit: boolean): Queue {
+  const forward = operation(tutti, work);
+  const f = (...given: Tensor[]): Tensor[] => {
+    if (!hasGradients(work)) return [forward(...given)];
+    const [y, pull] = tutti.vjp(forward, ...given.slice(0, -1));
+    return [y, ...pull(given.at(-1)!)];
+  };
+  const eager = async (...given: Tensor[]): Promise<Tensor[]> => {
+    const results = tutti.scope(() => f(...given));
+    await tutti.realize(...results);
+    return results;
+  };
+  const run = jit ? tutti.jit(f) : eager;
+  return {
+    queue: async () => {
+      for (const each of await run(...inputs)) each.dispose();
+    },
+    result: async () => valuesOf(await run(...inputs)),
+  };
+}
+
+type SingleOperation = Exclude<Work, { readonly kind: 'trainStep' | 'languageModel' | 'replay' | 'upload' }>;
+
+/** The operation as a function of its operands, in the order of their recipes. */
+function operation(tutti: Tutti, work: SingleOperation): (...operands: Tensor[]) => Tensor {
+  switch (work.kind) {
+    case 'matmul':
+    case 'firstResult':
+      return (a, b) => tutti.matmul(a!, b!);
+    case 'scaleAdd':
+      return (x) => x!.mul(2).add(1);
+    case 'chain':
+      return (x) => chain(tutti, x!);
+    case 'sum':
+      return (x) => tutti.sum(x!);
+    case 'softmax':
+      return (x) => tutti.softmax(x!);
+    case 'layerNorm':
+      return (x, weight, bias) => tutti.layerNorm(x!, [work.columns], { weight: weight!, bias: bias! });
+    case 'conv':
+      return (x, weight) => tutti.conv2d(x!, weight!, { padding: 1 });
+    case 'attention':
+      return (q, k, v) => tutti.scaledDotProductAttention(q!, k!, v!);
+  }
+}
+
+function chain(tutti: Tutti, x: Tensor): Tensor {
+  const y = tutti.tanh(x.mul(1.5).add(0.5));
+  const z = tutti.sqrt(y.mul(y).add(1));
+  return tutti.maximum(tutti.exp(z.sub(0.25)).mul(0.125), 0.25);
+}
+
+async function replay(
+  tutti: Tutti,
+  { kernels, queueOnly }: Extract<Work, { kind: 'replay' }>,
+  operands: Operands,
+): Promise<Queue> {
+  // Without fusion every operation is a kernel; tanh of tanh is nothing that algebra could shorten.
+  tutti.configure({ fusion: false });
+  const x = await tutti.tensor(operands['x']!).realize();
+  const plan = tutti.jit((value: Tensor) => {
+    let y = value;
+    for (let i = 0; i < kernels; i++) y = tutti.tanh(y);
+    return y;
+  });
+  return {
+    queue: async () => (await plan(x)).dispose(),
+    queueOnly,
+    result: async () => asFloats(await (await plan(x)).data()),
+  };
+}
 
 async function countKernels(tutti: Tutti, run: () => Promise<void>): Promise<number> {
   const before = tutti.statistics().stepsRun;
@@ -65,136 +197,4 @@ async function profile(tutti: Tutti, run: () => Promise<void>): Promise<KernelTi
     kernel: kernel!,
     milliseconds: Number(time),
   }));
-}
-
-async function computation(
-  tutti: Tutti,
-  work: Exclude<Work, { kind: 'trainStep' | 'replay' }>,
-  operands: Operands,
-): Promise<() => Tensor> {
-  const of = (name: string, shape: number[]): Promise<Tensor> =>
-    tutti.tensor(operands[name]!, { shape }).realize();
-  /** The result of `f`, without the tensors in between. */
-  const tidy =
-    (f: () => Tensor): (() => Tensor) =>
-    () =>
-      tutti.scope(f);
-  switch (work.kind) {
-    case 'matmul':
-    case 'firstResult': {
-      const n = work.kind === 'matmul' ? work.n : 2;
-      const [a, b] = [await of('a', [n, n]), await of('b', [n, n])];
-      return () => tutti.matmul(a, b);
-    }
-    case 'scaleAdd': {
-      const x = await of('x', [work.length]);
-      return tidy(() => x.mul(2).add(1));
-    }
-    case 'chain': {
-      const x = await of('x', [work.length]);
-      return tidy(() => chain(tutti, x));
-    }
-    case 'sum': {
-      const x = await of('x', [work.length]);
-      return () => tutti.sum(x);
-    }
-    case 'softmax': {
-      const x = await of('x', [work.rows, work.columns]);
-      return tidy(() => tutti.softmax(x));
-    }
-    case 'layerNorm': {
-      const { rows, columns } = work;
-      const x = await of('x', [rows, columns]);
-      const [weight, bias] = [await of('weight', [columns]), await of('bias', [columns])];
-      return tidy(() => tutti.layerNorm(x, [columns], { weight, bias }));
-    }
-    case 'conv': {
-      const { batch, inputs, outputs, size } = work;
-      const x = await of('x', [batch, inputs, size, size]);
-      const weight = await of('weight', [outputs, inputs, 3, 3]);
-      return tidy(() => tutti.conv2d(x, weight, { padding: 1 }));
-    }
-    case 'attention': {
-      const { heads, length, size } = work;
-      const [q, k, v] = [
-        await of('q', [heads, length, size]),
-        await of('k', [heads, length, size]),
-        await of('v', [heads, length, size]),
-      ];
-      return tidy(() => tutti.scaledDotProductAttention(q, k, v));
-    }
-  }
-}
-
-function chain(tutti: Tutti, x: Tensor): Tensor {
-  const y = tutti.tanh(x.mul(1.5).add(0.5));
-  const z = tutti.sqrt(y.mul(y).add(1));
-  return tutti.maximum(tutti.exp(z.sub(0.25)).mul(0.125), 0.25);
-}
-
-async function replay(
-  tutti: Tutti,
-  { kernels, queueOnly }: Extract<Work, { kind: 'replay' }>,
-  operands: Operands,
-): Promise<Prepared> {
-  // Without fusion every operation is a kernel; tanh of tanh is nothing that algebra could shorten.
-  tutti.configure({ fusion: false });
-  const device = tutti.defaultDevice();
-  const x = await tutti.tensor(operands['x']!).realize();
-  const plan = tutti.jit((value: Tensor) => {
-    let y = value;
-    for (let i = 0; i < kernels; i++) y = tutti.tanh(y);
-    return y;
-  });
-  const wait = (): Promise<void> => tutti.synchronize(device);
-  const queue = async (): Promise<void> => (await plan(x)).dispose();
-  const run = queueOnly ? queue : () => queue().then(wait);
-  return {
-    run,
-    ...(queueOnly && { settle: wait }),
-    result: async () => asFloats(await (await plan(x)).data()),
-    kernels: () => countKernels(tutti, run),
-    profile: () => profile(tutti, run),
-  };
-}
-
-function trainStep(tutti: Tutti, batch: number, operands: Operands): Prepared {
-  const { crossEntropy, jit, maxPool2d, nn, optim, relu, tensor } = tutti;
-  class Cnn extends nn.Module {
-    conv1 = new nn.Conv2d(1, 32, 3);
-    conv2 = new nn.Conv2d(32, 64, 3);
-    fc1 = new nn.Linear(9216, 128);
-    fc2 = new nn.Linear(128, 10);
-    forward(x: Tensor): Tensor {
-      const features = maxPool2d(relu(this.conv2.call(relu(this.conv1.call(x)))), 2);
-      return this.fc2.call(relu(this.fc1.call(features.flatten(1))));
-    }
-  }
-  const device = tutti.defaultDevice();
-  const images = tensor(operands['images']!, { shape: [batch, 1, 28, 28] });
-  const labels = tensor(Int32Array.from(operands['labels']!));
-  const model = new Cnn();
-  model.loadStateDict(
-    Object.fromEntries(
-      Object.entries(cnnParameters).map(([name, shape]) => [name, tensor(operands[name]!, { shape })]),
-    ),
-  );
-  const optimizer = new optim.Adam(model.parameters(), { lr: learningRate });
-  const step = jit((x: Tensor, y: Tensor) => {
-    const loss = crossEntropy(model.call(x), y);
-    optimizer.zeroGrad();
-    loss.backward();
-    optimizer.step();
-    return loss;
-  });
-  const run = async (): Promise<void> => {
-    (await step(images, labels)).dispose();
-    await tutti.synchronize(device);
-  };
-  return {
-    run,
-    result: () => losses(trainedSteps, async () => (await step(images, labels)).item()),
-    kernels: () => countKernels(tutti, run),
-    profile: () => profile(tutti, run),
-  };
 }

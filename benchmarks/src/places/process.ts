@@ -1,15 +1,15 @@
 /** Measurements in processes of Node. */
 import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import type { Answer, Assignment } from '../carry-out.ts';
-import type { Place } from '../suites.ts';
+import { join } from 'node:path';
+import type { Answer } from '../carry-out.ts';
+import type { Order } from '../child.ts';
 
-const childFile = fileURLToPath(new URL('../child.js', import.meta.url));
+/** What has been built, where this runs from the sources as well. */
+const childFile = join(import.meta.dirname, '..', '..', 'dist', 'child.js');
 
 /** One process, which makes the measurement and ends. */
 export function inFreshProcess(
-  place: Place,
-  assignment: Assignment,
+  order: Order,
   timeout: number,
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
@@ -37,6 +37,6 @@ export function inFreshProcess(
     child.once('exit', (code, signal) => {
       answered({ status: 'failed', reason: `the process ended with ${signal ?? code}\n${errors.trim()}` });
     });
-    child.send({ place, assignment });
+    child.send(order);
   });
 }

@@ -45,6 +45,15 @@ describe('joined kernels of graphs', () => {
     expect(parts.map(({ origins }) => origins[vector])).toEqual([4, 2, 3]);
   });
 
+  it('may read several places that lie as far apart', () => {
+    const vector = f32([9]);
+    const at = (first: number, second: number, size: number): t.Tensor =>
+      f32([size]).mul(t.slice(vector, first)).add(t.slice(vector, second));
+    const steps = joined([at(2, 5, 6), at(4, 7, 7), at(6, 8, 8)]);
+    expect(steps.map(describeStep)).toEqual(['2 x add', 'add']);
+    expect(jointsOf(steps)[0]!.parts.map(({ origins }) => Math.max(...origins))).toEqual([2, 4]);
+  });
+
   it('have scalars of their own', () => {
     const steps = joined([0.25, 0.125].map((factor) => f32([9]).mul(factor)));
     expect(steps.map(describeStep)).toEqual(['2 x mul']);

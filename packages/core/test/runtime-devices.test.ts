@@ -408,6 +408,13 @@ describe('two devices', () => {
     expect(taken).toEqual([8, 4, 20]);
   });
 
+  it('are named, or given', async () => {
+    register('left', 1);
+    const x = vector(1, 2);
+    for (const wrong of [undefined, 5, {}, null])
+      await expect(x.to(wrong as never)).rejects.toMatchObject({ code: 'TUTTI_DEVICE', received: wrong });
+  });
+
   it('copy what stays on one of them there', async () => {
     register('left', 1);
     const left = await t.setDefaultDevice('left');

@@ -85,6 +85,23 @@ describe('memory', () => {
     });
   });
 
+  it('is on the device once it is realized, with what it is made of on the host', async () => {
+    await expectNoLeak(async () => {
+      const before = live();
+      const [x, y] = [vector(1, 2), t.zeros([0])];
+      expect(live()).toEqual(before);
+      await Promise.all([t.realize(x, y), x.realize()]);
+      expect(live()).toMatchObject({ bytes: before.bytes + 8 });
+      expect(await list(x)).toEqual([1, 2]);
+      const given = t.scope(() => vector(3));
+      const uploading = given.realize();
+      given.dispose();
+      await uploading;
+      x.dispose();
+      y.dispose();
+    });
+  });
+
   it('can be read while the handle is given up', async () => {
     await expectNoLeak(async () => {
       const x = t.scope(() => vector(1, 2).mul(2));

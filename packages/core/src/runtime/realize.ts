@@ -10,7 +10,7 @@ import {
 } from '../backend/index.ts';
 import { fromHost } from '../tensor/apply.ts';
 import { context } from '../tensor/context.ts';
-import type { Device } from '../tensor/device.ts';
+import { Device } from '../tensor/device.ts';
 import { GraphNode, type HostArray, hostArrays } from '../tensor/node.ts';
 import { formatShape, type Shape } from '../tensor/shape.ts';
 import { requireTensor, Tensor } from '../tensor/tensor.ts';
@@ -26,12 +26,24 @@ export type DataArray = Float32Array | Int32Array | Uint32Array | Uint8Array;
 export type NestedValues = number | boolean | NestedValues[];
 
 /**
- * Computes the values of tensors, in one plan for each device, so that they need not be computed again. Resolves when the
- * work is submitted; errors of the device reach whoever reads a value.
+ * Computes the values of tensors, in one plan for each device, so that they need not be computed again; what is still on the
+ * host is uploaded, beside the work where the device can. Resolves when the work is submitted; errors of the device reach
+ * whoever reads a value.
  */
 export async function realize(...tensors: Tensor[]): Promise<void> {
   context.trace?.refuse('realize');
-  await realizeNodes(tensors.map((tensor) => requireTensor('realize', tensor).node));
+  const nodes = tensors.map((tensor) => requireTensor('realize', tensor).node);
+  for (const node of nodes) node.retain();
+  try {
+    await realizeNodes(nodes);
+    for (const node of nodes) if (node.host) await upload(node);
+  } finally {
+    for (const node of nodes) node.release();
+  }
+}
+
+async function upload(node: GraphNode): Promise<void> {
+  executorOf(await node.device.open()).bufferOf(node);
 }
 
 /** @internal */
@@ -226,7 +238,11 @@ declare module '../tensor/tensor.ts' {
     array(): Promise<NestedValues>;
     /** Computes the value without reading it, and returns this tensor. */
     realize(): Promise<this>;
-    /** The same value on another device, as a new tensor without history. */
+    /**
+     * The same value on another device, as a new tensor without history: no gradient flows through it.
+     *
+     * @throws DeviceError for what is no device; BackendUnavailableError, OutOfMemoryError
+     */
     to(target: Device | string): Promise<Tensor>;
   }
 }
@@ -283,6 +299,13 @@ Tensor.prototype.to = reading('to()', async (tensor, target: Device | string) =>
   node.retain();
   try {
     const device = typeof target === 'string' ? await openDevice(target) : target;
+    if (!(device instanceof Device)) {
+      throw new DeviceError('to: neither a device nor the id of one', {
+        op: 'to',
+        received: target,
+        fix: 'pass a device, or an id that devices() lists',
+      });
+    }
     await device.open();
     return await copyNode(node, device);
   } finally {
