@@ -35,11 +35,10 @@ export class BoundPlan {
 
   /** As `ready`, while the caller waits. False where a program takes another way. @throws KernelError */
   finish(): boolean {
-    const pending = this.plan.steps.flatMap((step) => {
-      return step.kind === 'run' && step.program.ready !== undefined ? [step.program] : [];
-    });
-    if (pending.some((program) => !program.finish)) return false;
-    for (const program of pending) program.finish!();
+    const programs = this.plan.steps.flatMap((step) => (step.kind === 'run' ? [step.program] : []));
+    // Whoever is asked whether it is ready begins to make itself so: in vain, where it can finish at once.
+    if (programs.some((program) => !program.finish && program.ready !== undefined)) return false;
+    for (const program of programs) program.finish?.();
     return true;
   }
 

@@ -95,8 +95,9 @@ function realizeNodesSync(nodes: readonly GraphNode[]): void {
 }
 
 function submitNow(device: Device, run: PreparedRun | undefined): void {
-  if (run?.isPending) finishNow(device, run);
-  run?.submit();
+  if (!run) return;
+  finishNow(device, run);
+  run.submit();
 }
 
 function finishNow(device: Device, run: PreparedRun): void {

@@ -43,6 +43,7 @@ export class Executable implements Program {
 
   /** Builds what has not been built yet, while the caller waits. @throws KernelError */
   finish(): void {
+    if (this.#built) return;
     for (const recipe of this.#recipes) this.#programs.use(recipe);
     this.#built = true;
     this.#ready = undefined;
