@@ -69,6 +69,10 @@ const run = (args) =>
   });
 
 async function main(args) {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.exitCode = await run([...places[0].command, '--help']);
+    return;
+  }
   const backend = takeOption(args[0] === '--' ? args.slice(1) : args, '--backend');
   const { value: file, rest } = takeOption(backend.rest, '--json');
   const wanted = backend.value?.split(',');

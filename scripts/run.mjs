@@ -43,6 +43,7 @@ const turbo = (...tasks) => [
  *   run       the command line
  *   upToDate  when true, there is nothing to do
  *   done      what to do after success
+ *   remark    after success, a line for whoever should know more
  *   needs     steps that must have passed; otherwise this one is skipped
  *   counts    (exit code, output) => {passed, failed, skipped}; without it the step itself counts as one
  *             (`closingLineCounts` of counts.mjs is for a suite that prints its own `N passed, N failed`)
@@ -74,6 +75,10 @@ const steps = [
     in: ['start'],
     needs: ['install'],
     run: () => [...turbo('build', ...(mayUseCuda() ? ['native'] : [])), '--filter=@tutti/cli...'],
+    remark: () =>
+      mayUseCuda() && !existsSync(join(root, 'packages', 'cuda', 'build', 'tutti_cuda.node'))
+        ? 'the addon of CUDA was not built: no C++ compiler was found; install g++ or clang++ (Debian: apt install g++), or set CXX'
+        : undefined,
   },
   { name: 'typecheck', in: ['test'], needs: ['build'], run: () => turbo('typecheck') },
   {
@@ -260,6 +265,8 @@ async function runSteps(command) {
       ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)`
       : '';
     report(step.name, `${ok ? 'ok' : `failed, exit code ${code}`}${detail}`, seconds);
+    const remark = ok ? step.remark?.() : undefined;
+    if (remark !== undefined) console.log(`  ${remark}`);
     // Tests say themselves what they leave out, and their own page in docs/ how to run it all.
     const leftOut = ok ? stripVTControlCharacters(output).matchAll(/^left out of the suite .*$/gm) : [];
     for (const [line] of leftOut) console.log(`  ${line}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseOptions } from '../src/options.ts';
-import { bench, benchToFile } from './bench.ts';
+import { bench, benchToFile, benchWith } from './bench.ts';
 
 describe('pnpm bench', () => {
   it('measures, checks and compares with the peers', () => {
@@ -33,6 +33,15 @@ describe('pnpm bench', () => {
     expect(report.cases[0]).toMatchObject({ place: 'dawn', measurements: { tutti: { kernels: 500 } } });
     expect(stdout).toMatch(/tutti .* us\/kernel/);
   }, 120_000);
+
+  it('measures micro on the CPU, whatever the default device is', () => {
+    const { status, stdout } = benchWith(
+      { TUTTI_DEVICE: 'nothing-of-this-name' },
+      ...['--filter', 'matmul 64', '--rounds', '1'],
+    );
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/device cpu: /);
+  }, 60_000);
 
   it('a filter that fits nothing is an error', () => {
     const { status, stderr } = bench('--filter', 'glissando');

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { mergeReports, registering, takeOption } from '../conformance.mjs';
 
@@ -13,6 +15,13 @@ it('a backend that only a module has is registered when it is named', () => {
   expect(registering(['cpu', 'webgpu'])).toEqual([]);
   const flags = registering(['cpu', 'cuda-emulated', 'cuda-emulated:1']);
   expect(flags).toEqual(['--register', expect.stringMatching(/[\\/]scripts[\\/]emulated-cuda\.mjs$/)]);
+});
+
+it('--help is printed once, and nothing is run', () => {
+  const script = join(import.meta.dirname, '..', 'conformance.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--help'], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout.match(/^Usage: /gm)).toHaveLength(1);
 });
 
 describe('mergeReports', () => {

@@ -5,6 +5,14 @@ it('is a backend of its own name', () => {
   expect(cudaEmulated.name).toBe('cuda-emulated');
 });
 
+it('says which variable for the emulator is wrong', async () => {
+  const refused = backendOf({ driver: '', compiler: '' }, { TUTTI_CUDA_EMULATOR_MEMORY: '10MB' });
+  expect(await refused.probe()).toMatchObject({
+    available: false,
+    reason: 'TUTTI_CUDA_EMULATOR_MEMORY is 10MB, which is not a whole number of bytes',
+  });
+});
+
 it('says why it is not there where the emulator is not, under the same name', async () => {
   const absent = backendOf({ missing: 'there is no g++' });
   expect(absent.name).toBe('cuda-emulated');

@@ -3,7 +3,7 @@ import type { Adapters } from '../carry-out.ts';
 import { registerDevice } from '../devices.ts';
 import type { ProcessPlace } from '../suites.ts';
 
-/** @param device The id of the device that is measured; `auto` where a suite has none. */
+/** @param device The id of the device that is measured. */
 export function processAdapters(place: ProcessPlace, device: string): Adapters {
   const tutti = async (jit: boolean) =>
     (await import('./tutti.ts')).tutti({ device, jit, register: () => registerDevice(device) });

@@ -11,7 +11,7 @@ import { cnnStep, languageModelStep, type TrainingStep, trainedLosses } from './
 import { uploads } from './tutti-uploads.ts';
 
 export interface TuttiOptions {
-  /** Of the device that everything runs on, or `auto`. */
+  /** Of the device that everything runs on. */
   readonly device: string;
   /** Whether single operations are under `jit`. */
   readonly jit?: boolean;

@@ -28,7 +28,7 @@ export class Places {
   }
 
   readonly carriers: Readonly<Record<Place, Carrier>> = {
-    node: (assignment, timeout) => inFreshProcess({ place: 'node', device: 'auto', assignment }, timeout),
+    node: (assignment, timeout) => inFreshProcess({ place: 'node', device: 'cpu', assignment }, timeout),
     dawn: async (assignment, timeout) => {
       const { driverEnvironment } = await import('@tutti/testbed');
       return inFreshProcess(

@@ -26,6 +26,19 @@ describe('tutti conformance', () => {
     expect(stdout).toMatch(/^cuda: 0 passed, 0 failed, 0 unsupported, [1-9]\d* not run$/m);
   });
 
+  it('a backend that nothing knows is an error, before anything is run', async () => {
+    const { code, stdout, stderr } = await tutti(['conformance', '--backend', 'cpu,webgp']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/^error \[TUTTI_ARGUMENT\]: --backend webgp: there is no backend of this name/);
+    expect(stderr).toMatch(/fix: did you mean webgpu\? known backends: .*cpu.*--register/);
+  });
+
+  it('says which devices there are where a number has none', async () => {
+    const { code, stdout } = await tutti(['conformance', '--backend', 'cpu,cpu:7', '--filter', 'transpose']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/cpu:7 did not run: there is no such device; those that are there: .*\bcpu\b/);
+  });
+
   it('runs a part on request, and says what it left out', async () => {
     const selection = ['--modes', 'eager', '--every', '4', '--filter', 'transpose'];
     const { code, stdout } = await tutti(['conformance', '--backend', 'cpu', ...selection]);

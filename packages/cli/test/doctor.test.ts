@@ -1,4 +1,4 @@
-import { defaultCapabilities } from '@tutti/core/backend';
+import { ArgumentError, defaultCapabilities } from '@tutti/core/backend';
 import { driverEnvironment } from '@tutti/testbed';
 import { type KnownBackend, registerBackend, registeredBackends, unregisterBackend } from 'tutti';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -78,6 +78,31 @@ describe('examine', () => {
     registerBackend({ ...brass.factory, probe: never });
     const [report] = (await examine([])).backends;
     expect(report).toMatchObject({ available: false, reason: 'probing it failed: nothing is opened' });
+  });
+
+  it('reports a backend with a wrong setting, which leaves no automatic choice', async () => {
+    vi.stubEnv('TUTTI_DEVICE', '');
+    const fix = 'set it to 3';
+    const probe = () => Promise.reject(new ArgumentError('VALVES is "many"', { received: 'many', fix }));
+    registerBackend({ ...brass.factory, probe });
+    const report = await examine([]);
+    expect(report.automatic).toBe(null);
+    expect(report.backends[0]).toMatchObject({ available: false, reason: 'VALVES is "many"', fix });
+    expect(text(report)).toContain('default      none: a setting is wrong, see below\n');
+  });
+
+  it('reports the variables that are set', async () => {
+    vi.stubEnv('TUTTI_BRASS_VALVES', '3');
+    vi.stubEnv('TUTTI_DEVICE', 'strings:7');
+    vi.stubEnv('TUTTI_THREADS', '');
+    const report = await examine([]);
+    expect(report.environment).toMatchObject({
+      TUTTI_BRASS_VALVES: '3',
+      TUTTI_DEVICE: 'strings:7',
+      TUTTI_THREADS: null,
+    });
+    expect(text(report)).toMatch(/^environment .*TUTTI_THREADS not set.*TUTTI_BRASS_VALVES = 3/m);
+    expect(text(report)).toMatch(/^default +strings:7, which is not there$/m);
   });
 
   it('names the automatic choice: the best available, or TUTTI_DEVICE', async () => {

@@ -5,6 +5,7 @@
  * The contract of backends (`@tutti/core/backend`) knows buffers and no tensors, so this stands beside it. Users of tensors
  * need nothing from here: they call what such a package makes of it.
  */
+export { closestName } from './backend/suggest.ts';
 export { asPixels, drawn, newCanvas } from './images/drawn.ts';
 export {
   type Channels,

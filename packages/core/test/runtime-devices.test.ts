@@ -1,7 +1,13 @@
 /** Devices: which is taken, by whom, and what is said when it is not there. */
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { announceBackend, type BackendFactory, OutOfMemoryError } from '../src/backend/index.ts';
+import {
+  ArgumentError,
+  announceBackend,
+  type BackendFactory,
+  OutOfMemoryError,
+  type ProbeResult,
+} from '../src/backend/index.ts';
 import { interpreterBackend } from '../src/testing/index.ts';
 import * as t from './all.ts';
 import { list, vector } from './runtime-support.ts';
@@ -137,6 +143,27 @@ describe('the automatic device', () => {
     expect(Object.keys(t.memory())).toEqual(['fast']);
   });
 
+  it('is nobody else where a setting of a backend is wrong', async () => {
+    register('fair', 1);
+    const received = 'much';
+    let wish = received;
+    const probe = async (): Promise<ProbeResult> => {
+      if (wish === received) throw new ArgumentError('BEST is "much"', { received, fix: 'set it to more' });
+      return interpreterBackend({ name: 'best', emulated: false }).probe();
+    };
+    register('best', 5, { probe });
+    const wrong = { code: 'TUTTI_ARGUMENT', message: 'BEST is "much"\n  fix: set it to more', received };
+    for (const each of [t.automaticChoice(), t.setDefaultDevice('auto'), t.device('best')])
+      await expect(each).rejects.toMatchObject(wrong);
+    expect((await t.device('fair')).id).toBe('fair');
+    expect(await t.devices()).toMatchObject([
+      { id: 'best', available: false, reason: 'BEST is "much"', fix: 'set it to more' },
+      { id: 'fair', available: true },
+    ]);
+    wish = 'more';
+    expect((await t.setDefaultDevice('auto')).id).toBe('best');
+  });
+
   it('can be asked for without opening anything', async () => {
     const open = (): Promise<never> => Promise.reject(new RangeError('nothing is opened'));
     register('slow', 1, { open });
@@ -266,6 +293,14 @@ describe('a device that is asked for', () => {
       await expect(t.device(wish)).rejects.toMatchObject({
         message: expect.stringContaining(`called "${wish.split(':')[0]}"`),
         fix: `did you mean ${meant}? known backends: broken, here; auto is the best of them that is available`,
+      });
+    }
+    for (const wish of ['here:-1', 'here:x', 'here:', 'here:1:2']) {
+      await expect(t.device(wish)).rejects.toMatchObject({
+        code: 'TUTTI_BACKEND_UNAVAILABLE',
+        message: expect.stringContaining(`"${wish}" is no device: behind here: stands its number`),
+        received: wish,
+        fix: "use 'here', or 'here:1' for the second device of here",
       });
     }
     await expect(t.device('Not an id')).rejects.toMatchObject({ code: 'TUTTI_BACKEND_UNAVAILABLE' });

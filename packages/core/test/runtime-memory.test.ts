@@ -227,6 +227,19 @@ describe('a device without memory', () => {
     throw new RangeError('it always fails');
   }
 
+  it('names who computes a value, and not the variable that starts from it', async () => {
+    const said: unknown[] = [];
+    const v = t.variable(t.exp(vector(1, 2, 3)));
+    for (const n of [0, 1]) {
+      faults.failAt = n;
+      await t.realize(v).catch(({ op }: t.TuttiError) => said.push(op));
+    }
+    faults.failAt = undefined;
+    expect(said).toEqual(['tensor', 'exp']);
+    expect((await list(v)).map(Math.log).map(Math.round)).toEqual([1, 2, 3]);
+    v.dispose();
+  });
+
   it('says what the memory was for', async () => {
     t.configure({ fusion: false });
     const values = (): t.Tensor => t.scope(() => t.exp(vector(1, 2, 3).add(0.25)).sum());

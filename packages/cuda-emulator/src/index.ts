@@ -99,6 +99,8 @@ export interface EmulatorSettings {
   readonly faults?: EmulatorFaults;
 }
 
+const prefix = 'TUTTI_CUDA_EMULATOR_';
+
 /** The environment variables that say so, for a process that is started with them. */
 export function emulatorEnvironment(settings: EmulatorSettings): Record<string, string> {
   const { order, seed } = settings;
@@ -117,7 +119,7 @@ export function emulatorEnvironment(settings: EmulatorSettings): Record<string, 
     FAULTS: faultList(settings.faults ?? {}),
   };
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.map(([name, value]) => [`TUTTI_CUDA_EMULATOR_${name}`, String(value)]));
+  return Object.fromEntries(given.map(([name, value]) => [prefix + name, String(value)]));
 }
 
 const faultNames: Record<keyof EmulatorFaults, string> = {
@@ -140,6 +142,63 @@ const faultNames: Record<keyof EmulatorFaults, string> = {
   slow: 'slow',
   slowStream: 'slow-stream',
 };
+
+/** What a setting may be, in words, and whether a text is that. */
+interface Kind {
+  readonly words: string;
+  readonly fits: (text: string) => boolean;
+}
+
+const wholeNumber: Kind = { words: 'a whole number', fits: (text) => /^\d+$/.test(text) };
+const oneOf = (...choices: string[]): Kind => ({
+  words: choices.join(' or '),
+  fits: (text) => choices.includes(text),
+});
+
+/** Faults that have no number of their own. */
+const withoutNumber = [faultNames.noDevice, faultNames.noPools];
+
+function isFault(text: string): boolean {
+  if (withoutNumber.includes(text)) return true;
+  const [, name, stream] = /^([a-z-]+?)(-\d+)?:\d+$/.exec(text) ?? [];
+  if (name === undefined || !Object.values(faultNames).includes(name)) return false;
+  return (stream !== undefined) === (name === faultNames.slowStream);
+}
+
+const kinds: Readonly<Record<string, Kind>> = {
+  DEVICES: wholeNumber,
+  CAPABILITY: wholeNumber,
+  MULTIPROCESSORS: wholeNumber,
+  MEMORY: { ...wholeNumber, words: 'a whole number of bytes' },
+  STREAMS: oneOf('eager', 'lazy'),
+  ORDER: {
+    words: 'forward, reverse, shuffled or shuffled:<seed>',
+    fits: (text) => /^(forward|reverse|shuffled(:\d+)?)$/.test(text),
+  },
+  TIMEOUT: { ...wholeNumber, words: 'a whole number of seconds' },
+  CACHE: { words: 'a folder', fits: () => true },
+  LEAKS: oneOf('report'),
+  STATISTICS: oneOf('report'),
+  SANITIZE: oneOf('address'),
+  FAULTS: {
+    words: `name:number,name:number with names out of ${Object.values(faultNames).join(', ')}`,
+    fits: (text) => text.split(',').every(isFault),
+  },
+};
+
+/** What is wrong with the variables of an environment that are for the emulator, which itself takes no notice of what it does not understand. */
+export function settingsProblem(
+  environment: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith(prefix) || !text) continue;
+    const kind = kinds[variable.slice(prefix.length)];
+    if (!kind)
+      return `${variable} is no setting of the emulator: settings are ${Object.keys(kinds).join(', ')}`;
+    if (!kind.fits(text)) return `${variable} is ${text}, which is not ${kind.words}`;
+  }
+  return undefined;
+}
 
 /** `name:number,name:number`, as the libraries read it. */
 function faultList(faults: EmulatorFaults): string | undefined {

@@ -14,7 +14,13 @@ import { DiskCache, objectionTo } from './compiler/cache.ts';
 import { KernelCompiler } from './compiler/compile.ts';
 import { compileJoint, compileKernel } from './kernels/index.ts';
 import { loadBinding } from './native/load.ts';
-import { type CudaOptions, checkCudaOptions, type Settings, settingsOf } from './options.ts';
+import {
+  type CudaOptions,
+  checkCudaOptions,
+  type Settings,
+  settingsOf,
+  unknownVariables,
+} from './options.ts';
 import { routine } from './routines/index.ts';
 import { describeDevice, featuresOf } from './runtime/description.ts';
 import { CudaDevice } from './runtime/device.ts';
@@ -44,7 +50,10 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
     async probe(): Promise<ProbeResult> {
       const settings = settingsOf(options, machine());
       const system = find(settings);
-      if (isAbsent(system)) return { available: false, reason: system.reason, fix: system.fix };
+      if (isAbsent(system)) {
+        const reason = [system.reason, ...unknownVariables(machine())].join('; ');
+        return { available: false, reason, fix: system.fix };
+      }
       const notes = await notesOn(settings, system);
       return { available: true, devices: system.devices.map((device) => describe(system, device, notes)) };
     },
@@ -55,11 +64,11 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
       const device = system.devices[index];
       if (!device) {
         throw new BackendUnavailableError(`there is no device ${name}:${index}`, {
-          fix: `use ${system.devices.map((_, i) => (i === 0 ? name : `${name}:${i}`)).join(', ')}`,
+          fix: `use ${system.devices.map((_, i) => idOf(name, i)).join(', ')}`,
         });
       }
       const info = describe(system, device, await notesOn(settings, system));
-      return new CudaBackend(openDevice(name, system, device, info, settings), {
+      return new CudaBackend(openDevice(idOf(name, index), system, device, info, settings), {
         compileKernel,
         compileJoint,
         routine,
@@ -67,6 +76,8 @@ export function createCudaBackend(options: CudaOptions = {}): BackendFactory {
     },
   };
 }
+
+const idOf = (backend: string, index: number): string => (index === 0 ? backend : `${backend}:${index}`);
 
 /** NVIDIA GPUs as a backend, with the settings of the environment. */
 export const cuda: BackendFactory = createCudaBackend();
@@ -83,9 +94,12 @@ const describe = ({ driver, compiler }: System, device: FoundDevice, notes: read
 async function notesOn({ cacheFolder }: Settings, { blas }: System): Promise<readonly string[]> {
   const objection = cacheFolder === undefined ? undefined : await objectionTo(cacheFolder);
   return [
-    ...(blas === 'off'
-      ? []
-      : [isAbsent(blas) ? blas.reason : `cuBLASLt ${blasVersion(blas.library.version)}`]),
+    blas === 'off'
+      ? 'cuBLASLt off'
+      : isAbsent(blas)
+        ? blas.reason
+        : `cuBLASLt ${blasVersion(blas.library.version)}`,
+    ...unknownVariables(machine()),
     ...(objection === undefined ? [] : [`compiled kernels are not kept because ${objection}`]),
   ];
 }
@@ -116,7 +130,8 @@ function openDevice(
       memoryLimit,
     });
   } catch (error) {
-    throw new BackendUnavailableError(`${description.name} cannot be opened: ${messageOf(error)}`, {
+    throw new BackendUnavailableError(`${name}, ${description.name}, cannot be opened: ${messageOf(error)}`, {
+      received: name,
       fix: endsProcess(error)
         ? 'restart the process: the driver takes no more work from this one'
         : (openRemedies[codeOf(error) ?? ''] ?? 'check with nvidia-smi'),

@@ -1,6 +1,6 @@
 /** Settings of the backend: options of a program, and variables of the environment. */
 import { ArgumentError } from '@tutti/core/backend';
-import { checkOptions, describe as describeValue, type OptionNames } from '@tutti/core/interop';
+import { checkOptions, closestName, describe as describeValue, type OptionNames } from '@tutti/core/interop';
 import { usualFolder } from './compiler/cache.ts';
 import { parseBytes, type Surroundings } from './runtime/host.ts';
 import type { Named } from './runtime/system.ts';
@@ -85,8 +85,8 @@ export function checkCudaOptions(options: CudaOptions): void {
   if (![undefined, 'ieee', 'tf32'].includes(precision))
     throw refused('precision', precision, "pass 'ieee' or 'tf32'");
   if (![undefined, 'auto', 'off'].includes(graphs)) throw refused('graphs', graphs, "pass 'auto' or 'off'");
-  if (memoryLimit !== undefined && !(typeof memoryLimit === 'number' && memoryLimit > 0))
-    throw refused('memoryLimit', memoryLimit, 'pass a number of bytes above 0');
+  if (memoryLimit !== undefined && !(Number.isInteger(memoryLimit) && memoryLimit > 0))
+    throw refused('memoryLimit', memoryLimit, 'pass a whole number of bytes above 0');
   if (options.emulation && (options.driver === undefined || options.nvrtc === undefined)) {
     throw new ArgumentError(`${op}: an emulation needs its driver and its compiler`, {
       op,
@@ -94,6 +94,24 @@ export function checkCudaOptions(options: CudaOptions): void {
       fix: 'pass the paths of both libraries: { emulation: true, driver, nvrtc }',
     });
   }
+}
+
+/** What follows `TUTTI_CUDA_` in the names of variables. */
+const variableNames: readonly string[] = [
+  ...['DRIVER', 'NVRTC', 'CUBLASLT', 'PRECISION', 'CACHE', 'MEMORY_LIMIT'],
+  ...['ADDON', 'GLIBC'], // where the addon is, and for which C library it is packed
+];
+
+/** One sentence for each variable that is set and read by nobody. */
+export function unknownVariables({ environment }: Surroundings): string[] {
+  const prefix = 'TUTTI_CUDA_';
+  return Object.keys(environment).flatMap((name) => {
+    const rest = name.slice(prefix.length);
+    // The emulator, which is a driver, reads variables of its own.
+    if (!name.startsWith(prefix) || rest.startsWith('EMULATOR_') || variableNames.includes(rest)) return [];
+    const meant = closestName(rest, variableNames);
+    return [`there is no variable ${name}${meant === undefined ? '' : `: did you mean ${prefix}${meant}?`}`];
+  });
 }
 
 const mayBeOff: ReadonlySet<string> = new Set(['cublaslt', 'cache']);
@@ -117,31 +135,32 @@ export function settingsOf(options: CudaOptions, surroundings: Surroundings): Se
     driver: named('driver', 'TUTTI_CUDA_DRIVER'),
     nvrtc: named('nvrtc', 'TUTTI_CUDA_NVRTC'),
     // What is found on a machine is made for GPUs.
-    cublaslt: cublaslt?.path === 'off' || (emulation && !cublaslt) ? 'off' : cublaslt,
+    cublaslt: isOff(cublaslt?.path) || (emulation && !cublaslt) ? 'off' : cublaslt,
     emulation,
-    tf32: isTf32(options.precision ?? variable('TUTTI_CUDA_PRECISION') ?? 'ieee'),
+    tf32: (options.precision ?? precisionOf(variable('TUTTI_CUDA_PRECISION'))) === 'tf32',
     deterministic: options.deterministic ?? false,
     graphs: options.graphs !== 'off',
     // What an emulation compiles is of no use to anybody else.
-    cacheFolder: cache === 'off' ? undefined : (cache ?? (emulation ? undefined : usualFolder(surroundings))),
+    cacheFolder: isOff(cache) ? undefined : (cache ?? (emulation ? undefined : usualFolder(surroundings))),
     memoryLimit: options.memoryLimit ?? limitOf(variable('TUTTI_CUDA_MEMORY_LIMIT')),
   };
 }
 
-function isTf32(precision: string): boolean {
-  if (precision === 'ieee' || precision === 'tf32') return precision === 'tf32';
-  throw new ArgumentError(`${precision} is not a choice of precision`, {
-    received: precision,
-    fix: "set the variable TUTTI_CUDA_PRECISION to 'ieee' or 'tf32'",
-  });
+const isOff = (path: string | undefined): boolean => path?.toLowerCase() === 'off';
+
+function precisionOf(text: string | undefined): CudaOptions['precision'] {
+  const precision = text?.toLowerCase();
+  if (precision === undefined || precision === 'ieee' || precision === 'tf32') return precision;
+  throw refusedVariable('TUTTI_CUDA_PRECISION', text, 'set it to ieee or tf32, or leave it out');
 }
 
 function limitOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const bytes = parseBytes(text);
   if (bytes) return bytes;
-  throw new ArgumentError(`${text} is not an amount of memory`, {
-    received: text,
-    fix: 'set the variable TUTTI_CUDA_MEMORY_LIMIT to a number of bytes, or to one like 20GiB',
-  });
+  const fix = 'set it to a number of bytes above 0, or to one like 512MiB or 20GiB, or leave it out';
+  throw refusedVariable('TUTTI_CUDA_MEMORY_LIMIT', text, fix);
 }
+
+const refusedVariable = (name: string, received: string | undefined, fix: string): ArgumentError =>
+  new ArgumentError(`${name} is ${describeValue(received)}`, { received, fix });

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type AddonSearch, findAddon, loadBinding } from '../src/native/load.ts';
 import { addonPath } from './support/addon.ts';
@@ -70,8 +70,16 @@ describe('the addon', () => {
   it('does not load: the words of the loader, in one line', () => {
     const broken = file('broken.node', 'no library');
     expect(loadBinding(search({ addon: broken }))).toMatchObject({
-      reason: expect.stringMatching(/^the addon of @tutti\/cuda does not load: .*broken\.node.*[^\n]$/),
+      reason: expect.stringMatching(/^the addon of @tutti\/cuda, .*broken\.node, does not load: .*[^\n]$/),
+      fix: expect.stringMatching(/^set TUTTI_CUDA_ADDON to .* ends in \.node, or take it away$/),
+    });
+    expect(loadBinding(search({ built: broken }))).toMatchObject({
       fix: expect.stringContaining('build-native.mjs'),
+    });
+    // From where the program runs, and not from where the package lies.
+    const fromHere = relative(process.cwd(), file('broken.so', 'no library'));
+    expect(loadBinding(search({ addon: fromHere }))).toMatchObject({
+      reason: expect.stringContaining(join(folder, 'broken.so')),
     });
   });
 

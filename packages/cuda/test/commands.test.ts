@@ -403,7 +403,7 @@ describe('a failure', () => {
     const failure = expect.objectContaining({
       code: 'TUTTI_DEVICE',
       message: expect.stringMatching(
-        /^the CUDA device failed while commands were submitted: .*its tensors are gone/,
+        /^the CUDA device cuda failed while commands were submitted: .*its tensors are gone/,
       ),
       fix: expect.stringMatching(fix),
     });

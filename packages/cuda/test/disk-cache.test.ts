@@ -10,6 +10,19 @@ import { temporaryFolder, touch } from './support/folder.ts';
 const bytes = (length: number, fill = 1): Uint8Array => new Uint8Array(length).fill(fill);
 const fileOf = (folder: string): string => join(folder, readdirSync(folder)[0]!);
 
+/** What a process prints that runs a script. One that does not end is ended. */
+const node = (script: string): Promise<string> =>
+  new Promise((resolve) => {
+    const flags = ['--input-type=module', '--eval', script];
+    const child = spawn(process.execPath, flags, { timeout: 20_000, killSignal: 'SIGKILL' });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    child.once('close', () => resolve(output.trim()));
+  });
+
 describe('the cache on disk', () => {
   it('gives what was put, in this process and in the next', async () => {
     const folder = join(temporaryFolder(), 'not', 'there yet');
@@ -80,8 +93,27 @@ describe('the cache on disk', () => {
     await inFile.put('a', bytes(10));
     expect(await inFile.get('a')).toBeUndefined();
     expect(await objectionTo(join(folder, 'new', 'one'))).toBeUndefined();
+    expect(readdirSync(join(folder, 'new', 'one'))).toEqual([]);
     expect(await objectionTo(inFile.folder)).toMatch(/cannot be written \(ENOTDIR\)$/);
+    expect(await objectionTo(join(folder, 'file'))).toBe(`${join(folder, 'file')} is not a folder`);
   });
+
+  it.runIf(process.platform === 'linux')(
+    'gives up where no folder can be made under one that is there',
+    async () => {
+      // In a process of its own: what waits for a folder for ever keeps it from ending.
+      const module = new URL('../dist/compiler/cache.js', import.meta.url).href;
+      const script = `
+      import { DiskCache, objectionTo } from ${JSON.stringify(module)};
+      await new DiskCache('/proc/nope/cache').put('a', new Uint8Array(10));
+      console.log(await objectionTo('/proc/nope/cache'));
+      console.log(await objectionTo('/proc'));`;
+      const output = await node(script);
+      expect(output).toMatch(
+        /^\/proc\/nope\/cache cannot be written \(ENOENT\)\n\/proc cannot be written \(E\w+\)$/,
+      );
+    },
+  );
 
   it('is shared by processes that write the same entries at once', async () => {
     const folder = temporaryFolder();
@@ -98,17 +130,7 @@ describe('the cache on disk', () => {
         }));
       }
       console.log(wrong);`;
-    const run = (): Promise<string> =>
-      new Promise((resolve) => {
-        const child = spawn(process.execPath, ['--input-type=module', '--eval', script]);
-        let output = '';
-        for (const stream of [child.stdout, child.stderr])
-          stream.on('data', (chunk: Buffer) => {
-            output += chunk.toString();
-          });
-        child.once('close', () => resolve(output.trim()));
-      });
-    expect(await Promise.all([run(), run(), run()])).toEqual(['0', '0', '0']);
+    expect(await Promise.all([node(script), node(script), node(script)])).toEqual(['0', '0', '0']);
     expect(readdirSync(folder)).toHaveLength(8);
   });
 

@@ -49,10 +49,13 @@ describe('a driver', () => {
     const script = 'await emulated.open(0).catch((error) => { told(error); console.log(error.fix); });';
     const taken = await child(script, { faults: { context: 46 } });
     expect(taken.output).toMatch(
-      /^TUTTI_BACKEND_UNAVAILABLE: .* cannot be opened: .*\nend the program that has the GPU/,
+      /^TUTTI_BACKEND_UNAVAILABLE: cuda-emulated, .*, cannot be opened: .*\nend the program that has the GPU/,
     );
-    const lost = await child(script, { faults: { context: 700 } });
-    expect(lost.output).toMatch(/^TUTTI_BACKEND_UNAVAILABLE: .* cannot be opened: .*\nrestart the process/);
+    const second = script.replace('open(0)', 'open(1)');
+    const lost = await child(second, { devices: 2, faults: { context: 700 } });
+    expect(lost.output).toMatch(
+      /^TUTTI_BACKEND_UNAVAILABLE: cuda-emulated:1, .*, cannot be opened: .*\nrestart the process/,
+    );
   });
 
   it('without memory pools is used without them', async () => {
@@ -151,7 +154,9 @@ describe('a device that fails', () => {
     const { code, output } = await child(script, { faults });
     expect(code).toBe(0);
     const failure = expect.stringMatching(
-      new RegExp(`^TUTTI_DEVICE: the CUDA device failed while .*CUDA_ERROR_${name}.*its tensors are gone$`),
+      new RegExp(
+        `^TUTTI_DEVICE: the CUDA device cuda-emulated failed while .*CUDA_ERROR_${name}.*its tensors are gone$`,
+      ),
     );
     expect(output.split('\n')).toEqual([
       failure,

@@ -1,12 +1,18 @@
+import { registerBackend, setDefaultDevice, unregisterBackend } from '@tutti/core';
 import { formatBytes } from '@tutti/core/backend';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createCudaBackend } from '../src/index.ts';
-import { type CudaOptions, settingsOf } from '../src/options.ts';
+import { type CudaOptions, settingsOf, unknownVariables } from '../src/options.ts';
 import { parseBytes } from '../src/runtime/host.ts';
 import { surroundings } from './support/fake.ts';
 
 const settings = (options: CudaOptions, environment: Record<string, string> = {}) =>
   settingsOf(options, surroundings({ environment }));
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await unregisterBackend('cuda');
+});
 
 describe('options', () => {
   it('come before variables, and those before what is usual', () => {
@@ -61,7 +67,7 @@ describe('options', () => {
 
   it('switch the cache off, and an emulation keeps nothing unless it is told to', () => {
     expect(settings({ cache: 'off' }).cacheFolder).toBeUndefined();
-    expect(settings({}, { TUTTI_CUDA_CACHE: 'off' }).cacheFolder).toBeUndefined();
+    expect(settings({}, { TUTTI_CUDA_CACHE: 'OFF' }).cacheFolder).toBeUndefined();
     const emulation = { emulation: true, driver: '/a', nvrtc: '/b' };
     expect(settings(emulation).cacheFolder).toBeUndefined();
     expect(settings({ ...emulation, cache: '/c' }).cacheFolder).toBe('/c');
@@ -69,7 +75,7 @@ describe('options', () => {
 
   it('switch the library of products off, and an emulation has none unless it is told which', () => {
     expect(settings({}, { TUTTI_CUDA_CUBLASLT: 'off' }).cublaslt).toBe('off');
-    expect(settings({ cublaslt: 'off' }, { TUTTI_CUDA_CUBLASLT: '/their/one' }).cublaslt).toBe('off');
+    expect(settings({ cublaslt: 'Off' }, { TUTTI_CUDA_CUBLASLT: '/their/one' }).cublaslt).toBe('off');
     const emulation = { emulation: true, driver: '/a', nvrtc: '/b' };
     expect(settings(emulation).cublaslt).toBe('off');
     expect(settings({ ...emulation, cublaslt: '/c' }).cublaslt).toEqual({
@@ -87,6 +93,7 @@ describe('options', () => {
     [{ driver: 3 }, /driver is 3[\s\S]*pass a path/],
     [{ deterministic: 1 }, /deterministic is 1[\s\S]*true or false/],
     [{ memoryLimit: 0 }, /memoryLimit is 0[\s\S]*number of bytes/],
+    [{ memoryLimit: 1.5 }, /memoryLimit is 1\.5[\s\S]*whole number of bytes/],
     [{ memoryLimit: '8GiB' }, /memoryLimit is "8GiB"/],
     [{ emulation: true, driver: '/a' }, /an emulation needs its driver and its compiler/],
   ])('that are wrong are refused: %j', (options, message) => {
@@ -95,11 +102,47 @@ describe('options', () => {
     expect(make).toThrow(message);
   });
 
-  it('variables that are wrong are refused when they are read', async () => {
-    expect(() => settings({}, { TUTTI_CUDA_PRECISION: 'half' })).toThrow(/half is not a choice of precision/);
-    expect(() => settings({}, { TUTTI_CUDA_MEMORY_LIMIT: 'much' })).toThrow(
-      /much is not an amount of memory/,
-    );
+  it.each([
+    ['TUTTI_CUDA_PRECISION', 'tf23', /ieee or tf32/],
+    ['TUTTI_CUDA_MEMORY_LIMIT', 'much', /bytes above 0/],
+    ['TUTTI_CUDA_MEMORY_LIMIT', '-5', /bytes above 0/],
+    ['TUTTI_CUDA_MEMORY_LIMIT', '0', /bytes above 0/],
+    ['TUTTI_CUDA_MEMORY_LIMIT', '20%', /bytes above 0/],
+  ])(
+    'a variable that is wrong is refused when it is read, and no other device taken: %s=%s',
+    async (...of) => {
+      const [name, received, fix] = of;
+      const wrong = {
+        code: 'TUTTI_ARGUMENT',
+        message: expect.stringContaining(`${name} is "${received}"`),
+        received,
+        fix: expect.stringMatching(fix),
+      };
+      expect(() => settings({}, { [name]: received })).toThrow(expect.objectContaining(wrong));
+      vi.stubEnv(name, received);
+      registerBackend(createCudaBackend());
+      for (const id of ['cuda', 'auto']) await expect(setDefaultDevice(id)).rejects.toMatchObject(wrong);
+    },
+  );
+
+  it('variables that nobody reads are told, with what may be meant', () => {
+    const environment = {
+      TUTTI_CUDA_PRECISON: 'tf32',
+      TUTTI_CUDA_VOLUME: '11',
+      TUTTI_CUDA_CACHE: '/c',
+      TUTTI_CUDA_ADDON: '/a',
+      TUTTI_CUDA_EMULATOR_ORDER: 'shuffled',
+      TUTTI_DEVICE: 'cuda',
+    };
+    expect(unknownVariables(surroundings({ environment }))).toEqual([
+      'there is no variable TUTTI_CUDA_PRECISON: did you mean TUTTI_CUDA_PRECISION?',
+      'there is no variable TUTTI_CUDA_VOLUME',
+    ]);
+  });
+
+  it('variables are words in any case, and empty ones are not set', () => {
+    expect(settings({}, { TUTTI_CUDA_PRECISION: 'TF32' }).tf32).toBe(true);
+    expect(settings({}, { TUTTI_CUDA_PRECISION: '', TUTTI_CUDA_MEMORY_LIMIT: '' })).toEqual(settings({}));
   });
 });
 

@@ -117,7 +117,7 @@ describe('the factory', () => {
         {
           emulated: true,
           description: expect.stringMatching(
-            /compute capability \d+\.\d, .*GiB, driver for CUDA 1\d\.\d, NVRTC 1\d\.\d, emulated on the processor$/,
+            /compute capability \d+\.\d, .*GiB, driver for CUDA 1\d\.\d, NVRTC 1\d\.\d, cuBLASLt off, emulated on the processor$/,
           ),
           capabilities: { syncRead: true, timing: true, buffersPerKernel: 64 },
         },

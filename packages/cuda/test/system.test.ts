@@ -76,6 +76,9 @@ describe('the library of products', () => {
       reason: `the cuBLASLt that TUTTI_CUDA_CUBLASLT names, ${path}, ${why}`,
       fix: expect.stringContaining('TUTTI_CUDA_CUBLASLT=off'),
     });
+    expect(find([...binding], { cublaslt: { path, by: 'the option cublaslt' } })).toMatchObject({
+      fix: expect.stringMatching(/or go without: cublaslt: 'off'$/),
+    });
   });
 
   it('that is named and not there is an error', () => {
@@ -121,9 +124,23 @@ describe('no driver', () => {
         'the NVIDIA driver is too old: it knows CUDA up to 11.8, and kernels are compiled for 12.0 and later',
       fix: 'update the NVIDIA driver to 525 or later',
     });
-    const missing = nativeError('SYMBOL_NOT_FOUND', 'it lacks cuMemAllocAsync');
-    expect(find([{ [libcuda]: missing }])).toMatchObject({
-      reason: 'the NVIDIA driver libcuda.so.1 is too old: it lacks cuMemAllocAsync',
+  });
+
+  it('that is one', () => {
+    const other = (path: string): Error => nativeError('SYMBOL_NOT_FOUND', `${path} has no function cuInit`);
+    expect(find([{ [libcuda]: other(libcuda) }])).toMatchObject({
+      reason: 'no NVIDIA driver: libcuda.so.1 has no function cuInit',
+      fix: expect.stringContaining('nvidia-smi'),
+    });
+    const path = import.meta.filename;
+    const driver = { path, by: 'TUTTI_CUDA_DRIVER' };
+    expect(find([{ [path]: other(path) }], { driver })).toEqual({
+      reason: `what TUTTI_CUDA_DRIVER names is no NVIDIA driver: ${path} has no function cuInit`,
+      fix: 'name another, or none',
+    });
+    expect(find([{}], { driver })).toEqual({
+      reason: `the driver that TUTTI_CUDA_DRIVER names, ${path}, does not load: ${path}: no library`,
+      fix: 'name another, or none',
     });
   });
 });

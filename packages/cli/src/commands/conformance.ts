@@ -6,7 +6,7 @@ import {
   runConformance,
 } from '@tutti/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ArgumentError } from 'tutti';
+import { ArgumentError, BackendUnavailableError, device, registeredBackends } from 'tutti';
 import { checkWritable, writeAtomically } from '../files.ts';
 import { integer, list, nonEmpty } from '../flags.ts';
 import { InterruptGuard } from '../interrupt.ts';
@@ -56,6 +56,7 @@ function modes(text: string): Mode[] {
 
 async function run({ backend, json, ...selection }: ConformanceFlags): Promise<void> {
   const { filter } = selection;
+  await checkBackends(backend ?? []);
   if (json) await checkWritable(json, '--json');
   const line = statusLine(process.stderr);
   const guard = new InterruptGuard(line.clear);
@@ -78,6 +79,24 @@ async function run({ backend, json, ...selection }: ConformanceFlags): Promise<v
   } finally {
     line.clear();
     guard.release();
+  }
+}
+
+/** A name that nothing has is a slip of the pen; a backend that is known, and not there, is a result. */
+async function checkBackends(ids: readonly string[]): Promise<void> {
+  const names = registeredBackends().map(({ name }) => name);
+  const unknown = ids.filter((id) => !names.includes(id.split(':')[0]!));
+  for (const id of unknown) {
+    try {
+      await device(id);
+    } catch (cause) {
+      if (!(cause instanceof BackendUnavailableError)) throw cause;
+      throw new ArgumentError(`--backend ${id}: there is no backend of this name`, {
+        received: id,
+        fix: `${cause.fix}; --register <module> makes others known`,
+        cause,
+      });
+    }
   }
 }
 

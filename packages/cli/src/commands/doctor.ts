@@ -27,11 +27,11 @@ export type BackendReport = {
 export interface DoctorReport {
   readonly tutti: string;
   readonly machine: Machine;
-  /** Values of the variables that choose a device and its threads; null where one is not set. */
-  readonly environment: Readonly<Record<'TUTTI_DEVICE' | 'TUTTI_THREADS', string | null>>;
+  /** Variables: those that choose a device and its threads, null where one is not set, and whatever else of ours is set. */
+  readonly environment: Readonly<Record<string, string | null>>;
   /** Best first. */
   readonly backends: readonly BackendReport[];
-  /** The device that a program without a choice of its own gets; null where there is none. */
+  /** The device that a program without a choice of its own gets; null where there is none, or where a wrong setting leaves none. */
   readonly automatic: string | null;
 }
 
@@ -50,14 +50,14 @@ export function doctorCommand(): Command {
 /** Asks every registered backend for its devices. `known` says more of some of them. */
 export async function examine(known: readonly KnownBackend[]): Promise<DoctorReport> {
   const entries = await devices();
-  const { taken } = await automaticChoice();
+  const taken = await automaticChoice().then(
+    (choice) => choice.taken,
+    () => undefined, // a wrong setting, which is told with its backend
+  );
   return {
     tutti: version,
     machine: machine(), // after the backends, which may switch features of the engine on
-    environment: {
-      TUTTI_DEVICE: process.env['TUTTI_DEVICE'] || null,
-      TUTTI_THREADS: process.env['TUTTI_THREADS'] || null,
-    },
+    environment: { TUTTI_DEVICE: null, TUTTI_THREADS: null, ...variables() },
     backends: registeredBackends().map((registered) =>
       reportOf(
         registered.name,
@@ -68,6 +68,13 @@ export async function examine(known: readonly KnownBackend[]): Promise<DoctorRep
     automatic: taken ?? null,
   };
 }
+
+const variables = (): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(process.env)
+      .flatMap(([name, value]) => (name.startsWith('TUTTI_') && value ? [[name, value] as const] : []))
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 function reportOf(
   name: string,
@@ -100,9 +107,16 @@ export function describe({ tutti, machine: m, environment, backends, automatic }
       [yes(simd, 'SIMD'), yes(relaxedSimd, 'relaxed SIMD'), yes(sharedMemory, 'shared memory')].join(', '),
     ),
     row('environment', set.join(', ')),
-    row('default', automatic ?? 'none: no backend is available'),
+    row('default', describeChoice(automatic, backends)),
     ...backends.flatMap((backend) => ['', ...describeBackend(backend)]),
   ].join('\n');
+}
+
+function describeChoice(automatic: string | null, backends: readonly BackendReport[]): string {
+  const ids = backends.flatMap((backend) => (backend.available ? backend.devices.map(({ id }) => id) : []));
+  if (automatic === null)
+    return `none: ${ids.length === 0 ? 'no backend is available' : 'a setting is wrong, see below'}`;
+  return ids.includes(automatic.replace(/:0$/, '')) ? automatic : `${automatic}, which is not there`;
 }
 
 const row = (name: string, text: string): string => `${name.padEnd(12)} ${text}`;

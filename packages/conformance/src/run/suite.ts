@@ -209,11 +209,13 @@ async function participants(
   options: ConformanceOptions,
 ): Promise<{ devices: ReportedDevice[]; able: Participant[] }> {
   const known = await knownDevices();
+  const available = known.filter((entry) => entry.available).map((entry) => entry.id);
+  const unknown = `there is no such device; those that are there: ${available.join(', ') || 'none'}`;
   const able: Participant[] = [];
   const devices: ReportedDevice[] = [];
-  for (const id of options.backends ?? known.filter((entry) => entry.available).map((entry) => entry.id)) {
+  for (const id of options.backends ?? available) {
     const entry = known.find((candidate) => candidate.id === id);
-    devices.push(reported(id, entry));
+    devices.push(reported(id, entry, unknown));
     if (entry?.available)
       able.push({ id, storage: entry.info.capabilities.storage ?? defaultCapabilities.storage });
   }
@@ -230,11 +232,7 @@ async function participants(
   return { devices, able };
 }
 
-function reported(
-  id: string,
-  entry: DeviceEntry | undefined,
-  otherwise = 'no such device is registered',
-): ReportedDevice {
+function reported(id: string, entry: DeviceEntry | undefined, otherwise: string): ReportedDevice {
   if (!entry) return { id, available: false, description: otherwise };
   if (!entry.available) return { id, available: false, description: `${entry.reason} (${entry.fix})` };
   return { id, available: true, description: entry.info.description, emulated: entry.info.emulated };

@@ -13,7 +13,11 @@ export interface BackendFactory {
   readonly name: string;
   /** Among available backends the automatic choice takes the highest. */
   readonly priority: number;
-  /** Looks for the devices. Never throws for a missing driver: that is an answer. */
+  /**
+   * Looks for the devices. Never throws for a missing driver: that is an answer.
+   *
+   * @throws ArgumentError for a wrong setting: the automatic choice then takes nobody else.
+   */
   probe(): Promise<ProbeResult>;
   /** Opens the device with this index. */
   open(index: number): Promise<Backend>;

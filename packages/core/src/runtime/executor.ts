@@ -22,11 +22,20 @@ const mostText = 2 ** 25;
 
 const bytesOf = (node: GraphNode): number => sizeOf(node.shape) * dtypeInfo[node.dtype].bytes;
 
+const passesOn: ReadonlySet<string> = new Set(['detach', 'alias', 'custom']);
+
+/** Memory is for whoever computes a value, and not for whoever hands it on, as a variable does with what it starts from. */
+function purposeOf(node: GraphNode): Purpose {
+  let maker = node;
+  while (passesOn.has(maker.op) && maker.inputs[0]) maker = maker.inputs[0];
+  return elements(maker.op, node);
+}
+
 /** What so much memory is for: a device may find while it compiles that there is no such buffer. */
 function purposeIn({ nodes, outputs }: CapturedGraph, bytes: unknown): Purpose {
   const node = nodes.find((each) => bytesOf(each) === bytes);
   const { op, device } = outputs[0]!;
-  return node ? elements(node.op, node) : { op, what: 'an intermediate value', device };
+  return node ? purposeOf(node) : { op, what: 'an intermediate value', device };
 }
 
 /** What has to be known of a graph's checks when their flags have been written, without the graph. */
@@ -226,7 +235,7 @@ export class PreparedRun {
     const buffers = allocateAll(
       backend,
       plan.outputs.map(({ bytes }) => bytes),
-      (i) => elements(stored[i]!.op, stored[i]!),
+      (i) => purposeOf(stored[i]!),
     );
     let fence: Fence;
     try {

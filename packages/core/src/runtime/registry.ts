@@ -4,7 +4,9 @@ import {
   BackendUnavailableError,
   DeviceError,
   type DeviceInfo,
+  messageOf,
   type ProbeResult,
+  TuttiError,
 } from '../backend/index.ts';
 import { closestName } from '../backend/suggest.ts';
 import { currentDevice, replaceDefaultDevice } from '../tensor/context.ts';
@@ -126,19 +128,37 @@ const automaticDevice = (): Device | undefined =>
 export const registeredBackends = (): BackendFactory[] =>
   [...factories.values()].sort((a, b) => b.priority - a.priority);
 
-/** A probe that fails by throwing is an answer too: the backend is not available. */
+/**
+ * A probe that fails by throwing is an answer too: the backend is not available.
+ *
+ * @throws ArgumentError of a probe: whoever set something wrong wants that backend, and no other in its place.
+ */
 function probe(factory: BackendFactory): Promise<ProbeResult> {
   let result = probes.get(factory.name);
   if (!result) {
-    result = answerOf(factory).catch((error: unknown) => ({
-      available: false,
-      reason: `probing it failed: ${error instanceof Error ? error.message : String(error)}`,
-      fix: 'see the message; reinstall the backend if it persists',
-    }));
+    result = answerOf(factory).catch((error: unknown) => {
+      if (TuttiError.isInstance(error) && error.code === 'TUTTI_ARGUMENT') {
+        probes.delete(factory.name); // it may be set right
+        throw error;
+      }
+      return {
+        available: false,
+        reason: `probing it failed: ${messageOf(error)}`,
+        fix: 'see the message; reinstall the backend if it persists',
+      };
+    });
     probes.set(factory.name, result);
   }
   return result;
 }
+
+/** For lists, in which a wrong setting stands beside what is there. */
+const probeToList = (factory: BackendFactory): Promise<ProbeResult> =>
+  probe(factory).catch((error: TuttiError) => ({
+    available: false,
+    reason: error.message.split('\n  fix: ', 1)[0]!,
+    fix: error.fix ?? 'see the message',
+  }));
 
 async function answerOf(factory: BackendFactory): Promise<ProbeResult> {
   const answer: Partial<ProbeResult & { devices: unknown }> = (await factory.probe()) ?? {};
@@ -156,7 +176,7 @@ const deviceId = (backend: string, index: number): string => (index === 0 ? back
 export async function devices(): Promise<DeviceEntry[]> {
   const entries = registeredBackends().map(async (factory): Promise<DeviceEntry[]> => {
     const backend = factory.name;
-    const result = await probe(factory);
+    const result = await probeToList(factory);
     if (!result.available) return [{ id: backend, backend, ...result }];
     return result.devices.map((info, index) => ({
       id: deviceId(backend, index),
@@ -178,7 +198,13 @@ function parseId({ id, from }: DeviceName): { readonly factory: BackendFactory; 
   const match = /^([a-z][a-z0-9-]*)(?::(\d+))?$/.exec(id);
   const factory = match && factories.get(match[1]!);
   if (factory) return { factory, index: Number(match[2] ?? 0) };
-  const name = match?.[1] ?? id;
+  const name = match?.[1] ?? id.split(':', 1)[0]!;
+  if (factories.has(name)) {
+    throw new BackendUnavailableError(`${from}"${id}" is no device: behind ${name}: stands its number`, {
+      received: id,
+      fix: `use '${name}', or '${name}:1' for the second device of ${name}`,
+    });
+  }
   throw new BackendUnavailableError(`${from}there is no backend called "${name}"`, {
     received: id,
     fix: fixOfName(name),
@@ -191,7 +217,7 @@ function fixOfName(name: string): string {
     return `unregisterBackend('${name}') took it out: registerBackend(...) brings it back; known backends: ${known.join(', ') || 'none'}`;
   }
   if (known.length === 0) return "import from 'tutti', which registers the installed backends";
-  const meant = closestName(name.split(':')[0]!, [undecided, ...known]);
+  const meant = closestName(name, [undecided, ...known]);
   const guess = meant === undefined ? '' : `did you mean ${meant}? `;
   return `${guess}known backends: ${known.join(', ')}; ${undecided} is the best of them that is available`;
 }
@@ -200,7 +226,8 @@ function fixOfName(name: string): string {
  * Opens a device: `cpu`, `cuda:1`, or `auto` for the best there is. One that is open already is given again, unless it
  * has failed.
  *
- * @throws BackendUnavailableError with the reason and the remedy when it is not there. There is no fallback.
+ * @throws BackendUnavailableError with the reason and the remedy when it is not there; ArgumentError where a setting of the backend is
+ * wrong. There is no fallback.
  */
 export async function device(id: string): Promise<Device> {
   if (id === undecided) return chooseDevice();
@@ -255,6 +282,8 @@ async function open(factory: BackendFactory, index: number, { id, from }: Device
  * What the automatic choice comes to now: the device that `TUTTI_DEVICE` names, or the available one of the highest
  * priority. One that software stands in for is slower than what it stands in for would be, and than backends made for the
  * processor: it is taken only where nothing else is there. Opens nothing.
+ *
+ * @throws ArgumentError where a setting is wrong of a backend that is asked before one is found.
  */
 export async function automaticChoice(): Promise<DeviceChoice> {
   const asked = environmentVariable(variable);

@@ -1,7 +1,7 @@
 /** Compiled kernels on disk, for the next process. */
 import { createHash, randomUUID } from 'node:crypto';
-import { constants, readFileSync } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Surroundings } from '../runtime/host.ts';
 
@@ -42,18 +42,46 @@ export function usualFolder({ platform, environment, home }: Surroundings): stri
   return join(base, 'tutti', 'cuda');
 }
 
-/** Why entries cannot be written to a folder, which need not be there yet; undefined where they can. */
+/** Why entries cannot be written to a folder, which is made for that; undefined where they can. */
 export async function objectionTo(folder: string): Promise<string | undefined> {
+  const path = temporaryIn(folder);
   try {
-    await access(folder, constants.W_OK);
+    // Who may write is a question of permissions, of the kind of file system, and of the room in it: only trying tells.
+    await makeFolder(folder);
+    await writeFile(path, '');
     return undefined;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    const parent = dirname(folder);
-    if (code === 'ENOENT' && parent !== folder) return objectionTo(parent);
-    return `${folder} cannot be written (${code ?? 'unknown error'})`;
+    return code === 'EEXIST'
+      ? `${folder} is not a folder`
+      : `${folder} cannot be written (${code ?? 'unknown error'})`;
+  } finally {
+    await rm(path, { force: true }).catch(() => {});
   }
 }
+
+/**
+ * Makes a folder, and those above it. The same option of Node's `mkdir` never ends where there is a folder above, and the file system
+ * says ENOENT all the same, as that of /proc does.
+ */
+async function makeFolder(folder: string, isParentThere = false): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(folder);
+    if (code === 'ENOENT' && !isParentThere && parent !== folder) {
+      await makeFolder(parent);
+      await makeFolder(folder, true);
+      return;
+    }
+    const there = await stat(folder).catch(() => undefined);
+    if (!there?.isDirectory()) throw error;
+  }
+}
+
+/** A file that nobody else writes. */
+const temporaryIn = (folder: string): string => join(folder, `${process.pid}-${randomUUID()}.tmp`);
 
 /**
  * A folder of entries. Several processes may use it at once: an entry appears under its name whole, or not at all. One that is
@@ -93,9 +121,9 @@ export class DiskCache {
   async put(key: string, code: Uint8Array): Promise<void> {
     if (this.#unwritable) return;
     const path = this.#pathOf(key);
-    const temporary = join(this.folder, `${process.pid}-${randomUUID()}.tmp`);
+    const temporary = temporaryIn(this.folder);
     try {
-      await mkdir(this.folder, { recursive: true });
+      await makeFolder(this.folder);
       await writeFile(temporary, Buffer.concat([magic, digest(code), code]));
       await rename(temporary, path);
     } catch (error) {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { messageOf } from '@tutti/core/backend';
 import type { Blas, Compiler } from '../native/binding.ts';
+import { codeOf } from '../runtime/failures.ts';
 import type { Absent, Surroundings } from '../runtime/host.ts';
 import { type LibraryNames, placesOf } from './places.ts';
 
@@ -129,5 +130,5 @@ function attempt<Library>(open: () => Library): Library | Error {
 }
 
 /** The loader says the same of a library that is not there and of one that lacks another. */
-const isMissing = (error: Error, path: string): boolean =>
-  (error as { code?: unknown }).code === 'LIBRARY_NOT_FOUND' && !existsSync(path);
+export const isMissing = (error: unknown, path: string): boolean =>
+  codeOf(error) === 'LIBRARY_NOT_FOUND' && !existsSync(path);

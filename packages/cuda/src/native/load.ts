@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { resolve as resolvePath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { messageOf } from '@tutti/core/backend';
-import { type Absent, machine, type Surroundings } from '../runtime/host.ts';
+import { type Absent, isAbsent, machine, type Surroundings } from '../runtime/host.ts';
 import { type Binding, interfaceVersion } from './binding.ts';
 
 const require = createRequire(import.meta.url);
@@ -19,6 +20,8 @@ const variable = 'TUTTI_CUDA_ADDON';
 const platforms: readonly string[] = ['linux-x64', 'linux-arm64', 'win32-x64'];
 
 const rebuild = `build it in a clone of the repository (\`node packages/cuda/scripts/build-native.mjs\`, with g++ or clang++ installed), and name it in ${variable} elsewhere`;
+
+const renamed = `set ${variable} to the path of a tutti_cuda.node of this version, under a name that ends in .node, or take it away`;
 
 export interface AddonSearch {
   /** Where this runs. Default: this machine. */
@@ -37,7 +40,10 @@ export interface AddonSearch {
  */
 export function loadBinding(search: AddonSearch = {}): Binding | Absent {
   const found = findAddon(search);
-  return typeof found === 'string' ? load(found) : found;
+  if (typeof found !== 'string') return found;
+  const binding = load(found);
+  const { surroundings = machine() } = search;
+  return isAbsent(binding) && surroundings.environment[variable] ? { ...binding, fix: renamed } : binding;
 }
 
 /** The path of the addon. */
@@ -49,10 +55,10 @@ export function findAddon({
 }: AddonSearch = {}): string | Absent {
   const named = surroundings.environment[variable];
   if (named) {
-    if (existsSync(named)) return named;
+    if (existsSync(named)) return resolvePath(named);
     return {
       reason: `the addon that ${variable} names, ${named}, was not found`,
-      fix: `set ${variable} to the path of a tutti_cuda.node, or take it away`,
+      fix: renamed,
     };
   }
   if (existsSync(own)) return own;
@@ -81,7 +87,7 @@ function load(path: string): Binding | Absent {
   } catch (error) {
     // The loader's own words: a library that is missing, a C library that is too old, another processor.
     return {
-      reason: `the addon of @tutti/cuda does not load: ${firstLine(messageOf(error))}`,
+      reason: `the addon of @tutti/cuda, ${path}, does not load: ${firstLine(messageOf(error))}`,
       fix: rebuild,
     };
   }

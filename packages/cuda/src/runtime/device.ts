@@ -12,7 +12,7 @@ import type { CudaFeatures } from '../program.ts';
 import { failureOf } from './failures.ts';
 
 export interface CudaDeviceOptions {
-  /** Of the backend, for messages: `cuda`. */
+  /** Of the device, for messages: `cuda:1`. */
   readonly name: string;
   readonly info: DeviceInfo;
   readonly features: CudaFeatures;

@@ -51,7 +51,7 @@ export interface Failure {
 }
 
 /**
- * @param name Of the backend: `cuda`.
+ * @param name Of the device: `cuda:1`.
  * @param doing When it happened: "while commands were submitted".
  */
 export function failureOf(cause: unknown, doing: string, name: string): Failure {
@@ -62,7 +62,7 @@ export function failureOf(cause: unknown, doing: string, name: string): Failure 
     const fix = processIsLost.has(code)
       ? 'restart the process: the driver takes no more work from this one. Then load the parameters that were saved'
       : again;
-    const what = `the CUDA device failed ${doing}: ${messageOf(cause)}; its tensors are gone`;
+    const what = `the CUDA device ${name} failed ${doing}: ${messageOf(cause)}; its tensors are gone`;
     return { error: new DeviceError(what, { ...details, fix }), fatal: true };
   }
   if (code === outOfMemory || code === libraryOutOfMemory) {

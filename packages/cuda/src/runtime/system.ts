@@ -1,7 +1,7 @@
 /** What there is on this machine: the driver, its devices, and the compiler for them. */
 import { messageOf } from '@tutti/core/backend';
 import { architectureFor, formatCapability, leastCapability } from '../compiler/architecture.ts';
-import { type Found, findBlas, findCompiler } from '../compiler/find.ts';
+import { type Found, findBlas, findCompiler, isMissing } from '../compiler/find.ts';
 import type { Binding, Blas, Compiler, DeviceDescription, Driver } from '../native/binding.ts';
 import { codeOf } from './failures.ts';
 import { type Absent, isAbsent, type Surroundings } from './host.ts';
@@ -66,6 +66,8 @@ export function findSystem(
   return { driver, compiler: found.library, compilerPath: found.path, blas, devices };
 }
 
+const blasVariable = 'TUTTI_CUDA_CUBLASLT';
+
 function findProducts(
   binding: Binding,
   driver: Driver,
@@ -83,7 +85,8 @@ function findProducts(
       ? `is of CUDA ${release}, which the driver, of CUDA ${major}, does not run`
       : undefined;
   };
-  const remedy = `pip install ${major === 12 ? 'nvidia-cublas-cu12' : 'nvidia-cublas'}, install the CUDA toolkit ${major}, or go without: TUTTI_CUDA_CUBLASLT=off`;
+  const without = named && named.by !== blasVariable ? "cublaslt: 'off'" : `${blasVariable}=off`;
+  const remedy = `pip install ${major === 12 ? 'nvidia-cublas-cu12' : 'nvidia-cublas'}, install the CUDA toolkit ${major}, or go without: ${without}`;
   return findBlas({ open: (path) => binding.openBlas(path), objection, named, remedy }, surroundings);
 }
 
@@ -137,14 +140,17 @@ function driverAbsent(error: unknown, path: string, named: Named | undefined, at
     (at.platform === 'linux' ? '; in a container, start it with the GPUs (docker run --gpus all)' : '');
   if (code === 'LIBRARY_NOT_FOUND') {
     return named
-      ? { reason: `the driver that ${named.by} names, ${path}, was not found`, fix: 'name another, or none' }
+      ? {
+          reason: `the driver that ${named.by} names, ${path}, ${isMissing(error, path) ? 'was not found' : `does not load: ${message}`}`,
+          fix: 'name another, or none',
+        }
       : { reason: `no NVIDIA driver: ${path} was not found`, fix: install };
   }
+  // No driver is so old that it lacks what is called before its version is known.
   if (code === 'SYMBOL_NOT_FOUND') {
-    return {
-      reason: `the NVIDIA driver ${path} is too old: ${message}`,
-      fix: 'update the NVIDIA driver to 525 or later',
-    };
+    return named
+      ? { reason: `what ${named.by} names is no NVIDIA driver: ${message}`, fix: 'name another, or none' }
+      : { reason: `no NVIDIA driver: ${message}`, fix: install };
   }
   return {
     reason: `the NVIDIA driver does not start: ${message}`,
