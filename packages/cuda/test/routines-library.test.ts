@@ -251,9 +251,9 @@ describe('on a device', () => {
     expect([...got]).toEqual([1, 8, 0, 1]);
   });
 
-  it('without the library, nothing is different', async () => {
+  it('without the library, the device says so, and programs are our own', async () => {
     const backend = await make({ cache: 'off' });
-    expect(backend.info.description).not.toContain('cuBLASLt');
+    expect(backend.info.description).toContain('cuBLASLt off');
     expect(backend.routine(dotAnchor(256, 256, 256))!.source()).not.toContain('cuBLASLt');
   });
 });
