@@ -16,19 +16,24 @@ const inPage = new Set(['webgl']);
 /** Backends that only these modules have, and that run when they are named. */
 const modules = { 'cuda-emulated': join(root, 'scripts/emulated-cuda.mjs') };
 
+const moduleOf = (backend) => modules[backend.split(':')[0]];
+
+const inNode = [
+  '--import',
+  pathToFileURL(join(root, 'packages/testbed/dist/use-driver.js')).href,
+  join(root, 'packages/cli/dist/bin.js'),
+  'conformance',
+];
+
+/** `usual` runs where no backend is named. */
 const places = [
-  {
-    takes: (backend) => !inPage.has(backend),
-    command: [
-      '--import',
-      pathToFileURL(join(root, 'packages/testbed/dist/use-driver.js')).href,
-      join(root, 'packages/cli/dist/bin.js'),
-      'conformance',
-    ],
-  },
+  { takes: (backend) => !inPage.has(backend) && !moduleOf(backend), command: inNode, usual: [] },
+  // In a process of its own: thousands of kernels as libraries of the host are nearly all the mappings that Linux gives to one.
+  { takes: moduleOf, command: inNode },
   {
     takes: (backend) => inPage.has(backend),
     command: [join(root, 'apps/conformance-browser/dist/harness/main.js')],
+    usual: [...inPage],
   },
 ];
 
@@ -46,9 +51,7 @@ export function takeOption(args, name) {
 
 /** The flags that make backends known which nothing else brings. */
 export const registering = (names) =>
-  [...new Set(names.map((name) => modules[name.split(':')[0]]))].flatMap((module) =>
-    module ? ['--register', module] : [],
-  );
+  [...new Set(names.map(moduleOf))].flatMap((module) => (module ? ['--register', module] : []));
 
 /** One report of several. What two have judged, the oracle, counts once. */
 export function mergeReports(reports) {
@@ -65,12 +68,15 @@ export function mergeReports(reports) {
 const run = (args) =>
   new Promise((resolve) => {
     const child = spawn(process.execPath, args, { cwd: root, stdio: 'inherit' });
-    child.once('close', (code) => resolve(code ?? 1));
+    child.once('close', (code, signal) => {
+      if (signal) console.error(`the run was ended by ${signal}: ${args.join(' ')}`);
+      resolve(code ?? 1);
+    });
   });
 
 async function main(args) {
   if (args.includes('--help') || args.includes('-h')) {
-    process.exitCode = await run([...places[0].command, '--help']);
+    process.exitCode = await run([...inNode, '--help']);
     return;
   }
   const backend = takeOption(args[0] === '--' ? args.slice(1) : args, '--backend');
@@ -80,11 +86,10 @@ async function main(args) {
   const reports = [];
   let worst = 0;
   try {
-    for (const [i, { takes, command }] of places.entries()) {
-      const own = wanted?.filter(takes);
+    for (const [i, { takes, command, usual }] of places.entries()) {
       // Without names, Node runs what it has and a page what only a page has.
-      const names = own ?? (i === 0 ? [] : [...inPage]);
-      if (own?.length === 0) continue;
+      const names = wanted?.filter(takes) ?? usual;
+      if (!names || (wanted && names.length === 0)) continue;
       const report = join(scratch, `${i}.json`);
       const flags = [...(names.length > 0 ? ['--backend', names.join(',')] : []), '--json', report];
       const code = await run([...command, ...registering(names), ...flags, ...rest]);
