@@ -13,7 +13,6 @@ export function featuresOf(architecture) {
     maxSharedBytes: sharedKib[computeCapability] * 1024,
     tf32: false,
     blas: false,
-    deterministic: true,
     emulated: false,
   };
 }

@@ -112,7 +112,7 @@ function openDevice(
   { driver, compiler, compilerPath, blas }: System,
   { index, description }: FoundDevice,
   info: DeviceInfo,
-  { cacheFolder, graphs, memoryLimit, tf32, deterministic }: Settings,
+  { cacheFolder, graphs, memoryLimit, tf32 }: Settings,
 ): CudaDevice {
   const architecture = architectureFor(description.computeCapability, compiler.architectures);
   if (!architecture) throw new InternalError(`no architecture for ${description.name}`);
@@ -123,7 +123,7 @@ function openDevice(
     return new CudaDevice({
       name,
       info,
-      features: featuresOf(description, driver, { tf32, deterministic, blas: products !== undefined }),
+      features: featuresOf(description, driver, { tf32, blas: products !== undefined }),
       native: driver.open(index, { stagingBytes, blas: products }),
       compiler: new KernelCompiler({ compiler, architecture, identity, cache }),
       graphs,

@@ -16,12 +16,10 @@ export interface CudaOptions {
    */
   readonly cublaslt?: string;
   /**
-   * How exact float32 products are (matmul, convolution, attention): `ieee`, or `tf32`, which rounds operands to 10 bits of mantissa and
+   * How exact float32 products are (matmul, convolution): `ieee`, or `tf32`, which rounds operands to 10 bits of mantissa and
    * is several times as fast on tensor cores, from compute capability 8.0 on. Default: the variable `TUTTI_CUDA_PRECISION`, or else `ieee`.
    */
   readonly precision?: 'ieee' | 'tf32';
-  /** Only programs whose results are the same to the last bit in every run. Default: false. */
-  readonly deterministic?: boolean;
   /** Plans that are run again and again become CUDA graphs: `auto`, the default, or `off`. */
   readonly graphs?: 'auto' | 'off';
   /**
@@ -49,7 +47,6 @@ export interface Settings {
   readonly cublaslt: Named | 'off' | undefined;
   readonly emulation: boolean;
   readonly tf32: boolean;
-  readonly deterministic: boolean;
   readonly graphs: boolean;
   /** Undefined: compiled kernels are not kept. */
   readonly cacheFolder: string | undefined;
@@ -62,7 +59,6 @@ const optionNames: OptionNames<CudaOptions> = {
   nvrtc: true,
   cublaslt: true,
   precision: true,
-  deterministic: true,
   graphs: true,
   cache: true,
   memoryLimit: true,
@@ -77,10 +73,9 @@ export function checkCudaOptions(options: CudaOptions): void {
     if (value === undefined || (typeof value === 'string' && value !== '')) continue;
     throw refused(name, value, `pass a path${mayBeOff.has(name) ? " or 'off'" : ''}, or leave it out`);
   }
-  for (const name of ['deterministic', 'emulation'] as const) {
-    const value: unknown = options[name];
-    if (value !== undefined && typeof value !== 'boolean') throw refused(name, value, 'pass true or false');
-  }
+  const emulation: unknown = options.emulation;
+  if (emulation !== undefined && typeof emulation !== 'boolean')
+    throw refused('emulation', emulation, 'pass true or false');
   const { precision, graphs, memoryLimit } = options;
   if (![undefined, 'ieee', 'tf32'].includes(precision))
     throw refused('precision', precision, "pass 'ieee' or 'tf32'");
@@ -138,7 +133,6 @@ export function settingsOf(options: CudaOptions, surroundings: Surroundings): Se
     cublaslt: isOff(cublaslt?.path) || (emulation && !cublaslt) ? 'off' : cublaslt,
     emulation,
     tf32: (options.precision ?? precisionOf(variable('TUTTI_CUDA_PRECISION'))) === 'tf32',
-    deterministic: options.deterministic ?? false,
     graphs: options.graphs !== 'off',
     // What an emulation compiles is of no use to anybody else.
     cacheFolder: isOff(cache) ? undefined : (cache ?? (emulation ? undefined : usualFolder(surroundings))),

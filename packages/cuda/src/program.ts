@@ -81,8 +81,6 @@ export interface CudaFeatures {
   readonly tf32: boolean;
   /** Matrix products may be left to cuBLASLt. */
   readonly blas: boolean;
-  /** Programs for the same work give the same bits in every run. */
-  readonly deterministic: boolean;
   /** The device is emulated: threads are dear, and figures say nothing of a GPU. */
   readonly emulated: boolean;
 }

@@ -13,15 +13,9 @@ import {
 import type { Program } from '@tutti/core/backend';
 import { interpreterBackend } from '@tutti/core/testing';
 import { afterEach, expect, it, vi } from 'vitest';
-import { createCudaBackend } from '../src/index.ts';
-import { emulation } from './support/device.ts';
+import { id, take } from './support/default-device.ts';
 
-const id = 'cuda-emulated';
-
-afterEach(async () => {
-  await unregisterBackend(id);
-  await unregisterBackend('interpreter');
-});
+afterEach(() => unregisterBackend('interpreter'));
 
 const loss = (q: Tensor, k: Tensor, v: Tensor, weights: Tensor): Tensor =>
   scaledDotProductAttention(q, k, v, { causal: true }).mul(weights).sum();
@@ -43,18 +37,16 @@ async function gradients(): Promise<readonly number[][]> {
 
 it('agrees with the reference', async () => {
   registerBackend(interpreterBackend({ name: 'interpreter' }));
-  registerBackend(createCudaBackend(emulation));
   await setDefaultDevice('interpreter');
   const want = await gradients();
-  await setDefaultDevice(id);
+  await take();
   const got = await gradients();
   for (const [i, numbers] of want.entries())
     for (const [j, number] of numbers.entries()) expect(got[i]![j]).toBeCloseTo(number, 5);
 });
 
 it.each(['float16', 'bfloat16'] as const)('of %s runs on tensor cores', async (dtype) => {
-  registerBackend(createCudaBackend(emulation));
-  const { backend } = await setDefaultDevice(id);
+  const backend = await take();
   const routine = vi.spyOn(backend, 'routine');
   const [q, k, v] = [operand(64, 32), operand(64, 32), operand(64, 32)].map((x) => x.cast(dtype));
   await realize(q!, k!, v!);
@@ -66,8 +58,7 @@ it.each(['float16', 'bfloat16'] as const)('of %s runs on tensor cores', async (d
 });
 
 it('takes less memory than the weights would', async () => {
-  registerBackend(createCudaBackend(emulation));
-  const { backend } = await setDefaultDevice(id);
+  const backend = await take();
   const routine = vi.spyOn(backend, 'routine');
   const [length, width] = [512, 8];
   const x = operand(length, width);

@@ -2,41 +2,22 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  device,
-  registerBackend,
-  setDefaultDevice,
-  type Tensor,
-  tensor,
-  unregisterBackend,
-} from '@tutti/core';
+import { type Tensor, tensor, unregisterBackend } from '@tutti/core';
 import { afterEach, expect, it, vi } from 'vitest';
-import { CudaBackend } from '../src/backend.ts';
-import { createCudaBackend } from '../src/index.ts';
-import type { CudaOptions } from '../src/options.ts';
 import { child } from './support/child.ts';
+import { id, take } from './support/default-device.ts';
 import { emulation } from './support/device.ts';
 
-const id = 'cuda-emulated';
 const folders: string[] = [];
 
-afterEach(async () => {
-  await unregisterBackend(id);
+afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
-
-async function take(options: CudaOptions = {}): Promise<CudaBackend> {
-  registerBackend(createCudaBackend({ ...emulation, cache: 'off', ...options }));
-  await setDefaultDevice(id);
-  const { backend } = await device(id);
-  if (backend instanceof CudaBackend) return backend;
-  throw new TypeError('another backend was opened');
-}
 
 const program = (): Tensor => tensor([1, 2, 3]).mul(2).add(0.5).sum();
 
 it('are compiled on the spot', async () => {
-  const backend = await take();
+  const backend = await take({ cache: 'off' });
   expect(program().dataSync()).toEqual(Float32Array.of(13.5));
   expect(program().dataSync()).toEqual(Float32Array.of(13.5));
   expect(backend.compilation.compiled).toBe(1);
@@ -45,7 +26,7 @@ it('are compiled on the spot', async () => {
 });
 
 it('come before others that wait for the same program, which get theirs too', async () => {
-  await take();
+  await take({ cache: 'off' });
   const later = program().data();
   expect(program().dataSync()).toEqual(Float32Array.of(13.5));
   expect(await later).toEqual(Float32Array.of(13.5));

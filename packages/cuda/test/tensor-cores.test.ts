@@ -1,22 +1,8 @@
 /** What a program of 16-bit tensors runs on: tensor cores, with the operands as they are stored. */
-import {
-  conv2d,
-  matmul,
-  rand,
-  registerBackend,
-  scaledDotProductAttention,
-  setDefaultDevice,
-  type Tensor,
-  unregisterBackend,
-} from '@tutti/core';
+import { conv2d, matmul, rand, scaledDotProductAttention, type Tensor } from '@tutti/core';
 import type { Program } from '@tutti/core/backend';
-import { afterEach, expect, it, vi } from 'vitest';
-import { createCudaBackend } from '../src/index.ts';
-import { emulation } from './support/device.ts';
-
-afterEach(async () => {
-  await unregisterBackend('cuda-emulated');
-});
+import { expect, it, vi } from 'vitest';
+import { take } from './support/default-device.ts';
 
 const programs: Readonly<Record<string, (make: (...shape: number[]) => Tensor) => Tensor>> = {
   'a matrix product': (make) => matmul(make(192, 192), make(192, 192)),
@@ -30,8 +16,7 @@ it.each(
     (['float16', 'bfloat16'] as const).map((dtype) => ({ name, program, dtype })),
   ),
 )('$name of $dtype', async ({ program, dtype }) => {
-  registerBackend(createCudaBackend(emulation));
-  const { backend } = await setDefaultDevice('cuda-emulated');
+  const backend = await take();
   const made: (Program | undefined)[] = [];
   const routine = backend.routine.bind(backend);
   vi.spyOn(backend, 'routine').mockImplementation((anchor) => {

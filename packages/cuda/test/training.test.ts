@@ -21,30 +21,15 @@ import {
   rounds,
 } from '@tutti/testbed/training';
 import { afterEach, expect, it } from 'vitest';
-import { CudaBackend } from '../src/backend.ts';
-import { createCudaBackend } from '../src/index.ts';
-import { emulation } from './support/device.ts';
+import { id, take } from './support/default-device.ts';
 
-const id = 'cuda-emulated';
-
-afterEach(async () => {
-  await unregisterBackend(id);
-  await unregisterBackend('interpreter');
-});
-
-/** The default device, which is then emulated. */
-async function take(graphs: 'auto' | 'off' = 'auto'): Promise<CudaBackend> {
-  registerBackend(createCudaBackend({ ...emulation, graphs }));
-  const { backend } = await setDefaultDevice(id);
-  if (backend instanceof CudaBackend) return backend;
-  throw new TypeError('another backend was opened');
-}
+afterEach(() => unregisterBackend('interpreter'));
 
 it.each(['auto', 'off'] as const)(
   'takes the same course as on the reference, graphs: %s',
   async (graphs) => {
     const expected = await referenceCourse(6);
-    const backend = await take(graphs);
+    const backend = await take({ graphs });
     const losses = await course(6);
     expect(losses[5]).toBeLessThan(losses[0]!);
     expect(courseDifference(losses, expected)).toBeLessThan(courseTolerance);
@@ -104,7 +89,7 @@ it.each(['auto', 'off'] as const)(
     registerBackend(interpreterBackend());
     await setDefaultDevice('interpreter');
     const expected = await manyUpdates(6);
-    const backend = await take(graphs);
+    const backend = await take({ graphs });
     const got = await manyUpdates(6);
     expect(got.values).toEqual(expected.values);
     expect([expected.launches, got.launches]).toEqual([40, 8]);

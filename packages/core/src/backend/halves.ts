@@ -48,7 +48,7 @@ export const roundToFloat16 = (value: number): number => fromFloat16Bits(toFloat
 /** `value` rounded to what bfloat16 can hold. */
 export const roundToBfloat16 = (value: number): number => fromBfloat16Bits(toBfloat16Bits(value));
 
-/** The values of many float16, as a reader gets them: on integers, because a call for each takes a hundred times as long. */
+/** The values of many float16, as a reader gets them: on integers, because a call for each takes far longer. */
 export function widenFloat16(bits: ArrayLike<number>): Float32Array {
   const values = new Float32Array(bits.length);
   const words = new Uint32Array(values.buffer);

@@ -171,7 +171,12 @@ function copyStorage(source: DeviceBuffer, node: GraphNode, target: Device): Dev
     }
   }
   const copy = allocateElements('to()', tensor);
-  backend.submit([{ kind: 'copy', source, target: copy, bytes }]);
+  try {
+    backend.submit([{ kind: 'copy', source, target: copy, bytes }]);
+  } catch (error) {
+    backend.free(copy);
+    throw error;
+  }
   return copy;
 }
 

@@ -17,20 +17,17 @@ import type { CudaFeatures, CudaProgram } from '../program.ts';
 import { type AttentionMmaName, attentionMmaShapes, attentionMmaTiles } from './attention-plan.ts';
 import {
   attentionBody,
+  attentionSides,
   blocksOf,
   elementText,
   inverseText,
   lowest,
-  placeOf,
   resultRun,
-  rowsView,
   scoreText,
-  valuesView,
 } from './attention-text.ts';
 import { runWidth } from './epilogue.ts';
 import { assemble } from './finish.ts';
 import { fragmentPlace, fragmentText, mmaCore, mmaThreads, productText } from './mma.ts';
-import { operandSide } from './operand.ts';
 import { Source } from './source.ts';
 import { block, lines, unrolled } from './text.ts';
 import type { TileMemory } from './tile-memory.ts';
@@ -41,7 +38,7 @@ export function attentionMmaProgram(
   name: AttentionMmaName,
   { computeCapability }: CudaFeatures,
 ): CudaProgram {
-  const { query, key, value, queries, keys, width, valueWidth } = anchor;
+  const { valueWidth } = anchor;
   const source = new Source(anchor, anchor.mask ? 4 : 3);
   const tiles = attentionMmaTiles(anchor, format, attentionMmaShapes[name]);
   const threads = mmaThreads(tiles.scores);
@@ -49,17 +46,8 @@ export function attentionMmaProgram(
   const output = mmaCore(tiles.output, tiles.query, tiles.value, computeCapability);
   const { rows, columns: step } = tiles.scores;
   const columns = tiles.output.columns / 8;
-  const rowPlace = placeOf(query, 'query_rows', 'first_query', width, threads);
-  const keyPlace = placeOf(key, 'key_rows', 'first_key', width, threads);
   const body = attentionBody(anchor, rows, step, {
-    query: operandSide(source, rowsView(0, query, queries), tiles.query, rowPlace),
-    key: operandSide(source, rowsView(1, key, keys), tiles.key, keyPlace),
-    value: operandSide(
-      source,
-      valuesView(value, valueWidth),
-      tiles.value,
-      placeOf(value, 'values', '0', keys, threads),
-    ),
+    ...attentionSides(source, anchor, tiles, threads),
     declare: lines(
       output.declare(),
       'float top[2], total[2];',

@@ -15,41 +15,29 @@ import type { CudaProgram } from '../program.ts';
 import { type AttentionName, attentionShapes, attentionTiles } from './attention-plan.ts';
 import {
   attentionBody,
+  attentionSides,
   blocksOf,
   inverseText,
   lowest,
-  placeOf,
   resultRun,
-  rowsView,
   scoreText,
-  valuesView,
 } from './attention-text.ts';
 import { runWidth } from './epilogue.ts';
 import { assemble } from './finish.ts';
-import { operandSide } from './operand.ts';
 import { simtCore, simtThreads } from './simt.ts';
 import { Source } from './source.ts';
 import { block, lines, unrolled } from './text.ts';
 
 export function attentionSimtProgram(anchor: AttentionAnchor, name: AttentionName): CudaProgram {
-  const { query, key, value, queries, keys, width, valueWidth } = anchor;
+  const { valueWidth } = anchor;
   const source = new Source(anchor, anchor.mask ? 4 : 3);
   const tiles = attentionTiles(anchor, attentionShapes[name]);
   const threads = simtThreads(tiles.scores);
   const scores = simtCore(tiles.scores, tiles.query, tiles.key, 'scores');
   const output = simtCore(tiles.output, tiles.weights, tiles.value);
   const { rows, columns: step } = tiles.scores;
-  const rowPlace = placeOf(query, 'query_rows', 'first_query', width, threads);
-  const keyPlace = placeOf(key, 'key_rows', 'first_key', width, threads);
   const body = attentionBody(anchor, rows, step, {
-    query: operandSide(source, rowsView(0, query, queries), tiles.query, rowPlace),
-    key: operandSide(source, rowsView(1, key, keys), tiles.key, keyPlace),
-    value: operandSide(
-      source,
-      valuesView(value, valueWidth),
-      tiles.value,
-      placeOf(value, 'values', '0', keys, threads),
-    ),
+    ...attentionSides(source, anchor, tiles, threads),
     declare: lines(
       output.declare(),
       'float top[4], total[4];',

@@ -15,9 +15,10 @@ import {
 } from '@tutti/core/backend';
 import type { WriteRun } from './core.ts';
 import { Results, type RunWidth, runWidth } from './epilogue.ts';
-import type { OperandPlace, Side, View } from './operand.ts';
+import { type OperandPlace, operandSide, type Side, type View } from './operand.ts';
 import type { Source } from './source.ts';
 import { all, block, lines, sum, times, when } from './text.ts';
+import type { TileMemory } from './tile-memory.ts';
 
 /** -Inf as text. */
 export const lowest = '__uint_as_float(0xff800000u)';
@@ -68,6 +69,25 @@ export function placeOf(
   threads: number,
 ): OperandPlace {
   return { name, first, base: baseOf(operand), k, threads };
+}
+
+/** The operands of a block, on their way to its tiles. */
+export function attentionSides(
+  source: Source,
+  { query, key, value, queries, keys, width, valueWidth }: AttentionAnchor,
+  tiles: { readonly query: TileMemory; readonly key: TileMemory; readonly value: TileMemory },
+  threads: number,
+): { readonly query: Side; readonly key: Side; readonly value: Side } {
+  const places = {
+    query: placeOf(query, 'query_rows', 'first_query', width, threads),
+    key: placeOf(key, 'key_rows', 'first_key', width, threads),
+    value: placeOf(value, 'values', '0', keys, threads),
+  };
+  return {
+    query: operandSide(source, rowsView(0, query, queries), tiles.query, places.query),
+    key: operandSide(source, rowsView(1, key, keys), tiles.key, places.key),
+    value: operandSide(source, valuesView(value, valueWidth), tiles.value, places.value),
+  };
 }
 
 /** Statements that name the batch indices of `entry`. */

@@ -68,7 +68,7 @@ const leastForTf32 = 80;
 export function featuresOf(
   device: DeviceDescription,
   { emulated }: Driver,
-  wishes: { readonly tf32: boolean; readonly deterministic: boolean; readonly blas: boolean },
+  wishes: { readonly tf32: boolean; readonly blas: boolean },
 ): CudaFeatures {
   return {
     computeCapability: device.computeCapability,
@@ -77,7 +77,6 @@ export function featuresOf(
     maxSharedBytes: device.maxSharedBytesPerBlock,
     tf32: wishes.tf32 && device.computeCapability >= leastForTf32,
     blas: wishes.blas,
-    deterministic: wishes.deterministic,
     emulated,
   };
 }

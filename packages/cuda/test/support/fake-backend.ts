@@ -21,7 +21,7 @@ export function fakeBackend(options: Partial<CudaDeviceOptions> = {}): FakeBacke
   const device = new CudaDevice({
     name: 'cuda',
     info: describeDevice(turing, driver, compiler, []),
-    features: featuresOf(turing, driver, { tf32: false, deterministic: false, blas: false }),
+    features: featuresOf(turing, driver, { tf32: false, blas: false }),
     native: fake.native,
     compiler: new KernelCompiler({ compiler, architecture: 'sm_75', identity: '', cache: undefined }),
     graphs: true,
